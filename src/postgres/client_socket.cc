@@ -1,0 +1,61 @@
+#include "postgres/client_socket.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace calf::postgres {
+
+ClientSocket::ClientSocket(ClientConnection connection) : transport_(std::move(connection.transport)) {
+  const auto length = static_cast<uint32_t>(connection.startup_packet.size() + 4);
+  unread_ = {std::byte(length >> 24), std::byte(length >> 16), std::byte(length >> 8), std::byte(length)};
+  unread_.insert(unread_.end(), connection.startup_packet.begin(), connection.startup_packet.end());
+}
+
+ClientSocket::~ClientSocket() {
+  if (poller_ != nullptr && transport_->descriptor() >= 0) poller_->remove(transport_->descriptor());
+  transport_->set_wakeup({});
+  transport_->shutdown();
+}
+
+Result<void> ClientSocket::attach(Poller& poller, void* tag, std::function<void()> wakeup) {
+  poller_ = &poller;
+  tag_ = tag;
+  if (transport_->descriptor() < 0) {
+    transport_->set_wakeup(std::move(wakeup));
+    return {};
+  }
+  return poller.add(transport_->descriptor(), tag, Poller::Interest::kRead);
+}
+
+void ClientSocket::on_ready(bool readable, bool writable) {
+  if (readable) read_blocked_ = false;
+  if (writable) write_blocked_ = false;
+  if (writable && polls_writable_) {
+    polls_writable_ = false;
+    poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kRead);
+  }
+}
+
+net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
+  if (unread_begin_ < unread_.size()) {
+    const size_t n = std::min(buffer.size(), unread_.size() - unread_begin_);
+    std::memcpy(buffer.data(), unread_.data() + unread_begin_, n);
+    unread_begin_ += n;
+    return net::IoResult::moved(n);
+  }
+  const net::IoResult result = transport_->read_some(buffer);
+  read_blocked_ = result.would_block();
+  return result;
+}
+
+net::IoResult ClientSocket::write(std::span<const std::byte> bytes) {
+  const net::IoResult result = transport_->write_some(bytes);
+  write_blocked_ = result.would_block();
+  if (result.would_block() && transport_->descriptor() >= 0 && !polls_writable_) {
+    polls_writable_ = true;
+    poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kReadAndWrite);
+  }
+  return result;
+}
+
+}  // namespace calf::postgres

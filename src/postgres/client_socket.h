@@ -1,0 +1,52 @@
+// A client's connection as its backend sees it: bytes in, bytes out, never waiting. The startup packet that the server
+// has read already comes first.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "net/transport.h"
+#include "postgres/poller.h"
+
+namespace calf::postgres {
+
+struct ClientConnection {
+  std::unique_ptr<net::Transport> transport;
+  std::vector<std::byte> startup_packet;  // without its length; see pgwire::StartupMachine
+};
+
+// Cluster thread. Owns the transport; closes it when destroyed.
+class ClientSocket {
+ public:
+  explicit ClientSocket(ClientConnection connection);
+  ~ClientSocket();
+  ClientSocket(const ClientSocket&) = delete;
+  ClientSocket& operator=(const ClientSocket&) = delete;
+
+  // Begins to report readiness to `tag`; in-process pipes call `wakeup` (on another thread) instead.
+  Result<void> attach(Poller& poller, void* tag, std::function<void()> wakeup);
+  // From the poller.
+  void on_ready(bool readable, bool writable);
+
+  net::IoResult read(std::span<std::byte> buffer);
+  net::IoResult write(std::span<const std::byte> bytes);
+
+  // Can read (write) go on, as far as is known? After a would-block answer: not before the poller has said so.
+  [[nodiscard]] bool readable() const { return !read_blocked_ || transport_->has_buffered_input(); }
+  [[nodiscard]] bool writable() const { return !write_blocked_; }
+  [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
+  [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
+
+ private:
+  std::unique_ptr<net::Transport> transport_;
+  std::vector<std::byte> unread_;  // the startup packet with its length
+  size_t unread_begin_ = 0;
+  bool read_blocked_ = false;
+  bool write_blocked_ = false;
+  bool polls_writable_ = false;
+  Poller* poller_ = nullptr;
+  void* tag_ = nullptr;
+};
+
+}  // namespace calf::postgres

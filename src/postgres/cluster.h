@@ -1,0 +1,56 @@
+// A running PostgreSQL cluster: one data directory, its processes, one thread. The door of this module.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "postgres/client_socket.h"
+#include "vfs/file_system.h"
+
+namespace calf::postgres {
+
+// Any thread. Destroying a cluster that runs stops it as kImmediate does.
+class Cluster {
+ public:
+  struct Options {
+    // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an initialised cluster. Used by
+    // the cluster's thread alone from here on.
+    std::shared_ptr<vfs::FileSystem> data;
+    // Settings for this run, as with `postgres -c name=value`; later ones win.
+    std::vector<std::pair<std::string, std::string>> settings;
+    // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick. Empty: nowhere.
+    std::function<void(std::string_view)> log_sink;
+  };
+  enum class Shutdown { kSmart, kFast, kImmediate };
+
+  // Starts the cluster and returns when it accepts connections; crash recovery, if it is needed, has been done then.
+  // Errors: kInvalidArgument for a bad setting, kDataCorrupted, kIo; PostgreSQL's own FATAL message is in the error.
+  static Result<std::unique_ptr<Cluster>> start(Options options);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // Hands a client over; its session ends when either side closes. Does not block.
+  void connect(ClientConnection connection);
+
+  // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
+  void request_shutdown(Shutdown mode);
+  // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error says why it stopped if
+  // it was not asked to.
+  Result<void> wait_stopped(int64_t timeout_ms);
+  // Called once, on the cluster's thread, when the cluster has stopped.
+  void set_stop_handler(std::function<void(Result<void>)> handler);
+
+ private:
+  struct Running;
+  explicit Cluster(std::unique_ptr<Running> running);
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace calf::postgres

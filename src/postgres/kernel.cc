@@ -1,0 +1,334 @@
+#include "postgres/kernel.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "calf_anchors.h"
+
+extern "C" u32 pg_emscripten_get_sbrk_ptr(void);  // where the image keeps the end of its heap
+
+namespace calf::postgres {
+namespace {
+
+constexpr size_t kSpareStacks = 16;
+constexpr int64_t kMillisecond = 1'000'000;
+// PGShmemHeader: magic 0, creator's pid 4, total size 8.
+constexpr uint32_t kShmemMagic = 679834894;
+
+uint32_t heap_end(wasm::Guest& guest) { return guest.load<u32>(pg_emscripten_get_sbrk_ptr()); }
+
+}  // namespace
+
+Result<std::unique_ptr<Kernel>> Kernel::create(Options options) {
+  CALF_TRY(auto poller, Poller::create());
+  return std::unique_ptr<Kernel>(new Kernel(std::move(options), std::move(poller)));
+}
+
+Kernel::Kernel(Options options, std::unique_ptr<Poller> poller)
+    : options_(std::move(options)),
+      clock_(options_.clock),
+      poller_(std::move(poller)),
+      ticker_(options_.time_slice_ns) {}
+
+Kernel::~Kernel() = default;
+
+// --- Requests of other threads
+
+void Kernel::connect(ClientConnection connection) {
+  auto socket = std::make_unique<ClientSocket>(std::move(connection));
+  {
+    std::lock_guard lock(mutex_);
+    connecting_.push_back(std::move(socket));
+    has_requests_ = true;
+  }
+  poller_->wake();
+}
+
+void Kernel::signal_postmaster(int signal) {
+  {
+    std::lock_guard lock(mutex_);
+    signals_for_postmaster_.push_back(signal);
+    has_requests_ = true;
+  }
+  poller_->wake();
+}
+
+void Kernel::halt() {
+  {
+    std::lock_guard lock(mutex_);
+    halted_ = true;
+    has_requests_ = true;
+  }
+  poller_->wake();
+}
+
+void Kernel::take_requests() {
+  if (!has_requests_.load(std::memory_order_acquire)) return;
+  std::vector<int> signals;
+  std::vector<int> wakeups;
+  bool connecting = false;
+  {
+    std::lock_guard lock(mutex_);
+    has_requests_ = false;
+    signals.swap(signals_for_postmaster_);
+    wakeups.swap(pipe_wakeups_);
+    connecting = !connecting_.empty();
+  }
+  for (int signal : signals) send_signal(Process::kPostmasterPid, signal);
+  for (int pid : wakeups) {
+    Process* process = find(pid);
+    if (process == nullptr || process->client() == nullptr) continue;
+    process->client()->on_ready(true, true);
+    make_runnable(*process);
+  }
+  if (connecting) {
+    if (Process* postmaster = find(Process::kPostmasterPid)) make_runnable(*postmaster);
+  }
+}
+
+// --- Processes
+
+Result<wasm::Stack> Kernel::take_stack() {
+  if (spare_stacks_.empty()) return wasm::Stack::create();
+  wasm::Stack stack = std::move(spare_stacks_.back());
+  spare_stacks_.pop_back();
+  return stack;
+}
+
+Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
+  CALF_TRY(auto memory, wasm::LinearMemory::create(calf_image_initial_pages, calf_image_globals));
+  CALF_TRY(auto stack, take_stack());
+  auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
+      .tree = options_.tree,
+      .clock = options_.clock,
+      .random = options_.random,
+      .umask = 077,
+      .uid = 123,
+      .gid = 123,
+      .standard_input = std::move(options_.standard_input),
+      .sink = options_.log_sink,
+      .environment = options_.environment,
+  });
+  auto postmaster = std::make_unique<Process>(
+      *this,
+      Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
+      std::move(arguments));
+  Process& started = *postmaster;
+  processes_.emplace(started.pid(), std::move(postmaster));
+  runnable_.push_back(&started);
+  return {};
+}
+
+Process* Kernel::find(int pid) {
+  auto it = processes_.find(pid);
+  return it == processes_.end() ? nullptr : it->second.get();
+}
+
+int Kernel::send_signal(int pid, int signal) {
+  // A negative pid names a process group; every process leads its own, and has no others in it.
+  Process* target = find(std::abs(pid));
+  if (target == nullptr) return -1;
+  if (signal != 0 && pid > 0) target->post(signal);
+  return 0;
+}
+
+void Kernel::make_runnable(Process& process) {
+  if (process.state_ != Process::State::kWaiting) return;
+  process.state_ = Process::State::kRunnable;
+  runnable_.push_back(&process);
+}
+
+Result<void> Kernel::share_memory(Process& postmaster) {
+  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic number. It is looked
+  // for again after a crash, when the postmaster has made a new one.
+  for (u32 address = 0; address < heap_end(postmaster); address += wasm::kWasmPageBytes) {
+    if (postmaster.load<u32>(address) != kShmemMagic) continue;
+    if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
+    const u32 size_bytes = postmaster.load<u32>(address + 8);
+    for (const wasm::SharedRegion& region : postmaster.memory().shared_regions()) {
+      if (region.address == address) return {};
+    }
+    auto created = os::SharedMemory::create("calf-shared-memory", size_bytes);
+    if (!created) return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
+    CALF_TRY(wasm::SharedRegion region, wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
+    for (const auto& extent : postmaster.memory().nonzero_extents(address, address + size_bytes)) {
+      const std::span<std::byte> bytes = postmaster.bytes(extent.address, extent.size_bytes);
+      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) != static_cast<ssize_t>(bytes.size())) {
+        return fail(Error::from_errno("filling shared memory", errno));
+      }
+    }
+    return postmaster.memory().map_shared(region);
+  }
+  return fail(ErrorCode::kInternal, "PostgreSQL's shared memory segment was not found");
+}
+
+Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {
+  if (fork_image_ == nullptr) {
+    CALF_CHECK_OK(share_memory(postmaster));
+    CALF_TRY(fork_image_, postmaster.memory().capture(heap_end(postmaster)));
+  }
+  return fork_image_;
+}
+
+int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
+  auto forked = [&]() -> Result<Process::Parts> {
+    CALF_TRY(auto image, fork_image(postmaster));
+    CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
+    CALF_TRY(auto stack, take_stack());
+    return Process::Parts{
+        .memory = std::move(memory), .files = postmaster.files().fork(), .stack = std::move(stack)};
+  }();
+  if (!forked) {
+    log::error("could not start a process: {}", forked.error().to_string());
+    return -1;
+  }
+  std::unique_ptr<ClientSocket> client;
+  if (auto it = accepted_.find(client_fd); it != accepted_.end()) {
+    client = std::move(it->second);
+    accepted_.erase(it);
+  }
+  const int pid = next_pid_++;
+  auto process = std::make_unique<Process>(*this, std::move(*forked), pid, std::move(launch), std::move(client));
+  Process* started = process.get();
+  processes_.emplace(pid, std::move(process));
+  runnable_.push_back(started);
+  if (started->client() != nullptr) {
+    auto wakeup = [this, pid] {
+      {
+        std::lock_guard lock(mutex_);
+        pipe_wakeups_.push_back(pid);
+        has_requests_ = true;
+      }
+      poller_->wake();
+    };
+    if (auto attached = started->client()->attach(*poller_, started, wakeup); !attached) {
+      log::error("{}", attached.error().to_string());
+      started->post(kSigKill);
+    }
+  }
+  return pid;
+}
+
+std::optional<Kernel::Ended> Kernel::reap() {
+  if (ended_.empty()) return std::nullopt;
+  Ended ended = ended_.front();
+  ended_.pop_front();
+  return ended;
+}
+
+bool Kernel::has_pending_connection() {
+  std::lock_guard lock(mutex_);
+  return !connecting_.empty();
+}
+
+ClientSocket* Kernel::accept(int fd) {
+  std::unique_ptr<ClientSocket> socket;
+  {
+    std::lock_guard lock(mutex_);
+    if (connecting_.empty()) return nullptr;
+    socket = std::move(connecting_.front());
+    connecting_.pop_front();
+  }
+  ClientSocket* raw = socket.get();
+  accepted_[fd] = std::move(socket);
+  return raw;
+}
+
+void Kernel::bury(Process& process) {
+  const int pid = process.pid();
+  const wasm::ExitStatus status = *process.exit_status();
+  if (spare_stacks_.size() < kSpareStacks) {
+    wasm::Stack stack = process.fiber().take_stack();
+    stack.trim();
+    spare_stacks_.push_back(std::move(stack));
+  }
+  processes_.erase(pid);
+  if (pid == Process::kPostmasterPid) {
+    postmaster_status_ = status;
+    return;
+  }
+  ended_.push_back({pid, status});
+  send_signal(Process::kPostmasterPid, kSigChild);
+}
+
+// --- The loop
+
+int64_t Kernel::nearest_deadline_ns() const {
+  int64_t nearest = Process::kNever;
+  for (const auto& [pid, process] : processes_) {
+    if (process->state_ == Process::State::kWaiting) nearest = std::min(nearest, process->wait_deadline_ns_);
+    nearest = std::min(nearest, process->timer_deadline_ns_);
+  }
+  return nearest;
+}
+
+void Kernel::fire_timers() {
+  const int64_t now = now_ns();
+  for (auto& [pid, process] : processes_) {
+    if (process->timer_deadline_ns_ <= now) {
+      process->timer_deadline_ns_ = Process::kNever;
+      process->timer_due_ = true;
+      process->interrupt();
+      make_runnable(*process);
+    }
+    if (process->state_ == Process::State::kWaiting && process->wait_deadline_ns_ <= now) make_runnable(*process);
+  }
+}
+
+void Kernel::poll_events(int64_t timeout_ns) {
+  poller_->poll(timeout_ns, [this](const Poller::Event& event) {
+    auto* process = static_cast<Process*>(event.tag);
+    process->client()->on_ready(event.readable, event.writable);
+    make_runnable(*process);
+  });
+  take_requests();
+}
+
+void Kernel::run_process(Process& process) {
+  process.state_ = Process::State::kRunning;
+  ticker_.begin(reinterpret_cast<volatile uint32_t*>(process.base() + PG_ADDRESS_InterruptPending));
+  process.resume();
+  ticker_.end();
+  if (process.exit_status()) bury(process);
+}
+
+wasm::ExitStatus Kernel::run() {
+  constexpr int64_t kPollEveryNs = 50'000;
+  int64_t polled_at = 0;
+  while (!postmaster_status_) {
+    if (runnable_.empty()) {
+      const int64_t deadline = nearest_deadline_ns();
+      const int64_t now = now_ns();
+      poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
+      polled_at = now_ns();
+      fire_timers();
+    } else if (const int64_t now = now_ns(); now - polled_at > kPollEveryNs) {
+      poll_events(0);
+      polled_at = now;
+      fire_timers();
+    }
+    {
+      std::lock_guard lock(mutex_);
+      if (halted_) break;
+    }
+    if (runnable_.empty()) continue;
+    Process* next = runnable_.front();
+    runnable_.pop_front();
+    run_process(*next);
+  }
+  // What is left belongs to a cluster that has stopped: no process may run again.
+  runnable_.clear();
+  processes_.clear();
+  accepted_.clear();
+  {
+    std::lock_guard lock(mutex_);
+    connecting_.clear();
+  }
+  return postmaster_status_.value_or(wasm::ExitStatus{.signal = kSigKill});
+}
+
+}  // namespace calf::postgres

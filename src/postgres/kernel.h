@@ -1,0 +1,115 @@
+// The tiny operating system of one cluster: its process table, who runs, signals, timers, the clients' sockets.
+// Not for PostgreSQL's own decisions: the postmaster is PostgreSQL's, running as the first process.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "os/clock.h"
+#include "postgres/poller.h"
+#include "postgres/process.h"
+#include "postgres/slice_ticker.h"
+
+namespace calf::postgres {
+
+class Kernel {
+ public:
+  struct Options {
+    std::shared_ptr<vfs::Namespace> tree;
+    std::shared_ptr<const os::Clock> clock;
+    std::shared_ptr<os::Random> random;
+    wasm::OutputSink log_sink;
+    std::vector<std::string> environment;
+    int64_t time_slice_ns = 1'000'000;
+    std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
+  };
+
+  static Result<std::unique_ptr<Kernel>> create(Options options);
+  ~Kernel();
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+
+  // --- Any thread
+  // Hands a client over; its backend starts as soon as the postmaster accepts it.
+  void connect(ClientConnection connection);
+  // Sends the postmaster a signal.
+  void signal_postmaster(int signal);
+  // Ends everything at once, as a power cut would.
+  void halt();
+
+  // --- Cluster thread
+  // Makes the first process. `arguments` are the image's command line.
+  Result<void> start_postmaster(std::vector<std::string> arguments);
+  // Runs the cluster until the postmaster has ended; its exit status.
+  wasm::ExitStatus run();
+
+  // --- From the processes (on their stacks)
+  [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
+  Process* find(int pid);
+  // kill(): 0, or -1 when there is no such process.
+  int send_signal(int pid, int signal);
+  void make_runnable(Process& process);
+  [[nodiscard]] bool others_are_runnable() const { return !runnable_.empty(); }
+  // Has the running process used its slice up? True also when it is time to look at the sockets.
+  [[nodiscard]] bool slice_is_over() const { return ticker_.expired(); }
+
+  // postmaster_child_launch(): the new pid, or -1.
+  int launch(Process& postmaster, Launch launch, int client_fd);
+  // waitpid(-1, WNOHANG): a child that has ended, or nothing.
+  struct Ended {
+    int pid;
+    wasm::ExitStatus status;
+  };
+  std::optional<Ended> reap();
+
+  [[nodiscard]] bool has_pending_connection();
+  // accept(): takes the oldest waiting connection and remembers it by its descriptor until launch() or close.
+  ClientSocket* accept(int fd);
+  [[nodiscard]] Poller& poller() { return *poller_; }
+
+  // The next fork must copy the postmaster's memory anew.
+  void forget_fork_image() { fork_image_.reset(); }
+
+ private:
+  explicit Kernel(Options options, std::unique_ptr<Poller> poller);
+
+  void take_requests();
+  void poll_events(int64_t timeout_ns);
+  void fire_timers();
+  [[nodiscard]] int64_t nearest_deadline_ns() const;
+  void run_process(Process& process);
+  void bury(Process& process);
+  Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
+  Result<void> share_memory(Process& postmaster);
+  Result<wasm::Stack> take_stack();
+
+  Options options_;
+  std::shared_ptr<const os::Clock> clock_;
+  std::unique_ptr<Poller> poller_;
+  SliceTicker ticker_;
+
+  std::unordered_map<int, std::unique_ptr<Process>> processes_;
+  std::deque<Process*> runnable_;
+  std::deque<Ended> ended_;
+  std::vector<wasm::Stack> spare_stacks_;
+  int next_pid_ = 100;
+  std::optional<wasm::ExitStatus> postmaster_status_;
+  std::shared_ptr<wasm::MemoryImage> fork_image_;
+  std::unordered_map<int, std::unique_ptr<ClientSocket>> accepted_;  // by the postmaster's descriptor
+
+  // Requests of other threads
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<ClientSocket>> connecting_;
+  std::vector<int> signals_for_postmaster_;
+  std::vector<int> pipe_wakeups_;  // pids whose in-process pipe has moved
+  bool halted_ = false;
+  std::atomic<bool> has_requests_{false};
+};
+
+}  // namespace calf::postgres

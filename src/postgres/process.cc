@@ -1,0 +1,176 @@
+#include "postgres/process.h"
+
+#include <cstring>
+
+#include "base/assert.h"
+#include "calf_anchors.h"
+#include "postgres/guest_address.h"
+#include "postgres/kernel.h"
+#include "wasm/files/guest_errno.h"
+#include "wasm/side_modules.h"
+
+extern "C" {
+// Exported by the image; the others come from calf_anchors.h.
+u32 pg___main_argc_argv(u32 count, u32 arguments);
+u32 pg__emscripten_stack_alloc(u32 size);
+void pg__emscripten_timeout(u32 which, f64 now_ms);
+u32 pg_palloc(u32 size);
+}
+
+namespace calf::postgres {
+namespace {
+
+// child_process_kinds[type]: name 0, main_fn 4 (table index), shmem_attach 8.
+constexpr u32 kChildKindBytes = 12;
+constexpr u32 kChildKindMain = 4;
+
+void call_main(u32 table_index, u32 startup_data, u32 length) {
+  if (table_index >= calf_table_size || calf_table[table_index].function == nullptr) {
+    calf_trap(CALF_TRAP_INDIRECT_CALL);
+  }
+  reinterpret_cast<void (*)(u32, u32)>(calf_table[table_index].function)(startup_data, length);
+}
+
+}  // namespace
+
+Process::Process(Kernel& kernel, Parts parts, std::vector<std::string> arguments)
+    : Guest(std::move(parts.memory), std::move(parts.files), std::move(parts.stack)),
+      kernel_(kernel),
+      pid_(kPostmasterPid),
+      arguments_(std::move(arguments)) {
+  memory().state().pid = pid_;
+}
+
+Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client)
+    : Guest(std::move(parts.memory), std::move(parts.files), std::move(parts.stack)),
+      kernel_(kernel),
+      pid_(pid),
+      launch_(std::move(launch)),
+      client_(std::move(client)) {
+  memory().state().pid = pid_;
+}
+
+void Process::main() {
+  if (is_postmaster()) run_postmaster();
+  run_child();
+}
+
+void Process::run_postmaster() {
+  wasm::write_segments(*this, calf_image);
+  if (calf_image.start != nullptr) calf_image.start();
+  if (calf_image.call_constructors != nullptr) calf_image.call_constructors();
+  const auto count = static_cast<u32>(arguments_.size());
+  const u32 pointers = pg__emscripten_stack_alloc((count + 1) * 4);
+  for (u32 i = 0; i < count; ++i) {
+    const std::string& argument = arguments_[i];
+    const u32 text = pg__emscripten_stack_alloc(static_cast<u32>(argument.size()) + 1);
+    std::memcpy(base() + text, argument.c_str(), argument.size() + 1);
+    store(pointers + i * 4, text);
+  }
+  store<u32>(pointers + count * 4, 0);
+  exit({.code = static_cast<int>(pg___main_argc_argv(count, pointers))});
+}
+
+// What fork_process() and the child's side of postmaster_child_launch() do (launch_backend.c, miscinit.c:
+// InitPostmasterChild); the image has only the parent's side.
+void Process::run_child() {
+  store<u8>(PG_ADDRESS_IsUnderPostmaster, 1);
+  store<s32>(PG_ADDRESS_MyProcPid, pid_);
+  store<u32>(PG_ADDRESS_before_shmem_exit_index, 0);  // on_exit_reset()
+  store<u32>(PG_ADDRESS_on_shmem_exit_index, 0);
+  store<u32>(PG_ADDRESS_on_proc_exit_index, 0);
+  pg_InitStandaloneProcess(0);  // the same steps: seeds, latch, wait events, signal masks
+  const u64 blocked = load<u64>(PG_ADDRESS_BlockSig) & ~(u64{1} << (kSigQuit - 1));
+  store(PG_ADDRESS_BlockSig, blocked);
+  constexpr u32 kSetMask = 2;
+  pg_sigprocmask(kSetMask, PG_ADDRESS_BlockSig, 0);
+  store<u32>(PG_ADDRESS_MyBackendType, launch_->type);
+  store<u32>(PG_ADDRESS_CurrentMemoryContext, load<u32>(PG_ADDRESS_TopMemoryContext));
+  store<u32>(PG_ADDRESS_MyPMChildSlot, launch_->slot);
+  auto copy_in = [this](const std::vector<std::byte>& bytes) -> u32 {
+    if (bytes.empty()) return 0;
+    const u32 at = pg_palloc(static_cast<u32>(bytes.size()));
+    std::memcpy(base() + at, bytes.data(), bytes.size());
+    return at;
+  };
+  if (!launch_->client_socket.empty()) store(PG_ADDRESS_MyClientSocket, copy_in(launch_->client_socket));
+  const u32 startup_data = copy_in(launch_->startup_data);
+  const u32 kind = PG_ADDRESS_child_process_kinds + launch_->type * kChildKindBytes;
+  call_main(load<u32>(kind + kChildKindMain), startup_data, static_cast<u32>(launch_->startup_data.size()));
+  exit({.code = 0});
+}
+
+// --- Signals
+
+void Process::interrupt() { store<u32>(PG_ADDRESS_InterruptPending, 1); }
+
+void Process::post(int signal) {
+  ASSERT(signal > 0 && signal < 64);
+  pending_signals_ |= u64{1} << signal;
+  interrupt();
+  kernel_.make_runnable(*this);
+}
+
+void Process::deliver_signals() {
+  while (has_signals()) {
+    if (timer_due_) {
+      timer_due_ = false;
+      pg__emscripten_timeout(static_cast<u32>(timer_which_), static_cast<f64>(kernel_.now_ns()) / 1e6);
+      continue;
+    }
+    const int signal = __builtin_ctzll(pending_signals_);
+    pending_signals_ &= pending_signals_ - 1;
+    if (signal == kSigKill) exit({.signal = kSigKill});
+    if (signal == kSigUrgent) continue;  // only wakes a waiting process
+    if (signal == kSigHup && is_postmaster()) kernel_.forget_fork_image();
+    pg_raise(static_cast<u32>(signal));
+  }
+}
+
+// --- Waiting
+
+void Process::wait(int64_t deadline_ns) {
+  if (has_signals()) return;
+  state_ = State::kWaiting;
+  wait_deadline_ns_ = deadline_ns;
+  suspend();
+  wait_deadline_ns_ = kNever;
+}
+
+void Process::yield() {
+  state_ = State::kWaiting;
+  kernel_.make_runnable(*this);
+  suspend();
+}
+
+void Process::set_interval_timer(int which, double delay_ms) {
+  timer_which_ = which;
+  timer_due_ = false;
+  timer_deadline_ns_ = delay_ms <= 0 ? kNever : kernel_.now_ns() + static_cast<int64_t>(delay_ms * 1e6);
+}
+
+void Process::sleep_ns(int64_t duration_ns) {
+  const int64_t deadline = kernel_.now_ns() + duration_ns;
+  wait(deadline);
+  deliver_signals();
+}
+
+int Process::sync_file(int fd, vfs::File::SyncKind kind) {
+  return kind == vfs::File::SyncKind::kAll ? files().fd_sync(fd) : -files().fdatasync(fd);
+}
+
+// --- Sockets
+
+int Process::accept_connection(int, std::span<std::byte> address, uint32_t& length) {
+  const int fd = files().openat(-100, "/dev/null", 2, 0);
+  if (fd < 0) return fd;
+  ClientSocket* client = kernel_.accept(fd);
+  if (client == nullptr) {
+    files().fd_close(fd);
+    return wasm::syscall_error(os::Errno::kAgain);
+  }
+  length = encode_guest_address(client->peer(), address);
+  return fd;
+}
+
+}  // namespace calf::postgres

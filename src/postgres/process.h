@@ -1,0 +1,104 @@
+// A PostgreSQL process: a guest with a pid, signals, a timer and, if it is a backend, a client.
+// Not for choosing who runs (kernel.h), nor for what PostgreSQL's functions ask of the host (hooks.cc).
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "postgres/client_socket.h"
+#include "wasm/guest.h"
+
+namespace calf::postgres {
+
+class Kernel;
+
+// Signal numbers of the guest (Linux's).
+enum Signal : int {
+  kSigHup = 1,
+  kSigInt = 2,
+  kSigQuit = 3,
+  kSigAbort = 6,
+  kSigKill = 9,
+  kSigUsr1 = 10,
+  kSigAlarm = 14,
+  kSigTerm = 15,
+  kSigChild = 17,
+  kSigUrgent = 23,
+};
+
+// What the postmaster hands to a new process (postmaster_child_launch's arguments).
+struct Launch {
+  uint32_t type = 0;  // BackendType
+  uint32_t slot = 0;  // MyPMChildSlot
+  std::vector<std::byte> startup_data;
+  std::vector<std::byte> client_socket;  // struct ClientSocket, or empty
+};
+
+class Process final : public wasm::Guest {
+ public:
+  static constexpr int kPostmasterPid = 42;  // what the image believes getpid() to be
+  static constexpr int64_t kNever = INT64_MAX;
+
+  struct Parts {
+    std::unique_ptr<wasm::LinearMemory> memory;
+    std::unique_ptr<wasm::GuestFiles> files;
+    wasm::Stack stack;
+  };
+  // The first process: runs the image's main with these arguments.
+  Process(Kernel& kernel, Parts parts, std::vector<std::string> arguments);
+  // A child.
+  Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
+
+  static Process& current() { return static_cast<Process&>(Guest::current()); }
+
+  [[nodiscard]] Kernel& kernel() { return kernel_; }
+  [[nodiscard]] int pid() const { return pid_; }
+  [[nodiscard]] bool is_postmaster() const { return !launch_.has_value(); }
+  [[nodiscard]] ClientSocket* client() { return client_.get(); }
+  [[nodiscard]] const std::optional<Launch>& launch() const { return launch_; }
+
+  // --- Signals. post() may be called while another process runs; delivery is by the process itself, at safe points.
+  void post(int signal);
+  [[nodiscard]] bool has_signals() const { return pending_signals_ != 0 || timer_due_; }
+  // Runs the guest's handlers. On the process's own stack.
+  void deliver_signals();
+
+  // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own stack.
+  void wait(int64_t deadline_ns);
+  // Lets others run; goes on in its turn. On the process's own stack.
+  void yield();
+  // Sets InterruptPending, so that the guest looks at its signals and its time slice soon.
+  void interrupt();
+
+  // --- Guest
+  void set_interval_timer(int which, double delay_ms) override;
+  void sleep_ns(int64_t duration_ns) override;
+  int sync_file(int fd, vfs::File::SyncKind kind) override;
+  int accept_connection(int fd, std::span<std::byte> address, uint32_t& length) override;
+  void main() override;
+
+ private:
+  friend class Kernel;
+  enum class State { kRunnable, kRunning, kWaiting };
+
+  [[noreturn]] void run_postmaster();
+  [[noreturn]] void run_child();
+
+  Kernel& kernel_;
+  const int pid_;
+  std::vector<std::string> arguments_;
+  std::optional<Launch> launch_;
+  std::unique_ptr<ClientSocket> client_;
+
+  // The kernel's
+  State state_ = State::kRunnable;
+  int64_t wait_deadline_ns_ = kNever;
+  int64_t timer_deadline_ns_ = kNever;
+  int timer_which_ = 0;
+  bool timer_due_ = false;
+  uint64_t pending_signals_ = 0;  // bit n: signal n
+};
+
+}  // namespace calf::postgres

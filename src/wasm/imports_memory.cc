@@ -1,0 +1,92 @@
+// The image's imports that are about memory: growing the heap, bulk operations, mapped files.
+#include <sys/mman.h>
+
+#include <cstring>
+
+#include "base/log.h"
+#include "wasm/files/guest_errno.h"
+#include "wasm/guest.h"
+
+using calf::wasm::Guest;
+
+extern "C" {
+
+u32 pg_emscripten_builtin_memalign(u32 alignment, u32 size);  // the image's allocator
+
+u32 calf_memory_grow(u32 delta_pages) {
+  return Guest::current().memory().grow(delta_pages, calf_image_maximum_pages);
+}
+
+void calf_memory_copy(u32 destination, u32 source, u32 size) {
+  u8* base = CALF_STATE->base;
+  std::memmove(base + destination, base + source, size);
+}
+
+void calf_memory_fill(u32 destination, u32 byte, u32 size) {
+  constexpr u32 kGiveBackBytes = 1 << 20;  // zeroing more than this is a fresh mapping: cheaper to let the kernel do it
+  constexpr u32 kHostPage = 4096;
+  u8* base = CALF_STATE->base;
+  if (byte != 0 || size < kGiveBackBytes) {
+    std::memset(base + destination, static_cast<int>(byte), size);
+    return;
+  }
+  u8* begin = base + destination;
+  u8* end = begin + size;
+  u8* first_page = reinterpret_cast<u8*>((reinterpret_cast<uintptr_t>(begin) + kHostPage - 1) & ~uintptr_t{kHostPage - 1});
+  u8* last_page = reinterpret_cast<u8*>(reinterpret_cast<uintptr_t>(end) & ~uintptr_t{kHostPage - 1});
+  for (const calf::wasm::SharedRegion& region : Guest::current().memory().shared_regions()) {
+    u8* shared = base + region.address;
+    if (shared < last_page && shared + region.size_bytes > first_page) {  // DONTNEED would not zero a shared mapping
+      std::memset(begin, 0, size);
+      return;
+    }
+  }
+  std::memset(begin, 0, static_cast<size_t>(first_page - begin));
+  madvise(first_page, static_cast<size_t>(last_page - first_page), MADV_DONTNEED);
+  std::memset(last_page, 0, static_cast<size_t>(end - last_page));
+}
+
+u32 calf_import_env_emscripten_get_heap_max() { return calf_image_maximum_pages * calf::wasm::kWasmPageBytes; }
+
+u32 calf_import_env_emscripten_resize_heap(u32 requested_bytes) {
+  constexpr u64 kStepBytes = 16 << 20;  // ask the kernel seldom
+  calf::wasm::LinearMemory& memory = Guest::current().memory();
+  const u64 pages = memory.state().pages;
+  const u64 wanted = (u64{requested_bytes} + calf::wasm::kWasmPageBytes - 1) / calf::wasm::kWasmPageBytes;
+  if (wanted <= pages) return 1;
+  const u64 generous = std::min<u64>(wanted + kStepBytes / calf::wasm::kWasmPageBytes, calf_image_maximum_pages);
+  const u64 target = std::max(wanted, generous);
+  return memory.grow(static_cast<u32>(target - pages), calf_image_maximum_pages) != 0xffffffffu ? 1 : 0;
+}
+
+// Maps a file: MAP_SHARED really shares its pages; MAP_PRIVATE is a copy. The address comes from the guest's allocator,
+// whose block is put back to private memory by _munmap_js before the guest frees it.
+u32 calf_import_env__mmap_js(u32 length, u32, u32 flags, u32 fd, u64 offset, u32 allocated_out, u32 address_out) {
+  constexpr u32 kMapShared = 1;
+  Guest& g = Guest::current();
+  const u32 rounded = (length + calf::wasm::kWasmPageBytes - 1) & ~(calf::wasm::kWasmPageBytes - 1);
+  auto mapping = g.files().map_shared(static_cast<int>(fd), offset, length);
+  if (!mapping) return static_cast<u32>(calf::wasm::syscall_error(mapping.error()));
+  const u32 address = pg_emscripten_builtin_memalign(calf::wasm::kWasmPageBytes, rounded);
+  if (address == 0) return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
+  if ((flags & kMapShared) != 0) {
+    auto file = calf::wasm::SharedRegion::adopt_fd(address, length, mapping->fd, mapping->offset);
+    if (!file || !g.memory().map_shared(*file)) {
+      return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
+    }
+  } else {
+    g.files().file(static_cast<int>(fd))->pread(g.bytes(address, length), offset);
+  }
+  g.store<u32>(allocated_out, 1);
+  g.store(address_out, address);
+  return 0;
+}
+
+u32 calf_import_env__munmap_js(u32 address, u32, u32, u32, u32, u64) {
+  if (!Guest::current().memory().unmap_shared(address)) {
+    return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
+  }
+  return 0;
+}
+
+}  // extern "C"

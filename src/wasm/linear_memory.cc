@@ -1,0 +1,206 @@
+#include "wasm/linear_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace calf::wasm {
+namespace {
+
+constexpr uint64_t kHostPage = 4096;
+// A 32-bit address plus a 32-bit offset stays below 8 GiB; the rest is for accesses that begin at the very end.
+constexpr uint64_t kReservedBytes = (uint64_t{8} << 30) + kWasmPageBytes;
+constexpr uint64_t kBelowBytes = kWasmPageBytes;  // room for the process's state, with a guard in front of it
+constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes;
+// Above this the image never grows: side modules have their places there.
+constexpr uint64_t kModuleFloor = uint64_t{2} << 30;
+// Two extents that are nearer than this become one: a mapping costs more than a few zero pages.
+constexpr uint64_t kMergeGapBytes = 32 * 1024;
+
+uint64_t round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
+
+bool is_zero_page(const uint8_t* page) {
+  const auto* words = reinterpret_cast<const uint64_t*>(page);
+  uint64_t any = 0;
+  for (size_t i = 0; i < kHostPage / 8; i += 8) {
+    any |= words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] | words[i + 5] | words[i + 6] |
+           words[i + 7];
+    if (any != 0) return false;
+  }
+  return true;
+}
+
+Result<void> map_anonymous(uint8_t* at, uint64_t size_bytes) {
+  void* got = mmap(at, size_bytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) return fail(Error::from_errno("mapping guest memory", errno));
+  return {};
+}
+
+Result<void> write_all(int fd, const uint8_t* bytes, uint64_t size_bytes, uint64_t offset) {
+  while (size_bytes > 0) {
+    const ssize_t n = pwrite(fd, bytes, size_bytes, static_cast<off_t>(offset));
+    if (n < 0) return fail(Error::from_errno("writing a memory image", errno));
+    bytes += n;
+    offset += static_cast<uint64_t>(n);
+    size_bytes -= static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<SharedRegion> SharedRegion::adopt_fd(uint32_t address, uint32_t size_bytes, int fd, uint64_t offset) {
+  const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return fail(Error::from_errno("keeping a mapped file open", errno));
+  std::shared_ptr<const void> owner(nullptr, [own](const void*) { close(own); });
+  return SharedRegion{.address = address, .size_bytes = size_bytes, .fd = own, .offset = offset, .owner = owner};
+}
+
+MemoryImage::MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
+                         std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals)
+    : fd_(fd), owner_(std::move(owner)), extents_(std::move(extents)), pages_(pages) {
+  std::copy(globals.begin(), globals.end(), globals_);
+}
+
+uint64_t MemoryImage::size_bytes() const {
+  uint64_t total = 0;
+  for (const Extent& e : extents_) total += e.size_bytes;
+  return total;
+}
+
+Result<std::unique_ptr<LinearMemory>> LinearMemory::reserve() {
+  void* got = mmap(nullptr, kTotalBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (got == MAP_FAILED) {
+    return fail(Error::from_errno("reserving 8 GiB of address space for a process", errno));
+  }
+  auto* reservation = static_cast<uint8_t*>(got);
+  auto memory = std::unique_ptr<LinearMemory>(new LinearMemory(reservation, reservation + kBelowBytes));
+  if (mprotect(memory->base_ - sizeof(calf_process_state), sizeof(calf_process_state), PROT_READ | PROT_WRITE) != 0) {
+    return fail(Error::from_errno("mapping a process's state", errno));
+  }
+  memory->state().base = memory->base_;
+  return memory;
+}
+
+Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t initial_pages, const uint32_t* globals) {
+  CALF_TRY(auto memory, reserve());
+  CALF_CHECK_OK(map_anonymous(memory->base_, initial_pages * kWasmPageBytes));
+  memory->state().pages = initial_pages;
+  std::copy(globals, globals + CALF_GLOBAL_SLOTS, memory->state().globals);
+  return memory;
+}
+
+Result<std::unique_ptr<LinearMemory>> LinearMemory::fork(const MemoryImage& image,
+                                                         std::span<const SharedRegion> shared) {
+  CALF_TRY(auto memory, create(image.pages(), image.globals()));
+  for (const MemoryImage::Extent& e : image.extents()) {
+    if (e.address >= kModuleFloor) memory->module_ranges_.emplace_back(e.address, e.size_bytes);
+    void* got = mmap(memory->base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, image.fd(), static_cast<off_t>(e.offset));
+    if (got == MAP_FAILED) return fail(Error::from_errno("mapping the fork image", errno));
+  }
+  for (const SharedRegion& region : shared) CALF_CHECK_OK(memory->map_shared(region));
+  return memory;
+}
+
+LinearMemory::~LinearMemory() { munmap(reservation_, kTotalBytes); }
+
+bool LinearMemory::contains(const void* host_address) const {
+  const auto* p = static_cast<const uint8_t*>(host_address);
+  return p >= reservation_ && p < reservation_ + kTotalBytes;
+}
+
+bool LinearMemory::in_module(uint64_t address, uint64_t size_bytes) const {
+  return std::any_of(module_ranges_.begin(), module_ranges_.end(), [&](const auto& range) {
+    return address >= range.first && address + size_bytes <= range.first + range.second;
+  });
+}
+
+Result<void> LinearMemory::commit(uint64_t address, uint64_t size_bytes) {
+  const uint64_t begin = address / kHostPage * kHostPage;
+  const uint64_t end = round_up(address + size_bytes, kHostPage);
+  if (end > kReservedBytes) return fail(ErrorCode::kInvalidArgument, "guest range outside linear memory");
+  if (mprotect(base_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) {
+    return fail(Error::from_errno("growing guest memory", errno));
+  }
+  if (begin >= kModuleFloor) module_ranges_.emplace_back(begin, end - begin);
+  return {};
+}
+
+uint32_t LinearMemory::grow(uint32_t delta_pages, uint32_t maximum_pages) {
+  const uint64_t old_pages = state().pages;
+  if (old_pages + delta_pages > maximum_pages) return 0xffffffffu;
+  if (!map_anonymous(base_ + old_pages * kWasmPageBytes, uint64_t{delta_pages} * kWasmPageBytes)) return 0xffffffffu;
+  state().pages = old_pages + delta_pages;
+  return static_cast<uint32_t>(old_pages);
+}
+
+Result<void> LinearMemory::map_shared(const SharedRegion& region) {
+  ASSERT(region.address % kHostPage == 0);
+  void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+                   region.fd, static_cast<off_t>(region.offset));
+  if (got == MAP_FAILED) return fail(Error::from_errno("mapping shared memory", errno));
+  shared_.push_back(region);
+  return {};
+}
+
+Result<void> LinearMemory::unmap_shared(uint32_t address) {
+  auto it = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) { return r.address == address; });
+  if (it == shared_.end()) return {};
+  const uint64_t size_bytes = round_up(it->size_bytes, kHostPage);
+  shared_.erase(it);
+  return map_anonymous(base_ + address, size_bytes);
+}
+
+std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, uint64_t end) const {
+  std::vector<MemoryImage::Extent> extents;
+  for (uint64_t at = begin; at < end; at += kHostPage) {
+    const auto shared = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
+      return at >= r.address && at < r.address + round_up(r.size_bytes, kHostPage);
+    });
+    if (shared != shared_.end()) {
+      at = shared->address + round_up(shared->size_bytes, kHostPage) - kHostPage;
+      continue;
+    }
+    if (is_zero_page(base_ + at)) continue;
+    const bool near = !extents.empty() && at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes;
+    const bool across_shared =
+        near && std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
+          return r.address >= extents.back().address && r.address < at;
+        });
+    if (near && !across_shared) {
+      extents.back().size_bytes = static_cast<uint32_t>(at + kHostPage - extents.back().address);
+    } else {
+      extents.push_back({.address = static_cast<uint32_t>(at), .size_bytes = kHostPage});
+    }
+  }
+  return extents;
+}
+
+Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) const {
+  std::vector<MemoryImage::Extent> extents = nonzero_extents(0, round_up(heap_end, kHostPage));
+  for (const auto& [address, size_bytes] : module_ranges_) {
+    // Whole: a page that is zero now must still be touchable in the copy.
+    extents.push_back({.address = static_cast<uint32_t>(address), .size_bytes = static_cast<uint32_t>(size_bytes)});
+  }
+  auto created = os::SharedMemory::create("calf-fork-image", 0);
+  if (!created) return fail(Error::from_errno("creating a fork image", static_cast<int>(created.error())));
+  auto file = std::make_shared<os::SharedMemory>(std::move(*created));
+  uint64_t offset = 0;
+  for (MemoryImage::Extent& e : extents) {
+    e.offset = offset;
+    CALF_CHECK_OK(write_all(file->fd(), base_ + e.address, e.size_bytes, offset));
+    offset += e.size_bytes;
+  }
+  return std::make_shared<MemoryImage>(file->fd(), file, std::move(extents), state().pages,
+                                       std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state().globals));
+}
+
+}  // namespace calf::wasm

@@ -1,0 +1,108 @@
+// The memory of one guest process: 8 GiB of reserved address space, of which the image's pages can be touched.
+// Not for what is in it (that is the guest's), and not for who runs (postgres).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "os/shared_memory.h"
+#include "wasm/abi/calf_abi.h"
+
+namespace calf::wasm {
+
+inline constexpr uint32_t kWasmPageBytes = 65536;
+
+// A range of linear memory that several processes map together: PostgreSQL's shared memory, dynamic shared memory.
+struct SharedRegion {
+  uint32_t address = 0;  // linear address, page aligned
+  uint32_t size_bytes = 0;
+  int fd = -1;  // what is mapped, kept open by `owner`
+  uint64_t offset = 0;
+  std::shared_ptr<const void> owner;  // shared by every process that maps it
+
+  // A region on a duplicate of `fd`, which the caller keeps.
+  static Result<SharedRegion> adopt_fd(uint32_t address, uint32_t size_bytes, int fd, uint64_t offset);
+};
+
+// A private memory's content at one moment, from which other processes start (copy on write). Immutable, any thread.
+class MemoryImage {
+ public:
+  struct Extent {
+    uint32_t address = 0;
+    uint32_t size_bytes = 0;
+    uint64_t offset = 0;  // in the file
+  };
+
+  // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file.
+  MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
+              std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals);
+
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] const std::vector<Extent>& extents() const { return extents_; }
+  [[nodiscard]] uint64_t pages() const { return pages_; }
+  [[nodiscard]] const uint32_t* globals() const { return globals_; }
+  [[nodiscard]] uint64_t size_bytes() const;
+
+ private:
+  int fd_;
+  std::shared_ptr<const void> owner_;
+  std::vector<Extent> extents_;
+  uint64_t pages_;
+  uint32_t globals_[CALF_GLOBAL_SLOTS];
+};
+
+// Cluster thread. Unmaps everything when destroyed.
+class LinearMemory {
+ public:
+  // A fresh instance: zeroed pages, the image's initial globals; the caller puts the data segments in.
+  static Result<std::unique_ptr<LinearMemory>> create(uint64_t initial_pages, const uint32_t* globals);
+  // A copy-on-write copy of `image`, with `shared` mapped on top.
+  static Result<std::unique_ptr<LinearMemory>> fork(const MemoryImage& image, std::span<const SharedRegion> shared);
+
+  LinearMemory(const LinearMemory&) = delete;
+  LinearMemory& operator=(const LinearMemory&) = delete;
+  ~LinearMemory();
+
+  [[nodiscard]] uint8_t* base() const { return base_; }
+  [[nodiscard]] calf_process_state& state() const {
+    return *reinterpret_cast<calf_process_state*>(base_ - sizeof(calf_process_state));
+  }
+  [[nodiscard]] bool contains(const void* host_address) const;
+  // May the guest touch [address, address + size)? For pointers that imports are given.
+  [[nodiscard]] bool valid(uint64_t address, uint64_t size_bytes) const {
+    return address + size_bytes <= state().pages * kWasmPageBytes || in_module(address, size_bytes);
+  }
+
+  // Makes [address, address + size) touchable. For the heap (grow) and for side modules' places.
+  Result<void> commit(uint64_t address, uint64_t size_bytes);
+  // memory.grow: the old number of pages, or 0xffffffff.
+  uint32_t grow(uint32_t delta_pages, uint32_t maximum_pages);
+
+  // Replaces the region's range by the shared mapping.
+  Result<void> map_shared(const SharedRegion& region);
+  // Back to private zeros.
+  Result<void> unmap_shared(uint32_t address);
+  [[nodiscard]] const std::vector<SharedRegion>& shared_regions() const { return shared_; }
+
+  // Copies what is not zero outside the shared regions below `heap_end`, and the side modules' places, into a new file.
+  Result<std::shared_ptr<MemoryImage>> capture(uint32_t heap_end) const;
+  // The page-aligned non-zero extents of [begin, end) that are private. For capture and snapshots.
+  [[nodiscard]] std::vector<MemoryImage::Extent> nonzero_extents(uint64_t begin, uint64_t end) const;
+  // Ranges above the heap that were committed (side modules), as {address, size}.
+  [[nodiscard]] const std::vector<std::pair<uint64_t, uint64_t>>& module_ranges() const { return module_ranges_; }
+
+ private:
+  LinearMemory(uint8_t* reservation, uint8_t* base) : reservation_(reservation), base_(base) {}
+  static Result<std::unique_ptr<LinearMemory>> reserve();
+  [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
+
+  uint8_t* reservation_;
+  uint8_t* base_;
+  std::vector<SharedRegion> shared_;
+  std::vector<std::pair<uint64_t, uint64_t>> module_ranges_;
+};
+
+}  // namespace calf::wasm
