@@ -1,5 +1,5 @@
 // The encoding functions of supplies.h: guest ABI on the outside, conversion.h and
-// mule_conversion.h on the inside. Nothing here may own memory, since raise() and the guest's
+// mule_conversion.h on the inside. Nothing here may own memory, since raise_error() and the guest's
 // conversion functions can jump away.
 #include "wasm/supplies/conversion.h"
 #include "wasm/supplies/guest.h"
@@ -42,8 +42,8 @@ u32 finish(const Job& job, const Outcome& outcome) {
   job.out[outcome.produced] = 0;
   if (outcome.stop == Stop::kEnd || job.no_error) return outcome.consumed;
   std::span<const u8> shown = job.text.subspan(outcome.error_offset, outcome.error_length);
-  if (outcome.stop == Stop::kInvalid) raise(invalid_encoding_error(job.source, shown));
-  raise(untranslatable_error(job.source, job.destination, shown));
+  if (outcome.stop == Stop::kInvalid) raise_error(invalid_encoding_error(job.source, shown));
+  raise_error(untranslatable_error(job.source, job.destination, shown));
 }
 
 UpperHalf upper_half(LinearMemory memory, u32 table) {
@@ -91,7 +91,7 @@ u32 calf_supply_LocalToUtf(u32 text, u32 size, u32 out, u32 tree, u32 combined, 
           .source = Encoding{encoding},
           .destination = Encoding::kUtf8,
           .no_error = no_error != 0};
-  if (!is_valid(job.source)) raise(encoding_number_error(job.source));
+  if (!is_valid(job.source)) raise_error(encoding_number_error(job.source));
   CodeMap map = code_map(memory, tree, combined, combined_count, function);
   return finish(job, convert_local_to_utf8(map, job.source, job.text, job.out));
 }
@@ -104,7 +104,7 @@ u32 calf_supply_UtfToLocal(u32 text, u32 size, u32 out, u32 tree, u32 combined, 
           .source = Encoding::kUtf8,
           .destination = Encoding{encoding},
           .no_error = no_error != 0};
-  if (!is_valid(job.destination)) raise(encoding_number_error(job.destination));
+  if (!is_valid(job.destination)) raise_error(encoding_number_error(job.destination));
   CodeMap map = code_map(memory, tree, combined, combined_count, function);
   return finish(job, convert_utf8_to_local(map, job.text, job.out));
 }
@@ -145,13 +145,13 @@ u32 calf_supply_mic2latin_with_table(u32 text, u32 out, u32 size, u32 charset, u
 }
 
 void calf_supply_report_invalid_encoding(u32 encoding, u32 text, u32 size) {
-  raise(invalid_encoding_error(Encoding{encoding}, guest_text(running_memory(), text, size)));
+  raise_error(invalid_encoding_error(Encoding{encoding}, guest_text(running_memory(), text, size)));
 }
 
 void calf_supply_report_untranslatable_char(u32 source_encoding, u32 destination_encoding, u32 text,
                                             u32 size) {
-  raise(untranslatable_error(Encoding{source_encoding}, Encoding{destination_encoding},
-                             guest_text(running_memory(), text, size)));
+  raise_error(untranslatable_error(Encoding{source_encoding}, Encoding{destination_encoding},
+                                   guest_text(running_memory(), text, size)));
 }
 
 u32 calf_supply_pg_encoding_verifymbchar(u32 encoding, u32 text, u32 size) {

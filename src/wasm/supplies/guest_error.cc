@@ -26,7 +26,7 @@ u32 push_string(LinearMemory memory, const char* text) {
 
 }  // namespace
 
-void raise(const ConversionError& error) {
+void raise_error(const ConversionError& error) {
   LinearMemory memory = running_memory();
   u32 message = push_string(memory, error.message);
   u32 format = push_string(memory, "%s");
