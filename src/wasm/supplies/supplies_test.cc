@@ -176,7 +176,7 @@ template <typename Return, typename... Args>
 std::string signature_of(Return (*)(Args...)) {
   std::string signature = "(";
   for (size_t i = 0; i < sizeof...(Args); i++) signature += i == 0 ? "i32" : ",i32";
-  return signature + ")->" + (std::is_void_v<Return> ? "void" : "i32");
+  return signature + ")->" + (std::is_void_v<Return> ? "" : "i32");
 }
 
 TEST(SuppliesList, names_exactly_the_functions_that_there_are) {
