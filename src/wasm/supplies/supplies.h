@@ -8,15 +8,14 @@
 #include "wasm/abi/calf_abi.h"
 
 // Every supplied function, for tables: CALF_SUPPLIES(X) expands X(name) for each.
-#define CALF_SUPPLIES(X)                                                                   \
-  X(LocalToUtf)                                                                            \
-  X(UtfToLocal)                                                                            \
-  X(local2local)                                                                           \
-  X(latin2mic) X(latin2mic_with_table) X(mic2latin) X(mic2latin_with_table)                \
-      X(report_invalid_encoding) X(report_untranslatable_char) X(pg_encoding_verifymbchar) \
-          X(pg_utf8_islegal) X(setTempRet0) X(getTempRet0) X(sleep) X(signal) X(setbuf)    \
-              X(mprotect) X(mlock) X(madvise) X(tcgetattr) X(tcsetattr) X(getsockopt)      \
-                  X(setsockopt) X(getsockname) X(shutdown) X(gethostbyname)
+// clang-format off
+#define CALF_SUPPLIES(X)                                                                       \
+  X(LocalToUtf) X(UtfToLocal) X(local2local) X(latin2mic) X(latin2mic_with_table) X(mic2latin) \
+  X(mic2latin_with_table) X(report_invalid_encoding) X(report_untranslatable_char)             \
+  X(pg_encoding_verifymbchar) X(pg_utf8_islegal) X(setTempRet0) X(getTempRet0) X(sleep)        \
+  X(signal) X(setbuf) X(mprotect) X(mlock) X(madvise) X(tcgetattr) X(tcsetattr) X(getsockopt)  \
+  X(setsockopt) X(getsockname) X(shutdown) X(gethostbyname)
+// clang-format on
 
 extern "C" {
 
