@@ -133,7 +133,12 @@ class ImageWriter {
       uint32_t function = i + static_cast<uint32_t>(module.function_imports.size());
       const std::string& symbol = linked.body_symbols[function];
       if (!symbol.empty()) {
-        EmittedFunction emitted = emit_function(linked.names, function, symbol, patches_of(linked, function));
+        const BodyPatches& patches = patches_of(linked, function);
+        EmittedFunction emitted = emit_function(linked.names, function, symbol, patches);
+        if (!patches.pid_constants.empty() && emitted.patched == 0) {
+          fail("the hooks patch a constant in " + symbol + " (function " + std::to_string(function) +
+               ") which is not compared with anything there");
+        }
         code += emitted.code;
         callees.merge(emitted.callees);
         callees[symbol] = &module.type_of(function);
@@ -320,8 +325,14 @@ class ImageWriter {
   void write_anchors_header() {
     std::string body;
     const LinkedModule& image = linker_.image();
-    for (const AddressHook& hook : hooks_.addresses) {
-      body += "#define PG_ADDRESS_" + hook.name + " 0x" + hex(hook.address) + "u\n";
+    for (const NamedNumber& item : hooks_.addresses) {
+      body += "#define PG_ADDRESS_" + item.name + " 0x" + hex(item.value) + "u\n";
+    }
+    for (const NamedNumber& item : hooks_.offsets) {
+      body += "#define PG_OFFSET_" + item.name + ' ' + std::to_string(item.value) + "u\n";
+    }
+    for (const NamedNumber& item : hooks_.constants) {
+      body += "#define PG_CONSTANT_" + item.name + ' ' + std::to_string(item.value) + "u\n";
     }
     std::map<std::string, const FunctionHook*> by_name;
     for (const auto& [function, hook] : hooks_.functions) by_name[hook.name] = &hook;

@@ -20,14 +20,14 @@ struct FunctionHook {
   FunctionAction action = FunctionAction::kName;
   uint32_t function = 0;
 };
-struct AddressHook {
+struct NamedNumber {
   std::string name;
-  uint32_t address = 0;
+  uint32_t value = 0;
 };
 
 struct Hooks {
   std::map<uint32_t, FunctionHook> functions;  // by function index
-  std::vector<AddressHook> addresses;          // globals, in the order of the file
+  std::vector<NamedNumber> addresses, offsets, constants;  // in the order of the file
   std::map<uint32_t, BodyPatches> patches;     // by function index
 
   const FunctionHook* find_function(uint32_t function) const {
