@@ -1,0 +1,19 @@
+// Writes the C files of a linked image: shards of functions, the table, the invoke functions, the data and the
+// structures of calf_abi.h, and the headers for the host. The same input gives the same bytes.
+#pragma once
+
+#include <string>
+
+#include "link.h"
+
+namespace calf::translator {
+
+struct EmitOptions {
+  std::string sources;  // directory for .c and .bin files; old ones in it are removed
+  std::string headers;  // directory for headers; a header is only touched when it changes
+  uint32_t shards = 48;  // of the image
+};
+
+void emit_image(Linker& linker, const Hooks& hooks, const EmitOptions& options);
+
+}  // namespace calf::translator
