@@ -68,6 +68,10 @@ class Resolver {
     for (const HookLine& line : entry.lines) {
       const std::string& word = line.words[0];
       if (word == "action") hook.action = action(line);
+      if (word == "replace-call") {
+        hooks_.patches[function].calls.push_back(
+            {named_function(this->word(line, 1), line), number(line, 2), "pg_" + this->word(line, 3)});
+      }
       if (word == "pid-constant") hooks_.patches[function].pid_constants.insert(number(line, 1));
     }
     if (module_.is_import(function)) {
@@ -122,6 +126,9 @@ class Resolver {
     if (auto entry = by_name_.find(name); entry != by_name_.end() && entry->second->kind == "global") {
       return value_of(*entry->second);
     }
+    return exported_datum(name, line);
+  }
+  uint32_t exported_datum(const std::string& name, const HookLine& line) const {
     if (const Export* item = module_.find_export(name, ExportKind::kGlobal)) {
       return static_cast<uint32_t>(module_.globals[item->index].initial.constant);
     }
@@ -140,7 +147,8 @@ class Resolver {
   }
 
   static bool is_remark(const std::string& word) {
-    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" || word == "initial";
+    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" || word == "initial" ||
+           word == "replace-call";
   }
 
   // --- functions
@@ -160,21 +168,21 @@ class Resolver {
         }
       }
       if (!left) fail(at(entry.line) + entry.name + " has no anchor");
+      filter_by_signature(entry, *left, story);
       if (left->size() != 1) {
         fail(at(entry.line) + "the anchors of " + entry.name + " fit " + std::to_string(left->size()) +
              " functions instead of one:" + candidates(*left) + story);
       }
-      check_signature(entry, *left->begin());
       return *left->begin();
     });
   }
 
-  void check_signature(const HookEntry& entry, uint32_t function) const {
+  void filter_by_signature(const HookEntry& entry, FunctionSet& functions, std::string& story) const {
     for (const HookLine& line : entry.lines) {
       if (line.words[0] != "expect") continue;
-      if (parse_signature(word(line, 1)) != module_.type_of(function)) {
-        fail(at(line.number) + entry.name + " is " + label(function) + ", expected " + line.words[1]);
-      }
+      FunctionType type = parse_signature(word(line, 1));
+      story = "\n  without 'expect':" + candidates(functions) + story;
+      std::erase_if(functions, [&](uint32_t function) { return module_.type_of(function) != type; });
     }
   }
 
@@ -191,6 +199,7 @@ class Resolver {
     if (kind == "call") return {nth_call(line)};
     if (kind == "after" || kind == "before") return {neighbour(line)};
     if (kind == "between") return between(line);
+    if (kind == "signature") return with_signature(parse_signature(word(line, 1)));
     if (kind == "table") return {table_entry(number(line, 1), line)};
     if (kind == "word") return {table_entry(data_word(line), line)};
     if (kind == "record") return record_functions(line);
@@ -241,6 +250,14 @@ class Resolver {
       const auto& list = store ? facts.stores : facts.loads;
       return std::any_of(list.begin(), list.end(), [&](const AccessFact& fact) { return fact.address == address; });
     });
+  }
+
+  FunctionSet with_signature(const FunctionType& type) const {
+    FunctionSet found;
+    for (uint32_t i = 0; i < facts_.size(); ++i) {
+      if (module_.type_of(i) == type) found.insert(i);
+    }
+    return found;
   }
 
   // call N of F; a negative N counts from the end, -1 is the last.
@@ -380,7 +397,7 @@ class Resolver {
 
   uint32_t address_for(const HookLine& line) {
     const std::string& kind = line.words[0];
-    if (kind == "export") return named_address(word(line, 1), line) + plus(line, 2);
+    if (kind == "export") return exported_datum(word(line, 1), line) + plus(line, 2);
     if (kind == "load" || kind == "store") return constant_of(access(line).address, line) + plus(line, line.words.size() - 2);
     if (kind == "store-of") return store_of(line);
     if (kind == "argument") return argument(line);
