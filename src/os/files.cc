@@ -82,10 +82,6 @@ Expected<size_t> SystemFiles::pwritev(int fd, std::span<const iovec> buffers, ui
   });
 }
 
-Expected<size_t> SystemFiles::append(int fd, std::span<const iovec> buffers) {
-  return counted([&] { return ::writev(fd, buffers.data(), count_of(buffers)); });
-}
-
 // No second try on EINTR or EIO: after a failed fsync the kernel may have dropped the dirty pages.
 Expected<void> SystemFiles::fsync(int fd) {
   if (::fsync(fd) != 0) return fail(last_errno());
@@ -94,6 +90,11 @@ Expected<void> SystemFiles::fsync(int fd) {
 
 Expected<void> SystemFiles::fdatasync(int fd) {
   if (::fdatasync(fd) != 0) return fail(last_errno());
+  return {};
+}
+
+Expected<void> SystemFiles::syncfs(int fd) {
+  if (::syncfs(fd) != 0) return fail(last_errno());
   return {};
 }
 
@@ -127,10 +128,6 @@ Expected<struct statfs> SystemFiles::fstatfs(int fd) {
 
 Expected<void> SystemFiles::fchmod(int fd, mode_t mode) {
   return done([&] { return ::fchmod(fd, mode); });
-}
-
-Expected<void> SystemFiles::fchmodat(int dir, const char* name, mode_t mode) {
-  return done([&] { return ::fchmodat(dir, name, mode, 0); });
 }
 
 Expected<void> SystemFiles::utimensat(int dir, const char* name, const timespec times[2],

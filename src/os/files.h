@@ -39,10 +39,10 @@ class Files {
 
   virtual Expected<size_t> preadv(int fd, std::span<const iovec> buffers, uint64_t offset) = 0;
   virtual Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) = 0;
-  // Writes at the end of a file that was opened with O_APPEND.
-  virtual Expected<size_t> append(int fd, std::span<const iovec> buffers) = 0;
   virtual Expected<void> fsync(int fd) = 0;
   virtual Expected<void> fdatasync(int fd) = 0;
+  // Everything on the file system that `fd` is on: one wait instead of thousands.
+  virtual Expected<void> syncfs(int fd) = 0;
   virtual Expected<void> fallocate(int fd, int mode, uint64_t offset, uint64_t length) = 0;
   virtual Expected<void> ftruncate(int fd, uint64_t size) = 0;
 
@@ -50,7 +50,6 @@ class Files {
   virtual Expected<struct stat> fstatat(int dir, const char* name, int flags) = 0;
   virtual Expected<struct statfs> fstatfs(int fd) = 0;
   virtual Expected<void> fchmod(int fd, mode_t mode) = 0;
-  virtual Expected<void> fchmodat(int dir, const char* name, mode_t mode) = 0;
   // `name` may be nullptr: then the descriptor `dir` itself.
   virtual Expected<void> utimensat(int dir, const char* name, const timespec times[2],
                                    int flags) = 0;
@@ -70,22 +69,21 @@ class Files {
 };
 
 // The real thing. Holds no state: make as many as you like.
-class SystemFiles final : public Files {
+class SystemFiles : public Files {
  public:
   Expected<int> open(int dir, const char* path, int flags, mode_t mode, Resolve resolve) override;
   void close(int fd) override;
   Expected<size_t> preadv(int fd, std::span<const iovec> buffers, uint64_t offset) override;
   Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) override;
-  Expected<size_t> append(int fd, std::span<const iovec> buffers) override;
   Expected<void> fsync(int fd) override;
   Expected<void> fdatasync(int fd) override;
+  Expected<void> syncfs(int fd) override;
   Expected<void> fallocate(int fd, int mode, uint64_t offset, uint64_t length) override;
   Expected<void> ftruncate(int fd, uint64_t size) override;
   Expected<struct stat> fstat(int fd) override;
   Expected<struct stat> fstatat(int dir, const char* name, int flags) override;
   Expected<struct statfs> fstatfs(int fd) override;
   Expected<void> fchmod(int fd, mode_t mode) override;
-  Expected<void> fchmodat(int dir, const char* name, mode_t mode) override;
   Expected<void> utimensat(int dir, const char* name, const timespec times[2], int flags) override;
   Expected<void> mkdirat(int dir, const char* name, mode_t mode) override;
   Expected<void> unlinkat(int dir, const char* name, int flags) override;

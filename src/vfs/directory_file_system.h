@@ -43,7 +43,7 @@ class DirectoryFileSystem final : public FileSystem {
   struct Parent;  // a directory, opened, and the name in it that a path ends with
 
   DirectoryFileSystem(std::shared_ptr<os::Files> files, os::FileDescriptor root, bool read_only);
-  Expected<Parent> open_parent(std::string_view path);
+  Expected<void> open_parent(std::string_view path, Parent& out);
   Expected<os::FileDescriptor> open_node(std::string_view path, Follow follow);
   Expected<void> check_writable() const;
 

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "vfs/file_system.h"
@@ -62,23 +63,36 @@ class Namespace {
  private:
   struct Mount {
     std::string point;  // "/pglite/data"; "" for the root
-    std::shared_ptr<FileSystem> file_system;
-    bool has_nested = false;  // another mount lies below
+    std::shared_ptr<FileSystem> file_system;  // shared with other namespaces of the thread
+    bool has_nested = false;                  // another mount lies below
   };
-  struct Place;  // a mount and a path inside it
+  // A file system and a path inside it. `path` may point into `buffer`: do not move a Place.
+  struct Place {
+    FileSystem* file_system = nullptr;
+    std::string_view path;
+    std::string buffer;
 
-  const Mount& mount_of(std::string_view absolute) const;
+    Place() = default;
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+  };
+
+  [[nodiscard]] const Mount& mount_of(std::string_view absolute) const;
+  void place_at(std::string absolute, Place& place) const;
+  // False when the path cannot be placed without looking at symlinks (it has "..").
+  bool place_quickly(std::string_view base, std::string_view path, Place& place) const;
+  Expected<void> place_slowly(std::string_view base, std::string_view path, Follow follow,
+                              Place& place);
   template <typename Operation>
-  auto with_place(std::string_view base, std::string_view path, Follow follow, Operation operation);
+  auto with_place(std::string_view base, std::string_view path, Follow follow, Operation operation)
+      -> decltype(operation(std::declval<FileSystem&>(), path));
   template <typename Operation>
   Expected<void> with_two_places(std::string_view from_base, std::string_view from,
                                  std::string_view to_base, std::string_view to,
                                  Operation operation);
-  bool locate(std::string_view base, std::string_view path, Place& place) const;
 
-  std::shared_ptr<const os::Clock> clock_;
-  std::unique_ptr<MemoryFileSystem> skeleton_filler_;
-  std::vector<Mount> mounts_;  // longest point first; the root is last
+  std::shared_ptr<MemoryFileSystem> skeleton_;  // the directories above mount points
+  std::vector<Mount> mounts_;                   // longest point first; the root is last
 };
 
 }  // namespace calf::vfs

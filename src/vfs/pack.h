@@ -81,8 +81,12 @@ class Pack {
   };
   static constexpr uint32_t kHole = UINT32_MAX;
 
-  Pack() = default;
-  Result<void> parse_index();
+  class Contexts;  // decompression contexts that are not in use
+
+  Pack();
+  Result<void> parse(std::span<const std::byte> blob);
+  Result<void> parse_entries(const char* at, std::string_view strings);
+  Result<void> parse_pieces_and_frames(const char* pieces, const char* frames);
   Expected<const std::byte*> frame_bytes(uint32_t frame) const;
 
   std::span<const std::byte> blob_;
@@ -92,6 +96,7 @@ class Pack {
   std::vector<Frame> frames_;
   // One per frame: null until somebody has decompressed it. Written once, by compare-and-swap.
   mutable std::vector<std::atomic<std::byte*>> loaded_;
+  std::unique_ptr<Contexts> contexts_;
 };
 
 // Collects a tree and writes a pack. One thread. Memory: all distinct contents.
