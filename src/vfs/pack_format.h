@@ -1,0 +1,65 @@
+// The bytes of a pack, as docs/formats/pack.md lays them down. Private to pack.cc and pack_builder.cc.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace calf::vfs::pack_format {
+
+inline constexpr char kMagic[8] = {'C', 'A', 'L', 'F', 'P', 'A', 'C', 'K'};
+inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kMaxFrameSize = 16 * 1024 * 1024;
+inline constexpr uint32_t kMaxIndexSize = 512 * 1024 * 1024;
+
+enum Kind : uint8_t { kRegular = 0, kDirectory = 1, kSymlink = 2 };
+
+// All integers little endian; the hosts that Calf runs on are, too, so that records are copied as they are.
+struct Header {
+  char magic[8];
+  uint32_t version;
+  uint32_t index_compressed_size;
+  uint64_t index_offset;
+  uint32_t index_size;
+  uint32_t entry_count;
+  uint32_t piece_count;
+  uint32_t frame_count;
+};
+static_assert(sizeof(Header) == 40);
+
+struct EntryRecord {
+  uint32_t name_offset;  // in the strings; a symlink's target follows its name
+  uint16_t name_length;
+  uint8_t kind;
+  uint8_t zero;
+  uint32_t permissions;
+  uint32_t first;
+  uint32_t count;
+  uint32_t target_length;
+  uint64_t size;
+  int64_t modify_time_ns;
+};
+static_assert(sizeof(EntryRecord) == 40);
+
+struct PieceRecord {
+  uint32_t frame;
+  uint32_t offset;
+  uint32_t length;
+};
+static_assert(sizeof(PieceRecord) == 12);
+
+struct FrameRecord {
+  uint64_t offset;
+  uint32_t compressed_size;
+  uint32_t size;
+};
+static_assert(sizeof(FrameRecord) == 16);
+
+template <typename T>
+T read_record(const void* at) {
+  T record;
+  std::memcpy(&record, at, sizeof record);
+  return record;
+}
+
+}  // namespace calf::vfs::pack_format
