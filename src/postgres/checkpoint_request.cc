@@ -36,8 +36,9 @@ constexpr u32 kInvalidProcNumber = 0xffffffffu;
 // xlog.h
 constexpr u32 kCheckpointWait = 0x0020;
 constexpr u32 kCheckpointRequested = 0x0040;
-// wait_event_types.h: IPC class
-constexpr u32 kWaitEventIpc = 0x08000000;
+// wait_event_types.h: the IPC class, and the events' places in it
+constexpr u32 kWaitCheckpointDone = 0x08000000 + 11;
+constexpr u32 kWaitCheckpointStart = 0x08000000 + 12;
 
 u32 guest_text(Process& process, const char* text) {
   const u32 at = pg__emscripten_stack_alloc(static_cast<u32>(std::strlen(text)) + 1);
@@ -81,13 +82,13 @@ extern "C" void pg_RequestCheckpoint(u32 flags) {
   if ((flags & kCheckpointWait) == 0) return;
   pg_ConditionVariablePrepareToSleep(shared + kStartVariable);
   while (process.load<u32>(shared + kStarted) == old_started) {
-    pg_ConditionVariableSleep(shared + kStartVariable, kWaitEventIpc | PG_WAIT_EVENT_CHECKPOINT_START);
+    pg_ConditionVariableSleep(shared + kStartVariable, kWaitCheckpointStart);
   }
   pg_ConditionVariableCancelSleep();
   const u32 started = process.load<u32>(shared + kStarted);
   pg_ConditionVariablePrepareToSleep(shared + kDoneVariable);
   while (static_cast<s32>(process.load<u32>(shared + kDone) - started) < 0) {
-    pg_ConditionVariableSleep(shared + kDoneVariable, kWaitEventIpc | PG_WAIT_EVENT_CHECKPOINT_DONE);
+    pg_ConditionVariableSleep(shared + kDoneVariable, kWaitCheckpointDone);
   }
   pg_ConditionVariableCancelSleep();
   if (process.load<u32>(shared + kFailed) != old_failed) report_failure(process);

@@ -117,7 +117,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
         if (sink) sink(line);
       });
   auto clock = std::make_shared<os::SystemClock>();
-  CALF_TRY(auto tree, make_guest_tree(options.data, clock));
+  CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
   CALF_TRY(running->kernel, Kernel::create({
                                 .tree = std::move(tree),
                                 .clock = clock,

@@ -19,6 +19,8 @@ namespace calf::postgres {
 class Cluster {
  public:
   struct Options {
+    // PostgreSQL's own read-only files (installation.h), what /pglite is to the guest.
+    std::shared_ptr<vfs::FileSystem> installation;
     // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an initialised cluster. Used by
     // the cluster's thread alone from here on.
     std::shared_ptr<vfs::FileSystem> data;

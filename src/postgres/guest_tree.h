@@ -12,11 +12,8 @@ namespace calf::postgres {
 
 inline constexpr const char* kGuestDataDirectory = "/pglite/data";
 
-// `data` at /pglite/data, PostgreSQL's own read-only files (embedded in this program) at /pglite, devices, and memory for
-// /dev/shm and /tmp. Nothing else of the host can be reached.
-Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::FileSystem> data,
-                                                        std::shared_ptr<const os::Clock> clock);
-// The same over another tree of PostgreSQL's own files. For building the embedded ones.
+// `installation` (PostgreSQL's own read-only files) at /pglite, `data` at /pglite/data, devices, and memory for /dev/shm
+// and /tmp. Nothing else of the host can be reached.
 Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::FileSystem> installation,
                                                         std::shared_ptr<vfs::FileSystem> data,
                                                         std::shared_ptr<const os::Clock> clock);

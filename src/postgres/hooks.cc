@@ -130,13 +130,4 @@ u32 pg_pgl_send(u32, u32 buffer, u32 length, u32) {
   return io_result(process, process.client()->write(process.bytes(buffer, length)));
 }
 
-// --- Shared memory: the postmaster gives its segment back before it makes a new one after a crash.
-
-u32 pg_pgl_munmap(u32 address, u32 length) {
-  Process& process = Process::current();
-  if (process.is_postmaster()) process.kernel().forget_fork_image();
-  if (!process.memory().unmap_shared(address)) calf::log::error("could not unmap shared memory");
-  return pg_pgl_munmap_original(address, length);
-}
-
 }  // extern "C"

@@ -144,13 +144,18 @@ void Kernel::make_runnable(Process& process) {
 
 Result<void> Kernel::share_memory(Process& postmaster) {
   // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic number. It is looked
-  // for again after a crash, when the postmaster has made a new one.
+  // for again after a crash: then the postmaster has made a new one, and the old one stays behind, unused (the image's
+  // postmaster never unmaps it).
+  bool found = false;
   for (u32 address = 0; address < heap_end(postmaster); address += wasm::kWasmPageBytes) {
     if (postmaster.load<u32>(address) != kShmemMagic) continue;
     if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
     const u32 size_bytes = postmaster.load<u32>(address + 8);
-    for (const wasm::SharedRegion& region : postmaster.memory().shared_regions()) {
-      if (region.address == address) return {};
+    const auto& known = postmaster.memory().shared_regions();
+    const bool is_known = std::any_of(known.begin(), known.end(), [&](const auto& r) { return r.address == address; });
+    if (is_known) {
+      found = true;
+      continue;
     }
     auto created = os::SharedMemory::create("calf-shared-memory", size_bytes);
     if (!created) return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
@@ -161,9 +166,11 @@ Result<void> Kernel::share_memory(Process& postmaster) {
         return fail(Error::from_errno("filling shared memory", errno));
       }
     }
-    return postmaster.memory().map_shared(region);
+    CALF_CHECK_OK(postmaster.memory().map_shared(region));
+    found = true;
   }
-  return fail(ErrorCode::kInternal, "PostgreSQL's shared memory segment was not found");
+  if (!found) return fail(ErrorCode::kInternal, "PostgreSQL's shared memory segment was not found");
+  return {};
 }
 
 Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {

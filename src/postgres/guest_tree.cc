@@ -1,0 +1,41 @@
+#include "postgres/guest_tree.h"
+
+#include "os/random.h"
+#include "vfs/device_file_system.h"
+#include "vfs/memory_file_system.h"
+
+namespace calf::postgres {
+namespace {
+
+Result<std::shared_ptr<vfs::FileSystem>> memory(std::shared_ptr<const os::Clock> clock) {
+  auto made = vfs::MemoryFileSystem::create({.clock = std::move(clock)});
+  if (!made) return fail(Error::from_errno("making a file system in memory", static_cast<int>(made.error())));
+  return std::shared_ptr<vfs::FileSystem>(std::move(*made));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::FileSystem> installation,
+                                                        std::shared_ptr<vfs::FileSystem> data,
+                                                        std::shared_ptr<const os::Clock> clock) {
+  auto tree = std::make_shared<vfs::Namespace>(clock);
+  CALF_TRY(auto shared_memory, memory(clock));
+  CALF_TRY(auto temporary, memory(clock));
+  auto devices = std::make_shared<vfs::DeviceFileSystem>(std::make_shared<os::SystemRandom>());
+  const std::pair<const char*, std::shared_ptr<vfs::FileSystem>> mounts[] = {
+      {"/pglite", std::move(installation)}, {kGuestDataDirectory, std::move(data)}, {"/dev", std::move(devices)},
+      {"/dev/shm", std::move(shared_memory)}, {"/tmp", std::move(temporary)}};
+  for (const auto& [point, file_system] : mounts) {
+    if (auto mounted = tree->mount(point, file_system); !mounted) {
+      return fail(Error::from_errno(std::string("mounting ") + point, static_cast<int>(mounted.error())));
+    }
+  }
+  return tree;
+}
+
+std::vector<std::string> guest_environment() {
+  return {"PGDATA=" + std::string(kGuestDataDirectory), "PGSYSCONFDIR=/pglite", "HOME=/tmp", "USER=postgres",
+          "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "PATH=/pglite/bin", "TZ=UTC"};
+}
+
+}  // namespace calf::postgres
