@@ -111,18 +111,18 @@ struct Report {
 
 struct BackendKey {
   std::uint32_t pid = 0;
-  Bytes key;
+  Bytes key{};
 };
 
 struct AuthenticationRequest {
   std::uint32_t code = 0;  // 0 ok, 3 cleartext, 5 MD5, 10 SASL, 11 SASL continue, 12 SASL final
-  std::vector<std::string> mechanisms;  // of 10
-  std::string data;                     // salt of 5; SASL data of 11 and 12
+  std::vector<std::string> mechanisms{};  // of 10
+  std::string data{};                     // salt of 5; SASL data of 11 and 12
 };
 
 struct CopyDescription {
   std::int8_t overall_format = 0;
-  std::vector<std::int16_t> column_formats;
+  std::vector<std::int16_t> column_formats{};
 };
 
 // Bodies of messages. Each one checks every length against the body and that nothing is left over;

@@ -23,9 +23,9 @@ constexpr std::size_t kMaxCancelKeyBytes = 256;
 
 // The parsed startup packet. `raw` is the body without the length word, as received.
 struct StartupPacket {
-  std::uint32_t protocol_version = 0;             // 3.2 is 0x00030002
-  std::map<std::string, std::string> parameters;  // the last one wins, as in PostgreSQL
-  Bytes raw;
+  std::uint32_t protocol_version = 0;               // 3.2 is 0x00030002
+  std::map<std::string, std::string> parameters{};  // the last one wins, as in PostgreSQL
+  Bytes raw{};
 };
 
 namespace action {
@@ -85,7 +85,6 @@ class StartupMachine {
 
  private:
   StartupAction packet_complete();
-  StartupAction negotiate_tls(std::size_t surplus);
   StartupAction parse_cancel(std::span<const std::byte> body);
   StartupAction parse_startup(std::span<const std::byte> body);
 
@@ -93,7 +92,6 @@ class StartupMachine {
   Bytes buffer_;  // the current packet, length word included; at most 4 + kMaxStartupPacketBytes
   bool ssl_done_ = false;
   bool gss_done_ = false;
-  bool tls_active_ = false;
   bool direct_ = false;
 };
 
