@@ -97,7 +97,10 @@ class Handshake final : public TlsHandshake {
     ERR_clear_error();
     errno = 0;
     const int returned = SSL_accept(stream_.ssl.get());
-    if (returned == 1) return IoResult::moved(0);
+    if (returned == 1) {
+      note_alpn();
+      return IoResult::moved(0);
+    }
     const IoResult result = stream_.state_of(returned);
     if (result.closed()) failure_ = openssl_error();
     return result;
@@ -105,20 +108,23 @@ class Handshake final : public TlsHandshake {
 
   std::string failure() const override { return failure_; }
 
-  bool alpn_postgresql() const override {
-    const unsigned char* name = nullptr;
-    unsigned int size = 0;
-    SSL_get0_alpn_selected(stream_.ssl.get(), &name, &size);
-    return size > 0;  // only "postgresql" is ever selected
-  }
+  bool alpn_postgresql() const override { return alpn_; }
 
   std::unique_ptr<Transport> into_transport() override {
     return std::make_unique<TlsTransport>(std::move(stream_));
   }
 
  private:
+  void note_alpn() {
+    const unsigned char* name = nullptr;
+    unsigned int size = 0;
+    SSL_get0_alpn_selected(stream_.ssl.get(), &name, &size);
+    alpn_ = size > 0;  // only "postgresql" is ever selected
+  }
+
   TlsStream stream_;
   std::string failure_;
+  bool alpn_ = false;
 };
 
 int select_alpn(SSL*, const unsigned char** out, unsigned char* out_size,
