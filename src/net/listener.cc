@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -62,6 +63,20 @@ int bind_tcp(const addrinfo& address) {
   return -error;
 }
 
+// The numeric form of a looked-up address.
+Address to_address(const addrinfo& info, std::uint16_t port) {
+  char text[NI_MAXHOST] = {};
+  getnameinfo(info.ai_addr, info.ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  return {info.ai_family == AF_INET ? Address::Kind::kIp4 : Address::Kind::kIp6, text, port};
+}
+
+// A hosts file may name one address twice.
+bool is_bound(const std::vector<Listener>& listeners, const Address& address) {
+  return std::any_of(listeners.begin(), listeners.end(), [&](const Listener& listener) {
+    return listener.address().host == address.host;
+  });
+}
+
 tl::unexpected<Error> bind_error(const std::string& host, std::uint16_t port, int error) {
   const std::string where = host + ", port " + std::to_string(port);
   if (error == EADDRINUSE) {
@@ -90,12 +105,7 @@ Result<std::vector<Address>> resolve(const std::string& host, std::uint16_t port
   CALF_TRY(const AddressList list, lookup(host, port));
   std::vector<Address> addresses;
   for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
-    char text[NI_MAXHOST] = {};
-    if (getnameinfo(a->ai_addr, a->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST) ==
-        0) {
-      addresses.push_back(
-          {a->ai_family == AF_INET ? Address::Kind::kIp4 : Address::Kind::kIp6, text, port});
-    }
+    addresses.push_back(to_address(*a, port));
   }
   return addresses;
 }
@@ -110,6 +120,7 @@ Result<std::vector<Listener>> listen_tcp(const std::string& host, std::uint16_t 
   std::vector<Listener> listeners;
   int missing = EADDRNOTAVAIL;
   for (const addrinfo* a = list.get(); a != nullptr; a = a->ai_next) {
+    if (is_bound(listeners, to_address(*a, port))) continue;
     set_port(a->ai_addr, port);
     const int fd = bind_tcp(*a);
     if (fd < 0 && !is_missing_family(-fd)) return bind_error(host, port, -fd);

@@ -79,6 +79,10 @@ class StartupMachine {
   // protocol "postgresql", which a direct connection must.
   StartupAction tls_started(bool alpn_postgresql);
 
+  // What to do when bytes in the clear were seen behind an SSLRequest that was to be answered with
+  // 'S' (CVE-2021-23222).
+  static StartupAction unencrypted_data();
+
   // The peer closed. True when that is ordinary: nothing at all was sent (a port probe), or nothing
   // after 'N'.
   [[nodiscard]] bool ended_cleanly() const { return buffer_.empty(); }

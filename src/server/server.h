@@ -25,8 +25,9 @@ struct ServerOptions {
   std::string data_directory;                             // told in the socket's lock file
   net::TlsContext* tls = nullptr;  // must outlive the server; nullptr answers SSLRequest with 'N'
   std::chrono::milliseconds handshake_timeout{60'000};  // PostgreSQL's authentication_timeout
-  std::size_t max_handshakes = 200;  // connections that have not sent their startup packet; further
-                                     // ones wait in the kernel's queue
+  // Connections that have not sent their startup packet yet; above this the oldest of them is
+  // closed, so that clients that connect and say nothing do not lock others out.
+  std::size_t max_handshakes = 200;
 };
 
 // Where a running server can be reached.
