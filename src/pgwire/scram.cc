@@ -1,0 +1,124 @@
+#include "pgwire/scram.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include <charconv>
+
+#include "base/assert.h"
+
+namespace calf::pgwire {
+namespace {
+
+constexpr std::string_view kHeader = "n,,";  // no channel binding
+constexpr std::string_view kHeaderBase64 = "biws";
+constexpr int kMaxIterations = 10'000'000;  // a hostile server may not keep us busy for minutes
+
+const unsigned char* bytes_of(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+unsigned char* bytes_of(std::string& text) {
+  return reinterpret_cast<unsigned char*>(text.data());
+}
+
+std::string hmac(std::string_view key, std::string_view data) {
+  std::string out(SHA256_DIGEST_LENGTH, '\0');
+  unsigned int size = 0;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(data), data.size(),
+       bytes_of(out), &size);
+  return out;
+}
+
+std::string sha256(std::string_view data) {
+  std::string out(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(bytes_of(data), data.size(), bytes_of(out));
+  return out;
+}
+
+std::string to_base64(std::string_view data) {
+  std::string out((data.size() + 2) / 3 * 4 + 1, '\0');
+  out.resize(static_cast<std::size_t>(
+      EVP_EncodeBlock(bytes_of(out), bytes_of(data), static_cast<int>(data.size()))));
+  return out;
+}
+
+Result<std::string> from_base64(std::string_view text) {
+  std::string out(text.size() / 4 * 3 + 3, '\0');
+  const int size = EVP_DecodeBlock(bytes_of(out), bytes_of(text), static_cast<int>(text.size()));
+  if (size < 0) return fail(ErrorCode::kDataCorrupted, "malformed base64 in a SCRAM message");
+  std::size_t padding = 0;
+  while (padding < 2 && text.size() > padding && text[text.size() - 1 - padding] == '=') ++padding;
+  out.resize(static_cast<std::size_t>(size) - padding);
+  return out;
+}
+
+// The value of "x=…" at the front of `rest`, up to the next comma, which is consumed.
+Result<std::string_view> take_attribute(std::string_view& rest, char name) {
+  if (rest.size() < 2 || rest[0] != name || rest[1] != '=') {
+    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message from the server");
+  }
+  const std::size_t comma = std::min(rest.find(','), rest.size());
+  const std::string_view value = rest.substr(2, comma - 2);
+  rest.remove_prefix(std::min(comma + 1, rest.size()));
+  return value;
+}
+
+}  // namespace
+
+ScramClient::ScramClient(std::string password, std::string nonce)
+    : password_(std::move(password)), nonce_(std::move(nonce)) {}
+
+std::string ScramClient::random_nonce() {
+  std::string raw(18, '\0');
+  ASSERT(RAND_bytes(bytes_of(raw), static_cast<int>(raw.size())) == 1);
+  return to_base64(raw);
+}
+
+// The user name stays empty: PostgreSQL takes the one of the startup packet.
+std::string ScramClient::first() const {
+  return std::string(kHeader) + "n=,r=" + nonce_;
+}
+
+Result<std::string> ScramClient::final(std::string_view server_first) {
+  std::string_view rest = server_first;
+  CALF_TRY(const std::string_view nonce, take_attribute(rest, 'r'));
+  CALF_TRY(const std::string_view salt_text, take_attribute(rest, 's'));
+  CALF_TRY(const std::string_view iterations_text, take_attribute(rest, 'i'));
+  CALF_TRY(const std::string salt, from_base64(salt_text));
+  int iterations = 0;
+  std::from_chars(iterations_text.data(), iterations_text.data() + iterations_text.size(),
+                  iterations);
+  if (!nonce.starts_with(nonce_) || nonce.size() == nonce_.size() || iterations < 1 ||
+      iterations > kMaxIterations) {
+    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message from the server");
+  }
+  std::string salted(SHA256_DIGEST_LENGTH, '\0');
+  PKCS5_PBKDF2_HMAC(password_.data(), static_cast<int>(password_.size()), bytes_of(salt),
+                    static_cast<int>(salt.size()), iterations, EVP_sha256(), SHA256_DIGEST_LENGTH,
+                    bytes_of(salted));
+  const std::string without_proof = "c=" + std::string(kHeaderBase64) + ",r=" + std::string(nonce);
+  const std::string signed_text =
+      first().substr(kHeader.size()) + "," + std::string(server_first) + "," + without_proof;
+  std::string proof = hmac(salted, "Client Key");
+  const std::string signature = hmac(sha256(proof), signed_text);
+  for (std::size_t i = 0; i < proof.size(); ++i)
+    proof[i] = static_cast<char>(proof[i] ^ signature[i]);
+  server_signature_ = hmac(hmac(salted, "Server Key"), signed_text);
+  return without_proof + ",p=" + to_base64(proof);
+}
+
+Result<void> ScramClient::verify(std::string_view server_final) const {
+  std::string_view rest = server_final;
+  CALF_TRY(const std::string_view text, take_attribute(rest, 'v'));
+  CALF_TRY(const std::string signature, from_base64(text));
+  if (server_signature_.empty() || signature.size() != server_signature_.size() ||
+      CRYPTO_memcmp(signature.data(), server_signature_.data(), signature.size()) != 0) {
+    return fail(ErrorCode::kPermissionDenied, "the server does not know this password's verifier");
+  }
+  return {};
+}
+
+}  // namespace calf::pgwire

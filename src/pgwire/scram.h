@@ -1,0 +1,37 @@
+// The client's side of SCRAM-SHA-256 (RFC 5802, RFC 7677), as PostgreSQL speaks it inside SASL
+// messages. No I/O.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace calf::pgwire {
+
+// One exchange: first() is sent, final() answers the server's first message, verify() checks the
+// server's last one. The password is not run through SASLprep: it must be ASCII or already
+// normalised, as PostgreSQL accepts it. One thread.
+class ScramClient {
+ public:
+  // `nonce` must be fresh, printable ASCII without commas; see random_nonce(). `password` is kept
+  // until verify().
+  ScramClient(std::string password, std::string nonce);
+
+  [[nodiscard]] std::string first() const;
+
+  // kDataCorrupted when the server's message is malformed or does not continue our nonce.
+  Result<std::string> final(std::string_view server_first);
+
+  // kPermissionDenied when the server does not know the password's verifier.
+  Result<void> verify(std::string_view server_final) const;
+
+  static std::string random_nonce();
+
+ private:
+  std::string password_;
+  std::string nonce_;
+  std::string server_signature_;
+};
+
+}  // namespace calf::pgwire
