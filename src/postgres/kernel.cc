@@ -15,7 +15,6 @@ namespace calf::postgres {
 namespace {
 
 constexpr size_t kSpareStacks = 16;
-constexpr int64_t kMillisecond = 1'000'000;
 // PGShmemHeader: magic 0, creator's pid 4, total size 8.
 constexpr uint32_t kShmemMagic = 679834894;
 
