@@ -94,6 +94,7 @@ void Process::run_child() {
     return at;
   };
   if (!launch_->client_socket.empty()) store(PG_ADDRESS_MyClientSocket, copy_in(launch_->client_socket));
+  store<u8>(PG_ADDRESS_send_ready_for_query, 1);  // the first thing that a session's loop does
   const u32 startup_data = copy_in(launch_->startup_data);
   const u32 kind = PG_ADDRESS_child_process_kinds + launch_->type * kChildKindBytes;
   call_main(load<u32>(kind + kChildKindMain), startup_data, static_cast<u32>(launch_->startup_data.size()));
