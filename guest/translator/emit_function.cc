@@ -353,6 +353,17 @@ class Emitter {
     out_.callees[callee.symbol] = &type;
     finish_call(type, callee.symbol + list);
   }
+  void emit_call(uint32_t function) {
+    CallTarget target = names_.functions.at(function);
+    for (const CallReplacement& patch : patches_.calls) {
+      if (patch.callee != function || target.type->params.empty()) continue;
+      const Value& first = stack_.at(stack_.size() - target.type->params.size());
+      if (!first.constant || static_cast<uint32_t>(*first.constant) != patch.argument) continue;
+      target.symbol = patch.symbol;
+      ++out_.replaced_calls;
+    }
+    call_target(target);
+  }
   void emit_call_indirect() {
     const FunctionType& type = module_.types.at(instruction_.value);
     Value index = pop();
@@ -466,7 +477,7 @@ class Emitter {
     value = Value{};
     value.text = "(u32)CALF_STATE->pid";
     value.reads_global = true;
-    ++out_.patched;
+    ++out_.patched_constants;
   }
 
   void emit_operation() {
@@ -533,7 +544,7 @@ class Emitter {
       case kBrIf: emit_branch_if(instruction_.value); break;
       case kBrTable: emit_branch_table(); break;
       case kReturn: emit_return(); break;
-      case kCall: call_target(names_.functions.at(instruction_.value)); break;
+      case kCall: emit_call(static_cast<uint32_t>(instruction_.value)); break;
       case kCallIndirect: emit_call_indirect(); break;
       case kDrop: pop(); break;  // calls and traps are done already
       case kSelect: emit_select(); break;

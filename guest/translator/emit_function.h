@@ -33,15 +33,23 @@ struct ModuleNames {
   const std::vector<CallTarget>* table = nullptr;     // by slot; an entry without a type is empty
 };
 
+// A call that goes elsewhere: direct calls of `callee` whose first argument is the constant `argument` call `symbol`,
+// which has the same signature, instead.
+struct CallReplacement {
+  uint32_t callee = 0;
+  uint32_t argument = 0;
+  std::string symbol;
+};
 // Changes to a body that a hook asks for.
 struct BodyPatches {
+  std::vector<CallReplacement> calls;
   std::set<uint32_t> pid_constants;  // i32.const of these values compared by i32.eq/i32.ne become the process's pid
 };
 
 struct EmittedFunction {
   std::string code;
   std::map<std::string, const FunctionType*> callees;  // C symbols that it calls
-  uint32_t patched = 0;                                // places that BodyPatches has changed
+  uint32_t patched_constants = 0, replaced_calls = 0;  // places that BodyPatches has changed
 };
 
 EmittedFunction emit_function(const ModuleNames& names, uint32_t function, const std::string& symbol,

@@ -135,10 +135,7 @@ class ImageWriter {
       if (!symbol.empty()) {
         const BodyPatches& patches = patches_of(linked, function);
         EmittedFunction emitted = emit_function(linked.names, function, symbol, patches);
-        if (!patches.pid_constants.empty() && emitted.patched == 0) {
-          fail("the hooks patch a constant in " + symbol + " (function " + std::to_string(function) +
-               ") which is not compared with anything there");
-        }
+        check_patched(patches, emitted, symbol);
         code += emitted.code;
         callees.merge(emitted.callees);
         callees[symbol] = &module.type_of(function);
@@ -148,6 +145,15 @@ class ImageWriter {
     }
     if (!code.empty()) flush();
     write_data(linked);
+  }
+
+  static void check_patched(const BodyPatches& patches, const EmittedFunction& emitted, const std::string& symbol) {
+    if (!patches.pid_constants.empty() && emitted.patched_constants == 0) {
+      fail("hooks: pid-constant: " + symbol + " compares nothing with such a constant");
+    }
+    if (!patches.calls.empty() && emitted.replaced_calls < patches.calls.size()) {
+      fail("hooks: replace-call: " + symbol + " does not make such a call");
+    }
   }
 
   const BodyPatches& patches_of(const LinkedModule& linked, uint32_t function) const {
@@ -338,15 +344,26 @@ class ImageWriter {
     for (const auto& [function, hook] : hooks_.functions) by_name[hook.name] = &hook;
     for (const auto& [name, hook] : by_name) {
       const CallTarget& target = image.names.functions[hook->function];
-      body += c_prototype(*target.type, target.symbol, false) + ";\n";
+      body += labelled(*target.type, image.prefix + name, target.symbol);
       if (hook->action == FunctionAction::kWrap) {
-        body += c_prototype(*target.type, target.symbol + "_original", false) + ";\n";
+        body += labelled(*target.type, image.prefix + name + "_original", target.symbol + "_original");
       }
       if (uint32_t slot = linker_.slot_of(target.symbol)) {
         body += "#define PG_TABLE_" + name + ' ' + std::to_string(slot) + "u\n";
       }
     }
+    for (const auto& [function, patches] : hooks_.patches) {
+      for (const CallReplacement& call : patches.calls) {
+        body += c_prototype(*image.names.functions[call.callee].type, call.symbol, false) + ";\n";
+      }
+    }
     write_header(prefix_ + "anchors.h", "what the hooks file names.", body);
+  }
+
+  // A prototype under a readable name for another symbol; works for calls as well as for the host's definition.
+  static std::string labelled(const FunctionType& type, const std::string& name, const std::string& symbol) {
+    std::string out = c_prototype(type, name, false);
+    return (name == symbol ? out : out + " __asm__(\"" + symbol + "\")") + ";\n";
   }
 
   static std::string hex(uint32_t value) {

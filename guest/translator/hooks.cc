@@ -68,6 +68,10 @@ class Resolver {
     for (const HookLine& line : entry.lines) {
       const std::string& word = line.words[0];
       if (word == "action") hook.action = action(line);
+      if (word == "replace-call") {
+        hooks_.patches[function].calls.push_back(
+            {named_function(this->word(line, 1), line), number(line, 2), "pg_" + this->word(line, 3)});
+      }
       if (word == "pid-constant") hooks_.patches[function].pid_constants.insert(number(line, 1));
     }
     if (module_.is_import(function)) {
@@ -140,7 +144,8 @@ class Resolver {
   }
 
   static bool is_remark(const std::string& word) {
-    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" || word == "initial";
+    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" || word == "initial" ||
+           word == "replace-call";
   }
 
   // --- functions
@@ -160,21 +165,21 @@ class Resolver {
         }
       }
       if (!left) fail(at(entry.line) + entry.name + " has no anchor");
+      filter_by_signature(entry, *left, story);
       if (left->size() != 1) {
         fail(at(entry.line) + "the anchors of " + entry.name + " fit " + std::to_string(left->size()) +
              " functions instead of one:" + candidates(*left) + story);
       }
-      check_signature(entry, *left->begin());
       return *left->begin();
     });
   }
 
-  void check_signature(const HookEntry& entry, uint32_t function) const {
+  void filter_by_signature(const HookEntry& entry, FunctionSet& functions, std::string& story) const {
     for (const HookLine& line : entry.lines) {
       if (line.words[0] != "expect") continue;
-      if (parse_signature(word(line, 1)) != module_.type_of(function)) {
-        fail(at(line.number) + entry.name + " is " + label(function) + ", expected " + line.words[1]);
-      }
+      FunctionType type = parse_signature(word(line, 1));
+      story = "\n  without 'expect':" + candidates(functions) + story;
+      std::erase_if(functions, [&](uint32_t function) { return module_.type_of(function) != type; });
     }
   }
 

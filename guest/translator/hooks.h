@@ -11,9 +11,9 @@
 namespace calf::translator {
 
 enum class FunctionAction {
-  kName,     // only gets its name
-  kReplace,  // no body; the host provides prefix_<Name>
-  kWrap,     // the host provides prefix_<Name>, the body is prefix_<Name>_original
+  kName,     // the host can call it as pg_<Name>
+  kReplace,  // no body; the host provides pg_<Name>
+  kWrap,     // the host provides pg_<Name>, the body is pg_<Name>_original
 };
 struct FunctionHook {
   std::string name;

@@ -78,12 +78,11 @@ void Linker::name_functions(LinkedModule& linked) {
     std::string symbol = is_image && !export_names[i].empty() ? linked.prefix + sanitise(export_names[i]) : plain;
     std::string body = symbol;
     const FunctionHook* hook = is_image && options_.hooks ? options_.hooks->find_function(i) : nullptr;
-    if (hook) {
-      symbol = body = linked.prefix + hook->name;
-      if (hook->action == FunctionAction::kReplace) body = "";
-      if (hook->action == FunctionAction::kWrap) body = symbol + "_original";
-    }
     if (!taken.insert(symbol).second) symbol = body = plain;
+    // A hook does not change the symbol, so that the code of the callers, and with it their objects, stay the same: the
+    // header for the host gives the symbol its readable name.
+    if (hook && hook->action == FunctionAction::kReplace) body = "";
+    if (hook && hook->action == FunctionAction::kWrap) body = symbol + "_original";
     linked.names.functions[i] = {symbol, &module.type_of(i)};
     linked.body_symbols[i] = body;
   }
