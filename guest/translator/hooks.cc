@@ -196,6 +196,7 @@ class Resolver {
     if (kind == "call") return {nth_call(line)};
     if (kind == "after" || kind == "before") return {neighbour(line)};
     if (kind == "between") return between(line);
+    if (kind == "signature") return with_signature(parse_signature(word(line, 1)));
     if (kind == "table") return {table_entry(number(line, 1), line)};
     if (kind == "word") return {table_entry(data_word(line), line)};
     if (kind == "record") return record_functions(line);
@@ -246,6 +247,14 @@ class Resolver {
       const auto& list = store ? facts.stores : facts.loads;
       return std::any_of(list.begin(), list.end(), [&](const AccessFact& fact) { return fact.address == address; });
     });
+  }
+
+  FunctionSet with_signature(const FunctionType& type) const {
+    FunctionSet found;
+    for (uint32_t i = 0; i < facts_.size(); ++i) {
+      if (module_.type_of(i) == type) found.insert(i);
+    }
+    return found;
   }
 
   // call N of F; a negative N counts from the end, -1 is the last.
