@@ -126,6 +126,9 @@ class Resolver {
     if (auto entry = by_name_.find(name); entry != by_name_.end() && entry->second->kind == "global") {
       return value_of(*entry->second);
     }
+    return exported_datum(name, line);
+  }
+  uint32_t exported_datum(const std::string& name, const HookLine& line) const {
     if (const Export* item = module_.find_export(name, ExportKind::kGlobal)) {
       return static_cast<uint32_t>(module_.globals[item->index].initial.constant);
     }
@@ -394,7 +397,7 @@ class Resolver {
 
   uint32_t address_for(const HookLine& line) {
     const std::string& kind = line.words[0];
-    if (kind == "export") return named_address(word(line, 1), line) + plus(line, 2);
+    if (kind == "export") return exported_datum(word(line, 1), line) + plus(line, 2);
     if (kind == "load" || kind == "store") return constant_of(access(line).address, line) + plus(line, line.words.size() - 2);
     if (kind == "store-of") return store_of(line);
     if (kind == "argument") return argument(line);
