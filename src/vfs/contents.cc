@@ -15,9 +15,13 @@ namespace {
 constexpr uint64_t kMaxStoredSize = uint64_t{64} << 30;
 constexpr uint32_t kMinCapacity = 4096;
 
-uint64_t chunk_count(uint64_t size) { return (size + kPieceSize - 1) / kPieceSize; }
+uint64_t chunk_count(uint64_t size) {
+  return (size + kPieceSize - 1) / kPieceSize;
+}
 
-size_t round_to_pages(uint64_t size) { return (size + 4095) & ~uint64_t{4095}; }
+size_t round_to_pages(uint64_t size) {
+  return (size + 4095) & ~uint64_t{4095};
+}
 
 }  // namespace
 
@@ -42,8 +46,7 @@ Expected<void> Contents::Mapped::resize(uint64_t size) {
   CALF_ERRNO_CHECK(memory.resize(size));
   size_t wanted = round_to_pages(size);
   if (wanted <= length) return {};
-  CALF_ERRNO_TRY(std::byte * fresh,
-                 memory.map(nullptr, 0, wanted, os::Protection::kReadWrite));
+  CALF_ERRNO_TRY(std::byte * fresh, memory.map(nullptr, 0, wanted, os::Protection::kReadWrite));
   if (bytes != nullptr) munmap(bytes, length);
   bytes = fresh;
   length = wanted;
@@ -217,7 +220,8 @@ Expected<void> Contents::truncate(uint64_t size, Budget& budget) {
   return {};
 }
 
-// Drops the chunks past `size` and zeroes the rest of the last one, so that growing again shows zeros.
+// Drops the chunks past `size` and zeroes the rest of the last one, so that growing again shows
+// zeros.
 Expected<void> Contents::truncate_chunks(uint64_t size, Budget& budget) {
   if (!table_) return {};
   uint64_t keep = chunk_count(size);

@@ -20,10 +20,17 @@ tl::unexpected<Error> damaged(const char* what) {
 
 bool to_file_kind(uint8_t kind, FileKind& out) {
   switch (kind) {
-    case kRegular: out = FileKind::kRegular; return true;
-    case kDirectory: out = FileKind::kDirectory; return true;
-    case kSymlink: out = FileKind::kSymlink; return true;
-    default: return false;
+    case kRegular:
+      out = FileKind::kRegular;
+      return true;
+    case kDirectory:
+      out = FileKind::kDirectory;
+      return true;
+    case kSymlink:
+      out = FileKind::kSymlink;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -216,6 +223,7 @@ Result<std::string> Pack::contents(EntryIndex file) const {
   for (uint32_t i = 0; i < entry.count; ++i) {
     auto bytes = piece(entry, i);
     if (!bytes) return calf::fail(os::to_error("reading from the pack", bytes.error()));
+    if (bytes->empty()) continue;
     size_t at = size_t{i} * kPieceSize;
     std::memcpy(out.data() + at, bytes->data(), std::min(bytes->size(), out.size() - at));
   }
