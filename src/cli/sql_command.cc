@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kCopyChunkBytes = 64 * 1024;
 
 // What one statement leaves behind for the loop.
-enum class Next { kGoOn, kStop, kBroken };
+enum class Next { kGoOn, kFailed, kQuit, kBroken };
 
 // Runs the inputs of one `calf sql` one after the other.
 class SqlRunner {
@@ -29,11 +29,10 @@ class SqlRunner {
       : session_(session), options_(options), streams_(streams), printer_(options, streams) {}
 
   int run() {
-    int code = kExitOk;
-    if (options_.single_transaction) code = run_command("BEGIN");
+    int code = options_.single_transaction ? run_silently("BEGIN") : kExitOk;
     if (code == kExitOk) code = run_all();
     if (options_.single_transaction && code != kExitBadConnection) {
-      const int end = run_command(code == kExitOk && !script_failed_ ? "COMMIT" : "ROLLBACK");
+      const int end = run_silently(code == kExitOk ? "COMMIT" : "ROLLBACK");
       if (code == kExitOk) code = end;
     }
     std::fflush(streams_.out);
@@ -41,22 +40,33 @@ class SqlRunner {
   }
 
  private:
+  // As psql: an error ends the inputs with ON_ERROR_STOP only, and the last input's code is the
+  // whole one.
   int run_all() {
     if (options_.inputs.empty()) return run_script(streams_.in, "");
+    int code = kExitOk;
     for (const SqlInput& input : options_.inputs) {
-      const int code =
+      code =
           input.kind == SqlInput::Kind::kCommand ? run_command(input.text) : run_file(input.text);
-      // Like psql: a failed -c ends everything, a failed script only with ON_ERROR_STOP.
-      if (code != kExitOk) return code;
+      if (code == kExitBadConnection || (code != kExitOk && options_.stop_on_error)) break;
     }
-    return kExitOk;
+    return code;
+  }
+
+  // For the statements around --single-transaction: only what goes wrong is shown.
+  int run_silently(const char* sql) {
+    const auto done = execute(session_, sql);
+    if (done) return kExitOk;
+    printer_.begin("", "", {});
+    return broken(done.error());
   }
 
   // A whole -c is one simple query, so its statements are one transaction. COPY's data come from
   // standard input.
   int run_command(const std::string& sql) {
     if (sql.starts_with('\\')) {
-      return run_meta(sql, "") == Next::kGoOn ? kExitOk : kExitFailure;
+      const bool failed = run_meta(sql, "") == Next::kFailed;
+      return failed ? kExitFailure : kExitOk;
     }
     printer_.begin(sql, "", [this] { return read_chunk(); });
     const auto outcome = session_.query(sql, printer_);
@@ -70,7 +80,7 @@ class SqlRunner {
                                                                std::fclose);
     if (!file) {
       printer_.begin("", "", {});
-      printer_.message("calf: " + name + ": " + std::strerror(errno) + "\n");
+      printer_.message("calf: error: " + name + ": " + std::strerror(errno) + "\n");
       return kExitFailure;
     }
     return run_script(file.get(), name);
@@ -85,16 +95,21 @@ class SqlRunner {
         const Next next = piece->kind == SqlSplitter::Piece::Kind::kMeta
                               ? run_meta_in(*piece, splitter, input)
                               : run_statement(piece->text, input);
-        if (next != Next::kGoOn) return exit_code(next);
+        if (ends_script(next)) return exit_code(next);
       }
     }
     const std::string rest = splitter.take_rest();
     return rest.empty() ? kExitOk : exit_code(run_statement(rest, input));
   }
 
+  bool ends_script(Next next) const {
+    return next == Next::kQuit || next == Next::kBroken ||
+           (next == Next::kFailed && options_.stop_on_error);
+  }
+
   int exit_code(Next next) const {
     if (next == Next::kBroken) return kExitBadConnection;
-    return next == Next::kStop && !quit_ ? kExitUser : kExitOk;
+    return next == Next::kFailed && options_.stop_on_error ? kExitUser : kExitOk;
   }
 
   Next run_statement(const std::string& sql, ScriptInput& input) {
@@ -105,12 +120,7 @@ class SqlRunner {
       broken(outcome.error());
       return Next::kBroken;
     }
-    return after_failure(outcome->failed);
-  }
-
-  Next after_failure(bool failed) {
-    script_failed_ = script_failed_ || failed;
-    return failed && options_.stop_on_error ? Next::kStop : Next::kGoOn;
+    return outcome->failed ? Next::kFailed : Next::kGoOn;
   }
 
   // \g is another semicolon; the rest does not depend on the statement under way.
@@ -124,10 +134,7 @@ class SqlRunner {
   Next run_meta(const std::string& text, const std::string& prefix) {
     const std::size_t space = text.find_first_of(" \t");
     const std::string name = text.substr(0, space);
-    if (name == "\\q") {
-      quit_ = true;
-      return Next::kStop;
-    }
+    if (name == "\\q") return Next::kQuit;
     if (name == "\\echo") {
       const std::size_t argument = text.find_first_not_of(" \t", name.size());
       const std::string shown = argument == std::string::npos ? "" : text.substr(argument);
@@ -137,7 +144,7 @@ class SqlRunner {
     printer_.begin("", prefix, {});
     printer_.message("ERROR:  backslash command " + name +
                      " is not supported by calf sql (use psql for it)\n");
-    return prefix.empty() && !options_.inputs.empty() ? Next::kStop : after_failure(true);
+    return Next::kFailed;
   }
 
   int broken(const Error& error) {
@@ -169,8 +176,6 @@ class SqlRunner {
   const SqlOptions& options_;
   const SqlStreams streams_;
   SqlPrinter printer_;
-  bool quit_ = false;
-  bool script_failed_ = false;
 };
 
 }  // namespace

@@ -143,7 +143,7 @@ void TablePrinter::write_delimited(std::span<const std::optional<std::string_vie
 std::vector<std::size_t> TablePrinter::column_widths() const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
-    widths.push_back(options_.tuples_only ? 0 : widest_line(columns_[i].name));
+    widths.push_back(widest_line(columns_[i].name));  // without a header, too, as psql
     for (const Row& row : rows_) widths.back() = std::max(widths.back(), widest_line(row[i]));
   }
   return widths;
@@ -199,7 +199,8 @@ void TablePrinter::write_row(const Row& row, const std::vector<std::size_t>& wid
       const std::size_t space = widths[i] - display_width(text);
       if (i > 0) out += '|';
       out += ' ';
-      if (is_numeric(columns_[i].type_oid)) out.append(space, ' ');
+      if (is_numeric(columns_[i].type_oid) && (!last || line < lines.size()))
+        out.append(space, ' ');
       out += text;
       if (!is_numeric(columns_[i].type_oid) && (!last || goes_on)) out.append(space, ' ');
       if (goes_on) {
