@@ -37,7 +37,7 @@ std::string client_host(const server::Endpoints& endpoints) {
   return host == "::" ? "::1" : host;
 }
 
-std::string dump(const nlohmann::json& json) {
+std::string dump(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -77,7 +77,7 @@ std::string ready_json(const ReadyInfo& info) {
                                  {"version", kVersion}};
   for (const auto& path : info.endpoints.unix_sockets) json["sockets"].push_back(path.string());
   if (!info.tls_fingerprint.empty()) json["tls_fingerprint"] = info.tls_fingerprint;
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return dump(json);
 }
 
 std::string failure_json(const Error& error) {
