@@ -171,7 +171,10 @@ Expected<Chunk*> Contents::writable_chunk(uint64_t index, uint32_t end, Budget& 
   if (slot) needed = std::max<uint64_t>(needed, slot->capacity);
   if (uint64_t start = index * kPieceSize; !slot && start < backed_size_)
     needed = std::max(needed, std::min<uint64_t>(backed_size_ - start, kPieceSize));
-  uint32_t capacity = std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
+  // Small files take little; a file that has grown past one chunk gets whole ones, or extending it
+  // by pages would copy each chunk several times.
+  uint32_t capacity =
+      index > 0 ? kPieceSize : std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
   return replace_chunk(slot, index, capacity, budget);
 }
 

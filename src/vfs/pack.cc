@@ -92,6 +92,9 @@ Result<void> Pack::parse(std::span<const std::byte> blob) {
                    uint64_t{header.frame_count} * sizeof(FrameRecord);
   if (header.index_size > kMaxIndexSize || fixed > header.index_size || header.entry_count == 0)
     return damaged("the counts do not fit the index");
+  if (ZSTD_getFrameContentSize(blob.data() + header.index_offset, header.index_compressed_size) !=
+      header.index_size)
+    return damaged("the index is damaged");
   index_.resize(header.index_size);
   size_t size = ZSTD_decompress(index_.data(), index_.size(), blob.data() + header.index_offset,
                                 header.index_compressed_size);
