@@ -55,6 +55,8 @@ class Session:
 
     def __init__(self, connection: psycopg.Connection):
         self.connection = connection
+        # The backend's pid as the server announced it at login.
+        self.pid = connection.info.backend_pid
 
     def rows(self, sql: str, parameters=None, **kw) -> list[tuple]:
         cursor = self.connection.execute(sql, parameters, **kw)
@@ -78,11 +80,6 @@ class Session:
         except psycopg.Error as error:
             return error
         raise AssertionError(f"expected an error, got {rows!r}")
-
-    @property
-    def pid(self) -> int:
-        """The backend's pid as the server announced it at login."""
-        return self.connection.info.backend_pid
 
     def close(self) -> None:
         self.connection.close()

@@ -16,6 +16,14 @@ class Closed(Exception):
     """The server closed the connection."""
 
 
+class Refused(Exception):
+    """A login that the server answered with an error."""
+
+    def __init__(self, sqlstate: str, text: str):
+        super().__init__(f"{sqlstate}: {text}")
+        self.sqlstate = sqlstate
+
+
 def message(kind: bytes, body: bytes = b"") -> bytes:
     return kind + struct.pack("!i", len(body) + 4) + body
 
@@ -105,21 +113,24 @@ class Wire:
         raise AssertionError(f"no {kind!r} in {limit} messages")
 
     def login(self, **kw) -> "Wire":
+        """Logs in without a password. Raises Refused."""
         self.send(startup(**kw))
-        for kind, body in self.until(b"Z"):
+        while True:
+            kind, body = self.receive()
             if kind == b"E":
-                raise AssertionError(fields(body))
+                raise Refused(fields(body)["C"], fields(body)["M"])
             if kind == b"K":
                 self.key = body
-        return self
+            if kind == b"Z":
+                return self
 
     def ending(self, limit: int = 100000) -> list[dict]:
-        """Reads until the server closes; the errors it sent before. A reset counts as closing."""
+        """Reads until the server closes; the errors and warnings it sent before. A reset counts as closing."""
         errors = []
         try:
             for _ in range(limit):
                 kind, body = self.receive()
-                if kind == b"E":
+                if kind in (b"E", b"N"):
                     errors.append(fields(body))
         except Closed:
             return errors
