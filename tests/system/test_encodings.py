@@ -10,8 +10,8 @@ CASES = [
     ("SHIFT_JIS_2004", "shift_jis_2004", JAPANESE),
     ("EUC_KR", "euc_kr", KOREAN),
     ("UHC", "cp949", KOREAN),
-    # PostgreSQL takes only characters whose second byte has its high bit set.
-    ("JOHAB", "johab", "국어 시험"),
+    # PostgreSQL takes only characters whose second byte is in the range of the EUC encodings.
+    ("JOHAB", "johab", "길 곧 꼬"),
     ("EUC_CN", "gb2312", CHINESE),
     ("GBK", "gbk", CHINESE),
     ("GB18030", "gb18030", CHINESE + "🐘"),
