@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, C++), the pinned
 # drivers, and PostgreSQL 18's client tools. Idempotent; under a second when everything is there.
-# With --native also the reference server that the suite itself can be checked against.
+# With --native also the reference server that the suite itself can be checked against; with --tools only the Python
+# environment and PostgreSQL 18's client tools.
 # Prints nothing on stdout; `source`-able facts are in $CALF_DEPS (see common.sh).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,14 +10,17 @@ source "$here/common.sh"
 root=$(cd "$here/../.." && pwd)
 clients="$root/tests/system/clients"
 
-packages=(ca-certificates curl make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-venv unzip)
+only_tools=; [ "${1:-}" = --tools ] && only_tools=yes
+packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-venv unzip)
 # postgresql-15 would bring pgbench but also a running server; pgbench comes with the client tools below.
 command -v node >/dev/null 2>&1 || packages+=(nodejs)
 command -v npm >/dev/null 2>&1 || packages+=(npm)
-command -v go >/dev/null 2>&1 || packages+=(golang-go)
-command -v cargo >/dev/null 2>&1 || packages+=(cargo-web rustc-web) # Debian 12's own is too old for today's crates
-command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
-command -v mvn >/dev/null 2>&1 || packages+=(maven)
+if [ -z "$only_tools" ]; then
+  command -v go >/dev/null 2>&1 || packages+=(golang-go)
+  command -v cargo >/dev/null 2>&1 || packages+=(cargo-web rustc-web) # Debian 12's own is too old for today's crates
+  command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
+  command -v mvn >/dev/null 2>&1 || packages+=(maven)
+fi
 apt_install "${packages[@]}"
 
 python_environment() {
@@ -40,6 +44,7 @@ client_tools() {
 }
 [ -d "$CALF_DEPS/pgtools-$client_tools_version" ] || say "PostgreSQL 18 client tools"
 once "$CALF_DEPS/pgtools-$client_tools_version" client_tools
+[ -n "$only_tools" ] && exit 0
 
 node_clients() {
   cp "$clients/node/package.json" "$clients/node/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
