@@ -55,7 +55,6 @@ class _Postgres(Target):
     which = ""
 
     def __init__(self, durable: bool = False, in_memory: bool = False):
-        places.TARGET = self.which
         settings = COMMON | (NATIVE_ONLY if self.which == "native" else {})
         self.directory = None
         if not in_memory:
@@ -63,7 +62,7 @@ class _Postgres(Target):
             if not durable:
                 settings = settings | {"fsync": "off"}
         data = self.directory / "data" if self.directory else None
-        self.server = Server.start(Options(data=data, settings=settings, durable=durable))
+        self.server = Server.start(Options(target=self.which, data=data, settings=settings, durable=durable))
 
     def conninfo(self, dbname: str = "postgres") -> str:
         return f"host={self.server.sockets} port={self.server.port} user=postgres dbname={dbname}"
@@ -72,7 +71,6 @@ class _Postgres(Target):
         return self.server.pid
 
     def close(self) -> None:
-        places.TARGET = self.which
         self.server.close()
         if self.directory:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -36,6 +37,17 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="about Calf only"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure comes with the last lines of the servers' logs."""
+    report = yield
+    if report.failed:
+        for server in Server.running:
+            state = "running" if server.alive() else f"ended with {server.process.returncode if server.process else None}"
+            report.sections.append((f"server on port {server.port}, {state}", "\n".join(server.output().splitlines()[-30:])))
+    return report
+
+
 @pytest.fixture(scope="session")
 def shared():
     """The worker's own server. Tests may not stop it or change settings that others see."""
@@ -45,8 +57,12 @@ def shared():
 
 @pytest.fixture
 def server(shared):
-    """The shared server; started again if an earlier test brought it down, so that one failure stays one."""
-    if not shared.alive():
+    """The shared server; started again if an earlier test brought it down or left it deaf, so that one failure stays
+    one."""
+    try:
+        shared.connect(connect_timeout=5).close()
+    except psycopg.Error:
+        shared.kill()
         shared.port = 0
         shared.launch()
     return shared

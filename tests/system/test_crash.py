@@ -15,12 +15,14 @@ CRASHING_FUNCTION = "create function crash(int) returns cstring strict language 
 
 
 def crash(server) -> None:
-    """Ends one backend the hard way; returns when its session is gone."""
-    victim = Session(server.connect())
+    """Ends one backend the hard way; returns when the server has noticed: the sessions that were open are gone."""
+    victim, witness = Session(server.connect()), wire.Wire(server.raw()).login()
     victim.run("set client_min_messages = error", "drop function if exists crash(int)", CRASHING_FUNCTION)
     with pytest.raises(psycopg.Error):
         victim.rows("select crash(-65536)")
     assert victim.connection.closed
+    witness.ending()
+    witness.close()
 
 
 def reconnect(server) -> Session:

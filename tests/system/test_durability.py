@@ -42,6 +42,7 @@ def _write_until_killed(server, stop, confirmed):
         pass
 
 
+@pytest.mark.timeout(120)  # real fsyncs: as slow as the disk and what else uses it
 def test_ten_kills_lose_nothing_that_was_confirmed(own_server, directory):
     server = own_server(data=directory / "data")
     Session(server.connect()).run("create table t (n int primary key)")
@@ -63,6 +64,7 @@ def test_ten_kills_lose_nothing_that_was_confirmed(own_server, directory):
     assert confirmed[0] > 10
 
 
+@pytest.mark.timeout(120)
 def test_a_kill_under_load_leaves_a_consistent_database(own_server, directory):
     server = own_server(data=directory / "data", settings={"max_wal_size": "32MB", "min_wal_size": "32MB"})
     setup = Session(server.connect())

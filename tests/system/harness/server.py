@@ -30,9 +30,11 @@ class StartFailed(Exception):
 
 @dataclass
 class Options:
-    """data: None for a fresh database that nobody needs later (Calf: memory://), else a directory of the data.
+    """target: "calf" or "native", by default what the environment says.
+    data: None for a fresh database that nobody needs later (Calf: memory://), else a directory of the data.
     auth: "trust", "password" or "scram-sha-256" for every connection."""
 
+    target: str = places.TARGET
     data: Path | None = None
     settings: dict = field(default_factory=dict)
     auth: str = "trust"
@@ -58,8 +60,12 @@ def scratch(prefix: str = "calf-test-") -> Path:
 class Server:
     """Use `start(options)`; a context manager that kills the server and removes its scratch directory."""
 
+    # Those that are running now, for reports.
+    running: "list[Server]" = []
+
     def __init__(self, options: Options):
         self.options = options
+        Server.running.append(self)
         self.host = options.host
         self.port = 0
         self.process: subprocess.Popen | None = None
@@ -83,7 +89,7 @@ class Server:
 
     def launch(self) -> None:
         """Starts (again) with the same options. Raises StartFailed."""
-        if places.is_calf():
+        if self.is_calf:
             self._launch_calf()
         else:
             self._launch_native()
@@ -93,6 +99,10 @@ class Server:
 
     def __exit__(self, *_):
         self.close()
+
+    @property
+    def is_calf(self) -> bool:
+        return self.options.target == "calf"
 
     @property
     def pid(self) -> int:
@@ -115,7 +125,7 @@ class Server:
 
     @property
     def fast_shutdown_signal(self) -> int:
-        return signal.SIGTERM if places.is_calf() else signal.SIGINT
+        return signal.SIGTERM if self.is_calf else signal.SIGINT
 
     def kill(self) -> None:
         """SIGKILL to every process of the server: what a power cut leaves, minus the disk's own caches."""
@@ -132,6 +142,8 @@ class Server:
             pass
 
     def close(self) -> None:
+        if self in Server.running:
+            Server.running.remove(self)
         if self.alive():
             self.kill()
         for stream in (self.process.stdout, self.process.stderr) if self.process else ():

@@ -166,7 +166,8 @@ func usePgx() error {
 			return err
 		}
 		var sum int
-		return first(connection.QueryRow(ctx, "select sum(n) from tx").Scan(&sum), same(sum, 2))
+		err = connection.QueryRow(ctx, "select sum(n) from tx").Scan(&sum)
+		return first(err, same(sum, 2))
 	})
 	report("unique_violation", func(ctx context.Context) error {
 		if err := exec(ctx, "create table once (n int primary key)", "insert into once values (1)"); err != nil {
@@ -249,7 +250,10 @@ func usePgx() error {
 			return nil
 		})
 		var n int
-		return first(err, connection.QueryRow(ctx, "select n from counter").Scan(&n), same(n, 160))
+		if err == nil {
+			err = connection.QueryRow(ctx, "select n from counter").Scan(&n)
+		}
+		return first(err, same(n, 160))
 	})
 	report("pipeline_batch", func(ctx context.Context) error {
 		if err := exec(ctx, "create table batch (n int)"); err != nil {
@@ -263,7 +267,8 @@ func usePgx() error {
 			return err
 		}
 		var sum int
-		return first(connection.QueryRow(ctx, "select sum(n) from batch").Scan(&sum), same(sum, 124750))
+		err := connection.QueryRow(ctx, "select sum(n) from batch").Scan(&sum)
+		return first(err, same(sum, 124750))
 	})
 	return nil
 }
@@ -317,8 +322,11 @@ func usePq() error {
 		defer twice.Close()
 		for n := 0; n < 100; n++ {
 			var double int
-			if err := first(twice.QueryRowContext(ctx, n).Scan(&double), same(double, n*2)); err != nil && double != n*2 {
+			if err := twice.QueryRowContext(ctx, n).Scan(&double); err != nil {
 				return err
+			}
+			if double != n*2 {
+				return fmt.Errorf("%d for %d", double, n)
 			}
 		}
 		return nil
@@ -424,7 +432,10 @@ func usePq() error {
 			return nil
 		})
 		var n int
-		return first(err, db.QueryRowContext(ctx, "select n from counter").Scan(&n), same(n, 160))
+		if err == nil {
+			err = db.QueryRowContext(ctx, "select n from counter").Scan(&n)
+		}
+		return first(err, same(n, 160))
 	})
 	return nil
 }
