@@ -96,7 +96,7 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
                                                             .database = options.database,
                                                             .password = options.password}));
   for (const auto& script : scripts) {
-    if (!options.quiet) std::fprintf(stderr, "running %s\n", script.c_str());
+    if (!options.quiet && !options.json_only) std::fprintf(stderr, "running %s\n", script.c_str());
     const SqlOptions run{.inputs = {{SqlInput::Kind::kFile, script.string()}},
                          .stop_on_error = true};
     if (run_inputs(*session, run, {.out = stderr}) != kExitOk) {
