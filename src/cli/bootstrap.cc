@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "cli/sql_command.h"
 #include "cli/sql_session.h"
+#include "pgwire/scram.h"
 
 namespace calf::cli {
 namespace {
@@ -33,22 +34,11 @@ Result<bool> exists(SqlSession& session, const std::string& query) {
   return value == "t";
 }
 
-// The password goes in as a setting of the transaction, not in a statement: statements may be
-// logged.
+// PostgreSQL gets the verifier, not the password: statements may be logged.
 Result<void> set_password(SqlSession& session, const ServeOptions& options) {
   if (options.password.empty()) return {};
-  CALF_CHECK_OK(execute(session, "set log_min_duration_statement = -1"));
-  CALF_CHECK_OK(execute(session, "set log_statement = 'none'"));
-  CALF_CHECK_OK(execute(session, "set log_min_error_statement = 'panic'"));
-  const char* encryption = "set password_encryption = 'scram-sha-256'";
-  CALF_CHECK_OK(execute(session, encryption));
-  auto changed = execute(session, "alter role " + quote_identifier(options.user) + " password " +
-                                      quote_literal(options.password));
-  for (const char* name :
-       {"log_min_duration_statement", "log_statement", "log_min_error_statement"}) {
-    CALF_CHECK_OK(execute(session, std::string("reset ") + name));
-  }
-  return changed;
+  return execute(session, "alter role " + quote_identifier(options.user) + " password " +
+                              quote_literal(pgwire::scram_verifier(options.password)));
 }
 
 Result<void> make_user(SqlSession& session, const ServeOptions& options) {
@@ -106,7 +96,7 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
                                                             .database = options.database,
                                                             .password = options.password}));
   for (const auto& script : scripts) {
-    if (!options.quiet) std::fprintf(stderr, "running %s\n", script.c_str());
+    if (!options.quiet && !options.json_only) std::fprintf(stderr, "running %s\n", script.c_str());
     const SqlOptions run{.inputs = {{SqlInput::Kind::kFile, script.string()}},
                          .stop_on_error = true};
     if (run_inputs(*session, run, {.out = stderr}) != kExitOk) {

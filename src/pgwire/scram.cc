@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kHeader = "n,,";  // no channel binding
 constexpr std::string_view kHeaderBase64 = "biws";
+constexpr int kIterations = 4096;  // PostgreSQL's scram_iterations
+constexpr std::size_t kSaltBytes = 16;
 constexpr int kMaxIterations = 10'000'000;  // a hostile server may not keep us busy for minutes
 
 const unsigned char* bytes_of(std::string_view text) {
@@ -53,6 +55,14 @@ Result<std::string> from_base64(std::string_view text) {
   while (padding < 2 && text.size() > padding && text[text.size() - 1 - padding] == '=') ++padding;
   out.resize(static_cast<std::size_t>(size) - padding);
   return out;
+}
+
+std::string salted_password(std::string_view password, std::string_view salt, int iterations) {
+  std::string salted(SHA256_DIGEST_LENGTH, '\0');
+  PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes_of(salt),
+                    static_cast<int>(salt.size()), iterations, EVP_sha256(), SHA256_DIGEST_LENGTH,
+                    bytes_of(salted));
+  return salted;
 }
 
 // The value of "x=…" at the front of `rest`, up to the next comma, which is consumed.
@@ -95,10 +105,7 @@ Result<std::string> ScramClient::final(std::string_view server_first) {
       iterations > kMaxIterations) {
     return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message from the server");
   }
-  std::string salted(SHA256_DIGEST_LENGTH, '\0');
-  PKCS5_PBKDF2_HMAC(password_.data(), static_cast<int>(password_.size()), bytes_of(salt),
-                    static_cast<int>(salt.size()), iterations, EVP_sha256(), SHA256_DIGEST_LENGTH,
-                    bytes_of(salted));
+  const std::string salted = salted_password(password_, salt, iterations);
   const std::string without_proof = "c=" + std::string(kHeaderBase64) + ",r=" + std::string(nonce);
   const std::string signed_text =
       first().substr(kHeader.size()) + "," + std::string(server_first) + "," + without_proof;
@@ -119,6 +126,19 @@ Result<void> ScramClient::verify(std::string_view server_final) const {
     return fail(ErrorCode::kPermissionDenied, "the server does not know this password's verifier");
   }
   return {};
+}
+
+std::string scram_verifier(std::string_view password, std::string_view salt) {
+  const std::string salted = salted_password(password, salt, kIterations);
+  return "SCRAM-SHA-256$" + std::to_string(kIterations) + ":" + to_base64(salt) + "$" +
+         to_base64(sha256(hmac(salted, "Client Key"))) + ":" +
+         to_base64(hmac(salted, "Server Key"));
+}
+
+std::string scram_verifier(std::string_view password) {
+  std::string salt(kSaltBytes, '\0');
+  ASSERT(RAND_bytes(bytes_of(salt), static_cast<int>(salt.size())) == 1);
+  return scram_verifier(password, salt);
 }
 
 }  // namespace calf::pgwire

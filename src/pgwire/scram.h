@@ -34,4 +34,12 @@ class ScramClient {
   std::string server_signature_;
 };
 
+// What PostgreSQL stores for a password ("SCRAM-SHA-256$4096:salt$stored key:server key"): ALTER
+// ROLE takes it in place of the password, which then appears in no statement and no log. Takes some
+// milliseconds.
+std::string scram_verifier(std::string_view password);
+
+// The same with a given salt, for tests.
+std::string scram_verifier(std::string_view password, std::string_view salt);
+
 }  // namespace calf::pgwire

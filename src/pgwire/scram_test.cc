@@ -34,6 +34,14 @@ TEST(ScramClient, refuses_what_does_not_continue_its_nonce_or_is_malformed) {
   }
 }
 
+TEST(ScramVerifier, is_the_one_that_postgres_stores) {
+  EXPECT_EQ(
+      scram_verifier("pencil", "0123456789abcdef"),
+      "SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$nQpbZ77WudtqufPwikHXGRt6g2QJ4zns8bZLw273DRM=:"
+      "jn2amWP1q1h+jgjy0YTO14S6/F02SV7taipOeB7ef20=");
+  EXPECT_NE(scram_verifier("pencil"), scram_verifier("pencil"));
+}
+
 TEST(ScramClient, nonces_differ) {
   EXPECT_NE(ScramClient::random_nonce(), ScramClient::random_nonce());
 }

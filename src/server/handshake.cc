@@ -41,6 +41,7 @@ asio::awaitable<bool> Readiness::writable() {
 Handshake::Handshake(asio::io_context& io, std::unique_ptr<net::Transport> transport,
                      Options options)
     : options_(options),
+      io_(io),
       transport_(std::move(transport)),
       readiness_(std::in_place, io, transport_->descriptor()),
       machine_({.tls_available = tls_is_offered(*transport_, options.tls)}) {}
@@ -106,17 +107,21 @@ asio::awaitable<StartupAction> Handshake::start_tls(bool direct) {
     const char yes = 'S';
     if (!co_await send(std::as_bytes(std::span(&yes, 1)))) co_return gone();
   }
+  const int descriptor = transport_->descriptor();
+  readiness_.reset();  // accept() closes the descriptor when it fails
   auto tls = options_.tls->accept(std::move(transport_));
   if (!tls) co_return pgwire::action::Reject{.response = {}, .reason = tls.error().to_string()};
+  tls_ = std::move(*tls);
+  readiness_.emplace(io_, descriptor);
   while (aborted_.empty()) {
-    const net::IoResult result = (*tls)->step();
+    const net::IoResult result = tls_->step();
     if (result.done()) {
-      transport_ = (*tls)->into_transport();
-      co_return machine_.tls_started((*tls)->alpn_postgresql());
+      transport_ = tls_->into_transport();
+      co_return machine_.tls_started(tls_->alpn_postgresql());
     }
     if (result.closed()) {
       co_return pgwire::action::Reject{.response = {},
-                                       .reason = "TLS handshake failed: " + (*tls)->failure()};
+                                       .reason = "TLS handshake failed: " + tls_->failure()};
     }
     if (!co_await wait_for(result)) break;
   }

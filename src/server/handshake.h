@@ -65,8 +65,11 @@ class Handshake {
   pgwire::StartupAction gone();
 
   Options options_;
-  std::unique_ptr<net::Transport> transport_;
-  std::optional<Readiness> readiness_;
+  boost::asio::io_context& io_;
+  std::unique_ptr<net::Transport> transport_;  // empty while tls_ has it
+  std::unique_ptr<net::TlsHandshake> tls_;
+  std::optional<Readiness>
+      readiness_;  // after the owners of the descriptor: it lets go of it before they close it
   pgwire::StartupMachine machine_;
   std::string aborted_;  // why, when it was
 };
