@@ -1,13 +1,13 @@
-// calf-make-template INSTALLATION OUTPUT: runs initdb in memory over PostgreSQL's own files in the directory INSTALLATION
-// (with bin, lib and share in it) and writes the new data directory's files to OUTPUT as a pack. Part of the build.
+// calf-make-template INSTALLATION OUTPUT: runs initdb in memory over the pack INSTALLATION of PostgreSQL's own files (bin,
+// lib, share) and writes the new data directory's files to OUTPUT, a pack too. Part of the build.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <span>
 
 #include "initdb/initdb.h"
 #include "os/clock.h"
-#include "os/files.h"
-#include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
 #include "vfs/pack.h"
 
@@ -28,19 +28,33 @@ Result<void> write_output(const std::filesystem::path& path, const std::string& 
   return {};
 }
 
-Result<void> make_template(const std::string& installation_directory, const std::filesystem::path& output) {
-  CALF_TRY(std::shared_ptr<vfs::FileSystem> installation,
-           vfs::DirectoryFileSystem::open({.path = installation_directory,
-                                           .files = std::make_shared<os::SystemFiles>(),
-                                           .read_only = true}));
-  auto memory = vfs::MemoryFileSystem::create({.clock = std::make_shared<os::SystemClock>()});
-  if (!memory) return fail(os::to_error("making a file system in memory", memory.error()));
-  const std::shared_ptr<vfs::FileSystem> data = std::move(*memory);
+Result<std::string> read_input(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string blob(std::istreambuf_iterator<char>(file), {});
+  if (!file) return fail(ErrorCode::kIo, "reading " + path.string() + " failed");
+  return blob;
+}
+
+Result<std::shared_ptr<vfs::FileSystem>> in_memory(std::shared_ptr<const vfs::Pack> pack) {
+  vfs::MemoryFileSystem::Options options;
+  options.clock = std::make_shared<os::SystemClock>();
+  options.read_only = pack != nullptr;
+  options.pack = std::move(pack);
+  auto made = vfs::MemoryFileSystem::create(options);
+  if (!made) return fail(os::to_error("making a file system in memory", made.error()));
+  return std::shared_ptr<vfs::FileSystem>(std::move(*made));
+}
+
+Result<void> make_template(const std::filesystem::path& installation_pack, const std::filesystem::path& output) {
+  CALF_TRY(const std::string blob, read_input(installation_pack));
+  CALF_TRY(auto pack, vfs::Pack::open(std::as_bytes(std::span(blob))));
+  CALF_TRY(auto installation, in_memory(std::move(pack)));
+  CALF_TRY(const auto data, in_memory(nullptr));
   CALF_CHECK_OK(initdb::initialise(std::move(installation), data, {}));
   vfs::PackBuilder builder({});
   CALF_CHECK_OK(builder.add_tree(*data, "", ""));
-  CALF_TRY(const std::string blob, std::move(builder).finish());
-  return write_output(output, blob);
+  CALF_TRY(const std::string packed, std::move(builder).finish());
+  return write_output(output, packed);
 }
 
 }  // namespace

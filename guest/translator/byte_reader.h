@@ -1,4 +1,5 @@
-// Reads the WASM binary encoding (LEB128 numbers, names) from a range of bytes; past its end it throws TranslateError.
+// Reads the WASM binary encoding (LEB128 numbers, names) from a range of bytes; past its end it
+// throws TranslateError.
 #pragma once
 
 #include <cstdint>

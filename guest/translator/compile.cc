@@ -55,7 +55,8 @@ std::string compiler_version(const std::string& compiler) {
 
 class Driver {
  public:
-  explicit Driver(const CompileOptions& options) : options_(options), directory_(fs::absolute(options.sources)) {
+  explicit Driver(const CompileOptions& options)
+      : options_(options), directory_(fs::absolute(options.sources)) {
     common_ = compiler_version(options.compiler);
     for (const std::string& flag : options.flags) common_ += flag + '\0';
     for (const std::string& include : options.includes) common_ += content(include) + '\0';
@@ -94,7 +95,9 @@ class Driver {
       if (!fs::exists(job.object)) missing_.push_back(job);
     }
     // The biggest first, so that no long one is left for the end.
-    std::sort(missing_.begin(), missing_.end(), [](const Job& a, const Job& b) { return std::tie(a.size, a.name) < std::tie(b.size, b.name); });
+    std::sort(missing_.begin(), missing_.end(), [](const Job& a, const Job& b) {
+      return std::tie(a.size, a.name) < std::tie(b.size, b.name);
+    });
   }
 
   static fs::path temporary(const fs::path& object) {
@@ -165,6 +168,8 @@ class Driver {
 
 }  // namespace
 
-void compile_sources(const CompileOptions& options) { Driver(options).run(); }
+void compile_sources(const CompileOptions& options) {
+  Driver(options).run();
+}
 
 }  // namespace calf::translator

@@ -7,81 +7,32 @@
 
 #include "instructions.h"
 #include "operation_text.h"
+#include "pending_value.h"
 
 namespace calf::translator {
 
-const char* c_type(ValueType type) {
-  switch (type) {
-    case ValueType::kI32: return "u32";
-    case ValueType::kI64: return "u64";
-    case ValueType::kF32: return "f32";
-    case ValueType::kF64: return "f64";
-  }
-  return "void";
-}
-
 namespace {
 
-const char* result_type(const FunctionType& type) { return type.results.empty() ? "void" : c_type(type.results[0]); }
-
-std::string parameter_list(const FunctionType& type, bool with_names) {
-  if (type.params.empty()) return "(void)";
-  std::string out = "(";
-  for (size_t i = 0; i < type.params.size(); ++i) {
-    if (i) out += ',';
-    out += c_type(type.params[i]);
-    if (with_names) out += " l" + std::to_string(i);
-  }
-  return out + ')';
-}
-
-}  // namespace
-
-std::string c_prototype(const FunctionType& type, const std::string& symbol, bool with_names) {
-  return std::string(result_type(type)) + ' ' + symbol + parameter_list(type, with_names);
-}
-
-std::string c_function_pointer(const FunctionType& type) {
-  return std::string(result_type(type)) + "(*)" + parameter_list(type, false);
-}
-
-std::string type_hash(const FunctionType& type) {
-  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
-  for (char c : signature_text(type)) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;
-  char text[32];
-  std::snprintf(text, sizeof text, "0x%llxull", static_cast<unsigned long long>(hash ? hash : 1));
-  return text;
-}
-
-namespace {
-
-constexpr size_t kLongestExpression = 200;  // longer ones go into a temporary, or compile time grows
+constexpr size_t kLongestExpression =
+    200;  // longer ones go into a temporary, or compile time grows
 constexpr uint32_t kLongestInlineCopy = 64;
-
-struct Value {
-  std::string text;
-  ValueType type = ValueType::kI32;
-  bool is_condition = false;  // a C int that is 0 or 1
-  bool is_name = false;       // a temporary: copying it again is pointless
-  bool reads_memory = false, reads_global = false;
-  bool literal = false;  // straight from i32.const
-  std::vector<uint32_t> locals;
-  std::optional<uint64_t> constant;
-};
 
 struct Frame {
   uint16_t opcode = kBlock;
   uint32_t label = 0;
   size_t height = 0;
   std::optional<ValueType> result;
-  bool targeted = false;        // a branch goes to its end
+  bool targeted = false;  // a branch goes to its end
   bool has_else = false;
 };
 
 class Emitter {
  public:
   Emitter(const ModuleNames& names, uint32_t function, const BodyPatches& patches)
-      : names_(names), module_(*names.module), body_(module_.body(function)), type_(module_.type_of(function)),
+      : names_(names),
+        module_(*names.module),
+        body_(module_.body(function)),
+        type_(module_.type_of(function)),
         patches_(patches) {}
 
   EmittedFunction run(const std::string& symbol) {
@@ -92,8 +43,10 @@ class Emitter {
     frames_.push_back(outer);
     InstructionReader reader(module_, body_);
     while (reader.next(instruction_)) {
-      if (reachable_) step();
-      else step_over();
+      if (reachable_)
+        step();
+      else
+        step_over();
     }
     std::string head = c_prototype(type_, symbol, true) + "{\n";
     for (size_t i = type_.params.size(); i < variable_types_.size(); ++i) {
@@ -125,7 +78,9 @@ class Emitter {
     stack_.push_back(std::move(value));
   }
   // An operand as C text of exactly the value's type.
-  static std::string text(const Value& value) { return value.is_condition ? "(u32)" + value.text : value.text; }
+  static std::string text(const Value& value) {
+    return value.is_condition ? "(u32)" + value.text : value.text;
+  }
   static std::string condition(const Value& value) { return value.text; }
 
   void materialise(Value& value) {
@@ -157,18 +112,6 @@ class Emitter {
     code_ += statement;
     code_ += '\n';
   }
-  // A new value from operands, depending on all that they depend on.
-  static Value combine(std::string expression, ValueType type, std::initializer_list<const Value*> operands) {
-    Value value;
-    value.text = std::move(expression);
-    value.type = type;
-    for (const Value* operand : operands) {
-      value.reads_memory |= operand->reads_memory;
-      value.reads_global |= operand->reads_global;
-      value.locals.insert(value.locals.end(), operand->locals.begin(), operand->locals.end());
-    }
-    return value;
-  }
 
   // --- blocks and branches
 
@@ -187,7 +130,8 @@ class Emitter {
     } else if (instruction_.block_type != -64) {
       frame.result = static_cast<ValueType>(instruction_.block_type & 0x7f);
     }
-    if (frame.result) declarations_ += std::string(c_type(*frame.result)) + ' ' + result_name(frame) + "=0;\n";
+    if (frame.result)
+      declarations_ += std::string(c_type(*frame.result)) + ' ' + result_name(frame) + "=0;\n";
     frames_.push_back(frame);
   }
 
@@ -200,7 +144,9 @@ class Emitter {
     return value ? result_name(frame) + '=' + text(*value) + ';' + jump : jump;
   }
   Frame& target(uint64_t depth) { return frames_.at(frames_.size() - 1 - depth); }
-  static bool carries_value(const Frame& frame) { return frame.opcode != kLoop && frame.result.has_value(); }
+  static bool carries_value(const Frame& frame) {
+    return frame.opcode != kLoop && frame.result.has_value();
+  }
 
   void emit_branch(uint64_t depth) {
     Frame& frame = target(depth);
@@ -273,8 +219,10 @@ class Emitter {
     bool falls_out = reachable_;
     if (reachable_ && frame.result) {
       Value value = pop();
-      if (frames_.size() == 1) line("return " + text(value) + ';');
-      else line(result_name(frame) + '=' + text(value) + ';');
+      if (frames_.size() == 1)
+        line("return " + text(value) + ';');
+      else
+        line(result_name(frame) + '=' + text(value) + ';');
     }
     stack_.resize(frame.height);
     frames_.pop_back();
@@ -296,7 +244,8 @@ class Emitter {
       Value value;
       value.type = *frame.result;
       value.text = result_name(frame);
-      // A second run of the block (in a loop) assigns it again, but blocks materialise what is on the stack first.
+      // A second run of the block (in a loop) assigns it again, but blocks materialise what is on
+      // the stack first.
       value.is_name = true;
       push(std::move(value));
     }
@@ -305,15 +254,22 @@ class Emitter {
   // Code that cannot be reached is not translated; only the nesting matters.
   void step_over() {
     switch (instruction_.opcode) {
-      case kBlock: case kLoop: case kIf: ++skipped_blocks_; break;
+      case kBlock:
+      case kLoop:
+      case kIf:
+        ++skipped_blocks_;
+        break;
       case kElse:
         if (skipped_blocks_ == 0) emit_else();
         break;
       case kEnd:
-        if (skipped_blocks_ > 0) --skipped_blocks_;
-        else emit_end();
+        if (skipped_blocks_ > 0)
+          --skipped_blocks_;
+        else
+          emit_end();
         break;
-      default: break;
+      default:
+        break;
     }
   }
 
@@ -372,7 +328,8 @@ class Emitter {
       if (callee.type && *callee.type == type) return call_target(callee);
     }
     std::string list = arguments(type);
-    finish_call(type, "((" + c_function_pointer(type) + ")calf_lookup(" + text(index) + ',' + type_hash(type) + "))" + list);
+    finish_call(type, "((" + c_function_pointer(type) + ")calf_lookup(" + text(index) + ',' +
+                          type_hash(type) + "))" + list);
   }
 
   // --- variables
@@ -401,7 +358,8 @@ class Emitter {
   }
   int global_slot() const {
     int slot = names_.global_slot.at(instruction_.value);
-    if (slot < 0) fail(module_.name + ": global " + std::to_string(instruction_.value) + " has no place");
+    if (slot < 0)
+      fail(module_.name + ": global " + std::to_string(instruction_.value) + " has no place");
     return slot;
   }
   void emit_global_set() {
@@ -419,8 +377,10 @@ class Emitter {
   }
   void emit_load() {
     Value base = pop();
-    std::string access = load_macro(instruction_.opcode) + ('(' + address(base, instruction_.value)) + ')';
-    Value value = combine(std::move(access), type_of_letter(find_operation(instruction_.opcode)->result), {&base});
+    std::string access =
+        load_macro(instruction_.opcode) + ('(' + address(base, instruction_.value)) + ')';
+    Value value = combine(std::move(access),
+                          type_of_letter(find_operation(instruction_.opcode)->result), {&base});
     value.reads_memory = true;
     push(std::move(value));
   }
@@ -428,7 +388,8 @@ class Emitter {
     Value value = pop();
     Value base = pop();
     before_store();
-    line(store_macro(instruction_.opcode) + ('(' + address(base, instruction_.value)) + ',' + text(value) + ");");
+    line(store_macro(instruction_.opcode) + ('(' + address(base, instruction_.value)) + ',' +
+         text(value) + ");");
   }
   void emit_memory_copy() {
     Value size = pop(), source = pop(), destination = pop();
@@ -473,7 +434,8 @@ class Emitter {
   // --- everything else
 
   void patch_pid(Value& value) {
-    if (!value.literal || !patches_.pid_constants.contains(static_cast<uint32_t>(*value.constant))) return;
+    if (!value.literal || !patches_.pid_constants.contains(static_cast<uint32_t>(*value.constant)))
+      return;
     value = Value{};
     value.text = "(u32)CALF_STATE->pid";
     value.reads_global = true;
@@ -489,22 +451,25 @@ class Emitter {
       patch_pid(left);
       patch_pid(right);
     }
-    if (left.constant && right.constant && (instruction_.opcode == kI32Add || instruction_.opcode == kI32Sub)) {
-      uint64_t sum = instruction_.opcode == kI32Add ? *left.constant + *right.constant : *left.constant - *right.constant;
+    if (left.constant && right.constant &&
+        (instruction_.opcode == kI32Add || instruction_.opcode == kI32Sub)) {
+      uint64_t sum = instruction_.opcode == kI32Add ? *left.constant + *right.constant
+                                                    : *left.constant - *right.constant;
       return push_constant(ValueType::kI32, static_cast<uint32_t>(sum));
     }
-    OperationText result =
-        operation_text(instruction_.opcode, instruction_.opcode == kI32Eqz ? condition(left) : text(left),
-                       binary ? text(right) : "", binary ? right.constant : std::nullopt);
-    Value value = combine(std::move(result.text), type_of_letter(operation.result), {&left, &right});
+    OperationText result = operation_text(
+        instruction_.opcode, instruction_.opcode == kI32Eqz ? condition(left) : text(left),
+        binary ? text(right) : "", binary ? right.constant : std::nullopt);
+    Value value =
+        combine(std::move(result.text), type_of_letter(operation.result), {&left, &right});
     value.is_condition = result.is_condition;
     if (result.may_trap) materialise(value);
     push(std::move(value));
   }
   void emit_select() {
     Value test = pop(), otherwise = pop(), value = pop();
-    push(combine('(' + condition(test) + '?' + text(value) + ':' + text(otherwise) + ')', value.type,
-                 {&test, &value, &otherwise}));
+    push(combine('(' + condition(test) + '?' + text(value) + ':' + text(otherwise) + ')',
+                 value.type, {&test, &value, &otherwise}));
   }
   void emit_memory_grow() {
     Value delta = pop();
@@ -517,7 +482,8 @@ class Emitter {
 
   void step() {
     switch (instruction_.opcode) {
-      case kNop: break;
+      case kNop:
+        break;
       case kUnreachable:
         line("calf_trap(CALF_TRAP_UNREACHABLE);");
         end_of_path();
@@ -538,28 +504,64 @@ class Emitter {
         open_block(kIf);
         break;
       }
-      case kElse: emit_else(); break;
-      case kEnd: emit_end(); break;
-      case kBr: emit_branch(instruction_.value); break;
-      case kBrIf: emit_branch_if(instruction_.value); break;
-      case kBrTable: emit_branch_table(); break;
-      case kReturn: emit_return(); break;
-      case kCall: emit_call(static_cast<uint32_t>(instruction_.value)); break;
-      case kCallIndirect: emit_call_indirect(); break;
-      case kDrop: pop(); break;  // calls and traps are done already
-      case kSelect: emit_select(); break;
-      case kLocalGet: push_local(static_cast<uint32_t>(instruction_.value)); break;
-      case kLocalSet: assign_local(static_cast<uint32_t>(instruction_.value), pop()); break;
+      case kElse:
+        emit_else();
+        break;
+      case kEnd:
+        emit_end();
+        break;
+      case kBr:
+        emit_branch(instruction_.value);
+        break;
+      case kBrIf:
+        emit_branch_if(instruction_.value);
+        break;
+      case kBrTable:
+        emit_branch_table();
+        break;
+      case kReturn:
+        emit_return();
+        break;
+      case kCall:
+        emit_call(static_cast<uint32_t>(instruction_.value));
+        break;
+      case kCallIndirect:
+        emit_call_indirect();
+        break;
+      case kDrop:
+        pop();
+        break;  // calls and traps are done already
+      case kSelect:
+        emit_select();
+        break;
+      case kLocalGet:
+        push_local(static_cast<uint32_t>(instruction_.value));
+        break;
+      case kLocalSet:
+        assign_local(static_cast<uint32_t>(instruction_.value), pop());
+        break;
       case kLocalTee:
         assign_local(static_cast<uint32_t>(instruction_.value), pop());
         push_local(static_cast<uint32_t>(instruction_.value));
         break;
-      case kGlobalGet: emit_global_get(); break;
-      case kGlobalSet: emit_global_set(); break;
-      case kI32Const: push_constant(ValueType::kI32, instruction_.value, true); break;
-      case kI64Const: push_constant(ValueType::kI64, instruction_.value); break;
-      case kF32Const: push_constant(ValueType::kF32, instruction_.value); break;
-      case kF64Const: push_constant(ValueType::kF64, instruction_.value); break;
+      case kGlobalGet:
+        emit_global_get();
+        break;
+      case kGlobalSet:
+        emit_global_set();
+        break;
+      case kI32Const:
+        push_constant(ValueType::kI32, instruction_.value, true);
+        break;
+      case kI64Const:
+        push_constant(ValueType::kI64, instruction_.value);
+        break;
+      case kF32Const:
+        push_constant(ValueType::kF32, instruction_.value);
+        break;
+      case kF64Const:
+        push_constant(ValueType::kF64, instruction_.value);
+        break;
       case kMemorySize: {
         Value value;
         value.text = "(u32)CALF_STATE->pages";
@@ -567,14 +569,25 @@ class Emitter {
         push(std::move(value));
         break;
       }
-      case kMemoryGrow: emit_memory_grow(); break;
-      case kMemoryCopy: emit_memory_copy(); break;
-      case kMemoryFill: emit_memory_fill(); break;
-      case kMemoryInit: case kDataDrop: fail(module_.name + ": passive data segments are not supported");
+      case kMemoryGrow:
+        emit_memory_grow();
+        break;
+      case kMemoryCopy:
+        emit_memory_copy();
+        break;
+      case kMemoryFill:
+        emit_memory_fill();
+        break;
+      case kMemoryInit:
+      case kDataDrop:
+        fail(module_.name + ": passive data segments are not supported");
       default:
-        if (is_load(instruction_.opcode)) emit_load();
-        else if (is_store(instruction_.opcode)) emit_store();
-        else emit_operation();
+        if (is_load(instruction_.opcode))
+          emit_load();
+        else if (is_store(instruction_.opcode))
+          emit_store();
+        else
+          emit_operation();
     }
   }
 
@@ -596,8 +609,8 @@ class Emitter {
 
 }  // namespace
 
-EmittedFunction emit_function(const ModuleNames& names, uint32_t function, const std::string& symbol,
-                              const BodyPatches& patches) {
+EmittedFunction emit_function(const ModuleNames& names, uint32_t function,
+                              const std::string& symbol, const BodyPatches& patches) {
   return Emitter(names, function, patches).run(symbol);
 }
 

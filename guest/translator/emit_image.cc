@@ -11,8 +11,9 @@ namespace calf::translator {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr size_t kLargestSideShard = 140'000;  // bytes of WASM code in one C file of a side module
-constexpr uint32_t kLargestSkippedGap = 256;   // zeros that are cheaper to store than a segment of their own
+constexpr size_t kLargestShard = 140'000;  // bytes of WASM code in one C file
+constexpr uint32_t kLargestSkippedGap =
+    256;  // zeros that are cheaper to store than a segment of their own
 
 void write_if_changed(const fs::path& path, const std::string& content) {
   std::ifstream old(path, std::ios::binary);
@@ -38,8 +39,8 @@ Blob gather_data(const LinkedModule& linked) {
   Blob blob;
   for (const DataSegment& segment : linked.module->data) {
     if (segment.passive || segment.size == 0) continue;
-    uint32_t address =
-        static_cast<uint32_t>(segment.offset.constant) + (segment.offset.global ? linked.memory_base : 0);
+    uint32_t address = static_cast<uint32_t>(segment.offset.constant) +
+                       (segment.offset.global ? linked.memory_base : 0);
     if (!blob.segments.empty()) {
       Blob::Segment& last = blob.segments.back();
       uint64_t end = uint64_t{last.address} + last.size;
@@ -73,7 +74,8 @@ class ImageWriter {
   void run() {
     fs::create_directories(options_.sources);
     fs::create_directories(options_.headers);
-    for (const auto& entry : fs::directory_iterator(options_.sources)) stale_.insert(entry.path().filename());
+    for (const auto& entry : fs::directory_iterator(options_.sources))
+      stale_.insert(entry.path().filename());
     for (const auto& linked : linker_.modules()) write_module(*linked);
     write_runtime();
     write_table();
@@ -82,7 +84,8 @@ class ImageWriter {
     write_image_header();
     write_anchors_header();
     for (const fs::path& name : stale_) {
-      if (name.extension() == ".c" || name.extension() == ".bin") fs::remove(options_.sources / name);
+      if (name.extension() == ".c" || name.extension() == ".bin")
+        fs::remove(options_.sources / name);
     }
   }
 
@@ -114,10 +117,11 @@ class ImageWriter {
   void write_module(const LinkedModule& linked) {
     const Module& module = *linked.module;
     size_t total = 0;
-    for (const FunctionBody& body : module.bodies) total += static_cast<size_t>(body.end - body.begin);
-    size_t shards = linked.path.empty() && total > kLargestSideShard
-                        ? options_.shards
-                        : (total + kLargestSideShard - 1) / kLargestSideShard;
+    for (const FunctionBody& body : module.bodies)
+      total += static_cast<size_t>(body.end - body.begin);
+    size_t shards = (total + kLargestShard - 1) / kLargestShard;
+    if (linked.path.empty() && shards > 4)
+      shards = options_.shards;  // one size for the image, whatever its release
     size_t done = 0, shard = 0;
     std::string code;
     std::map<std::string, const FunctionType*> callees;
@@ -147,7 +151,8 @@ class ImageWriter {
     write_data(linked);
   }
 
-  static void check_patched(const BodyPatches& patches, const EmittedFunction& emitted, const std::string& symbol) {
+  static void check_patched(const BodyPatches& patches, const EmittedFunction& emitted,
+                            const std::string& symbol) {
     if (!patches.pid_constants.empty() && emitted.patched_constants == 0) {
       fail("hooks: pid-constant: " + symbol + " compares nothing with such a constant");
     }
@@ -162,7 +167,9 @@ class ImageWriter {
     return !linked.path.empty() || at == hooks_.patches.end() ? kNone : at->second;
   }
 
-  std::string data_symbol(const LinkedModule& linked) const { return prefix_ + "data_" + file_stem(linked); }
+  std::string data_symbol(const LinkedModule& linked) const {
+    return prefix_ + "data_" + file_stem(linked);
+  }
 
   void write_data(const LinkedModule& linked) {
     Blob blob = gather_data(linked);
@@ -171,12 +178,13 @@ class ImageWriter {
     write_source(file, blob.bytes);
     // The digest makes the object's cache key depend on the bytes.
     write_source(file_stem(linked) + "_data.c",
-                 "/* " + sha256_hex(blob.bytes) + " */\n__asm__(\".section .rodata\\n.hidden " + symbol + "\\n.globl " +
-                     symbol + "\\n.balign 16\\n" + symbol + ":\\n.incbin \\\"" + file + "\\\"\\n.previous\\n\");\n");
+                 "/* " + sha256_hex(blob.bytes) + " */\n__asm__(\".section .rodata\\n.hidden " +
+                     symbol + "\\n.globl " + symbol + "\\n.balign 16\\n" + symbol +
+                     ":\\n.incbin \\\"" + file + "\\\"\\n.previous\\n\");\n");
   }
 
-  // invoke_* and longjmp: see calf_jump_frame. Each invoke is a function of its own that is never inlined, so that
-  // nothing of its caller lives in registers across __builtin_setjmp.
+  // invoke_* and longjmp: see calf_jump_frame. Each invoke is a function of its own that is never
+  // inlined, so that nothing of its caller lives in registers across __builtin_setjmp.
   void write_runtime() {
     std::string out = head();
     const LinkedModule& image = linker_.image();
@@ -189,29 +197,38 @@ class ImageWriter {
     }
     for (const auto& [symbol, type] : linker_.invokes()) out += invoke_text(symbol, type, threw);
     if (linker_.throws_longjmp()) {
-      out += "void " + linker_.throw_symbol() +
-             "(void){\ncalf_jump_frame*frame=CALF_STATE->jump_frame;\n"
-             "if(!frame)calf_trap(CALF_TRAP_UNREACHABLE);\n__builtin_longjmp(frame->buffer,1);\n}\n";
+      out +=
+          "void " + linker_.throw_symbol() +
+          "(void){\ncalf_jump_frame*frame=CALF_STATE->jump_frame;\n"
+          "if(!frame)calf_trap(CALF_TRAP_UNREACHABLE);\n__builtin_longjmp(frame->buffer,1);\n}\n";
     }
     write_source(image.prefix + "runtime.c", out);
   }
 
-  static std::string invoke_text(const std::string& symbol, const FunctionType& type, const std::string& threw) {
+  static std::string invoke_text(const std::string& symbol, const FunctionType& type,
+                                 const std::string& threw) {
     FunctionType target = type;
     target.params.erase(target.params.begin());
     std::string arguments;
-    for (size_t i = 1; i < type.params.size(); ++i) arguments += (i > 1 ? ",l" : "l") + std::to_string(i);
-    std::string call = "((" + c_function_pointer(target) + ")calf_lookup(l0," + type_hash(target) + "))(" + arguments + ')';
+    for (size_t i = 1; i < type.params.size(); ++i)
+      arguments += (i > 1 ? ",l" : "l") + std::to_string(i);
+    std::string call = "((" + c_function_pointer(target) + ")calf_lookup(l0," + type_hash(target) +
+                       "))(" + arguments + ')';
     bool returns = !type.results.empty();
     std::string out = "__attribute__((noinline)) " + c_prototype(type, symbol, true) + "{\n";
-    out += "calf_jump_frame frame;\nframe.outer=CALF_STATE->jump_frame;\n"
-           "frame.stack_pointer=CALF_STATE->globals[0];\nCALF_STATE->jump_frame=&frame;\n"
-           "if(__builtin_setjmp(frame.buffer)==0){\n";
-    out += returns ? std::string(c_type(type.results[0])) + " result=" + call + ";\n" : call + ";\n";
+    out +=
+        "calf_jump_frame frame;\nframe.outer=CALF_STATE->jump_frame;\n"
+        "frame.stack_pointer=CALF_STATE->globals[0];\nCALF_STATE->jump_frame=&frame;\n"
+        "if(__builtin_setjmp(frame.buffer)==0){\n";
+    out +=
+        returns ? std::string(c_type(type.results[0])) + " result=" + call + ";\n" : call + ";\n";
     out += "CALF_STATE->jump_frame=frame.outer;\n";
     out += returns ? "return result;\n}\n" : "return;\n}\n";
-    out += "calf_jump_frame*landed=CALF_STATE->jump_frame;\nCALF_STATE->globals[0]=landed->stack_pointer;\n"
-           "CALF_STATE->jump_frame=landed->outer;\n" + threw + "(1,0);\n";
+    out +=
+        "calf_jump_frame*landed=CALF_STATE->jump_frame;\nCALF_STATE->globals[0]=landed->stack_"
+        "pointer;\n"
+        "CALF_STATE->jump_frame=landed->outer;\n" +
+        threw + "(1,0);\n";
     return out + (returns ? "return 0;\n}\n" : "}\n");
   }
 
@@ -222,8 +239,10 @@ class ImageWriter {
     }
     std::string out = head() + prototypes(functions) + "const calf_table_entry calf_table[]={\n";
     for (const CallTarget& target : linker_.table()) {
-      if (!target.type || target.symbol.empty()) out += "{0,0},\n";
-      else out += "{(void(*)(void))" + target.symbol + ',' + type_hash(*target.type) + "},\n";
+      if (!target.type || target.symbol.empty())
+        out += "{0,0},\n";
+      else
+        out += "{(void(*)(void))" + target.symbol + ',' + type_hash(*target.type) + "},\n";
     }
     out += "};\nconst u32 calf_table_size=" + std::to_string(linker_.table().size()) + ";\n";
     write_source(linker_.image().prefix + "table.c", out);
@@ -232,7 +251,8 @@ class ImageWriter {
   std::string export_list(const std::string& name, const std::vector<NamedValue>& values) {
     if (values.empty()) return "";
     std::string out = "static const calf_export " + name + "[]={\n";
-    for (const NamedValue& value : values) out += '{' + quoted(value.name) + ',' + std::to_string(value.value) + "u},\n";
+    for (const NamedValue& value : values)
+      out += '{' + quoted(value.name) + ',' + std::to_string(value.value) + "u},\n";
     return out + "};\n";
   }
 
@@ -242,7 +262,8 @@ class ImageWriter {
     for (const auto& linked : linker_.modules()) {
       bool is_image = linked->path.empty();
       std::string id = file_stem(*linked);
-      out += module_structure(*linked, is_image ? "const calf_module calf_image" : "static const calf_module module_" + id);
+      out += module_structure(*linked, is_image ? "const calf_module calf_image"
+                                                : "static const calf_module module_" + id);
       if (is_image) continue;
       list += "&module_" + id + ",\n";
       ++count;
@@ -251,7 +272,8 @@ class ImageWriter {
     out += "const u32 calf_side_module_count=" + std::to_string(count) + ";\n";
     const Module& image = *linker_.image().module;
     out += "const u32 calf_image_initial_pages=" + std::to_string(image.memory_initial) + ";\n";
-    out += "const u32 calf_image_maximum_pages=" + std::to_string(image.memory_maximum ? image.memory_maximum : 32768) + ";\n";
+    out += "const u32 calf_image_maximum_pages=" +
+           std::to_string(image.memory_maximum ? image.memory_maximum : 32768) + ";\n";
     out += "const u32 calf_image_globals[CALF_GLOBAL_SLOTS]={";
     for (uint32_t value : linker_.image_globals()) out += std::to_string(value) + "u,";
     write_source(linker_.image().prefix + "modules.c", out + "};\n");
@@ -261,34 +283,45 @@ class ImageWriter {
     std::string id = file_stem(linked), out;
     Blob blob = gather_data(linked);
     if (!blob.segments.empty()) {
-      out += "extern const u8 " + data_symbol(linked) + "[];\nstatic const calf_data_segment segments_" + id + "[]={\n";
+      out += "extern const u8 " + data_symbol(linked) +
+             "[];\nstatic const calf_data_segment segments_" + id + "[]={\n";
       for (const Blob::Segment& segment : blob.segments) {
-        out += '{' + std::to_string(segment.address) + "u," + std::to_string(segment.size) + "u," + data_symbol(linked) +
-               '+' + std::to_string(segment.offset) + "},\n";
+        out += '{' + std::to_string(segment.address) + "u," + std::to_string(segment.size) + "u," +
+               data_symbol(linked) + '+' + std::to_string(segment.offset) + "},\n";
       }
       out += "};\n";
     }
-    out += export_list("functions_" + id, linked.function_exports) + export_list("data_" + id, linked.data_exports);
+    out += export_list("functions_" + id, linked.function_exports) +
+           export_list("data_" + id, linked.data_exports);
     if (!linked.missing.empty()) {
       out += "static const char*const missing_" + id + "[]={";
       for (const std::string& name : linked.missing) out += quoted(name) + ',';
       out += "};\n";
     }
-    for (const std::string* symbol : {&linked.start, &linked.apply_relocations, &linked.call_constructors}) {
+    for (const std::string* symbol :
+         {&linked.start, &linked.apply_relocations, &linked.call_constructors}) {
       if (!symbol->empty()) out += "void " + *symbol + "(void);\n";
     }
-    auto list = [&](const char* kind, size_t size) { return size == 0 ? std::string("0") : kind + id; };
-    auto or_null = [](const std::string& symbol) { return symbol.empty() ? std::string("0") : symbol; };
-    out += declaration + "={\n.path=" + quoted(linked.path) + ",.memory_base=" + std::to_string(linked.memory_base) +
-           "u,.memory_size=" + std::to_string(linked.memory_size) + "u,.table_base=" + std::to_string(linked.table_base) +
-           "u,.table_size=" + std::to_string(linked.table_size) + "u,\n.segments=" +
-           list("segments_", blob.segments.size()) + ",.segment_count=" + std::to_string(blob.segments.size()) +
+    auto list = [&](const char* kind, size_t size) {
+      return size == 0 ? std::string("0") : kind + id;
+    };
+    auto or_null = [](const std::string& symbol) {
+      return symbol.empty() ? std::string("0") : symbol;
+    };
+    out += declaration + "={\n.path=" + quoted(linked.path) +
+           ",.memory_base=" + std::to_string(linked.memory_base) +
+           "u,.memory_size=" + std::to_string(linked.memory_size) +
+           "u,.table_base=" + std::to_string(linked.table_base) +
+           "u,.table_size=" + std::to_string(linked.table_size) +
+           "u,\n.segments=" + list("segments_", blob.segments.size()) +
+           ",.segment_count=" + std::to_string(blob.segments.size()) +
            ",\n.functions=" + list("functions_", linked.function_exports.size()) +
            ",.function_count=" + std::to_string(linked.function_exports.size()) +
            ",\n.data=" + list("data_", linked.data_exports.size()) +
            ",.data_count=" + std::to_string(linked.data_exports.size()) +
            ",\n.missing=" + list("missing_", linked.missing.size()) +
-           ",.missing_count=" + std::to_string(linked.missing.size()) + ",\n.start=" + or_null(linked.start) +
+           ",.missing_count=" + std::to_string(linked.missing.size()) +
+           ",\n.start=" + or_null(linked.start) +
            ",.apply_relocations=" + or_null(linked.apply_relocations) +
            ",.call_constructors=" + or_null(linked.call_constructors) + "};\n";
     return out;
@@ -298,25 +331,28 @@ class ImageWriter {
 
   void write_header(const std::string& name, const std::string& purpose, const std::string& body) {
     std::string guard = "CALF_GENERATED_" + sanitise(name) + '_';
-    write_if_changed(fs::path(options_.headers) / name,
-                     "/* Generated by calf-translate: " + purpose + " */\n#ifndef " + guard + "\n#define " + guard +
-                         "\n#include \"calf_abi.h\"\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" + body +
-                         "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    write_if_changed(
+        fs::path(options_.headers) / name,
+        "/* Generated by calf-translate: " + purpose + " */\n#ifndef " + guard + "\n#define " +
+            guard + "\n#include \"calf_abi.h\"\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n" +
+            body + "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
   }
 
   void write_imports_header() {
     std::string body;
-    for (const auto& [symbol, type] : linker_.host_imports()) body += c_prototype(type, symbol, false) + ";\n";
+    for (const auto& [symbol, type] : linker_.host_imports())
+      body += c_prototype(type, symbol, false) + ";\n";
     write_header(prefix_ + "imports.h", "functions that the host provides to the image.", body);
   }
 
   void write_image_header() {
     std::string body;
     if (prefix_ != "calf_") {
-      body += "extern const calf_module " + prefix_ + "image;\nextern const calf_table_entry " + prefix_ +
-              "table[];\nextern const u32 " + prefix_ + "table_size;\nextern const u32 " + prefix_ +
-              "image_initial_pages;\nextern const u32 " + prefix_ + "image_maximum_pages;\nextern const u32 " +
-              prefix_ + "image_globals[CALF_GLOBAL_SLOTS];\n\n";
+      body += "extern const calf_module " + prefix_ + "image;\nextern const calf_table_entry " +
+              prefix_ + "table[];\nextern const u32 " + prefix_ + "table_size;\nextern const u32 " +
+              prefix_ + "image_initial_pages;\nextern const u32 " + prefix_ +
+              "image_maximum_pages;\nextern const u32 " + prefix_ +
+              "image_globals[CALF_GLOBAL_SLOTS];\n\n";
     }
     const LinkedModule& image = linker_.image();
     std::map<std::string, const FunctionType*> functions;
@@ -325,7 +361,8 @@ class ImageWriter {
       const CallTarget& target = image.names.functions[item.index];
       functions[target.symbol] = target.type;
     }
-    write_header(prefix_ + "image.h", "functions that the image exports.", body + prototypes(functions));
+    write_header(prefix_ + "image.h", "functions that the image exports.",
+                 body + prototypes(functions));
   }
 
   void write_anchors_header() {
@@ -346,7 +383,8 @@ class ImageWriter {
       const CallTarget& target = image.names.functions[hook->function];
       body += labelled(*target.type, image.prefix + name, target.symbol);
       if (hook->action == FunctionAction::kWrap) {
-        body += labelled(*target.type, image.prefix + name + "_original", target.symbol + "_original");
+        body +=
+            labelled(*target.type, image.prefix + name + "_original", target.symbol + "_original");
       }
       if (uint32_t slot = linker_.slot_of(target.symbol)) {
         body += "#define PG_TABLE_" + name + ' ' + std::to_string(slot) + "u\n";
@@ -360,8 +398,10 @@ class ImageWriter {
     write_header(prefix_ + "anchors.h", "what the hooks file names.", body);
   }
 
-  // A prototype under a readable name for another symbol; works for calls as well as for the host's definition.
-  static std::string labelled(const FunctionType& type, const std::string& name, const std::string& symbol) {
+  // A prototype under a readable name for another symbol; works for calls as well as for the host's
+  // definition.
+  static std::string labelled(const FunctionType& type, const std::string& name,
+                              const std::string& symbol) {
     std::string out = c_prototype(type, name, false);
     return (name == symbol ? out : out + " __asm__(\"" + symbol + "\")") + ";\n";
   }

@@ -1,5 +1,6 @@
-// Writes the C files of a linked image: shards of functions, the table, the invoke functions, the data and the
-// structures of calf_abi.h, and the headers for the host. The same input gives the same bytes.
+// Writes the C files of a linked image: shards of functions, the table, the invoke functions, the
+// data and the structures of calf_abi.h, and the headers for the host. The same input gives the
+// same bytes.
 #pragma once
 
 #include <string>
@@ -9,8 +10,8 @@
 namespace calf::translator {
 
 struct EmitOptions {
-  std::string sources;  // directory for .c and .bin files; old ones in it are removed
-  std::string headers;  // directory for headers; a header is only touched when it changes
+  std::string sources;   // directory for .c and .bin files; old ones in it are removed
+  std::string headers;   // directory for headers; a header is only touched when it changes
   uint32_t shards = 48;  // of the image
 };
 

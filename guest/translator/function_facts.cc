@@ -64,7 +64,9 @@ class Walker {
     frames_.push_back({stack_.size(), results, false, params});
     for (size_t i = 0; i < params; ++i) push();
   }
-  void record(Kind kind, size_t index) { facts_.order.emplace_back(kind, static_cast<uint32_t>(index)); }
+  void record(Kind kind, size_t index) {
+    facts_.order.emplace_back(kind, static_cast<uint32_t>(index));
+  }
 
   void call(const FunctionType& type, CallFact fact) {
     fact.arguments.resize(type.params.size());
@@ -90,18 +92,31 @@ class Walker {
     std::vector<Constant> operands(std::strlen(operation.params));
     for (size_t i = operands.size(); i > 0; --i) operands[i - 1] = pop().constant;
     Constant result;
-    bool known = std::all_of(operands.begin(), operands.end(), [](const Constant& c) { return c.has_value(); });
-    if (known && instruction_.opcode == kI32Add) result = static_cast<uint32_t>(*operands[0] + *operands[1]);
-    if (known && instruction_.opcode == kI32Sub) result = static_cast<uint32_t>(*operands[0] - *operands[1]);
+    bool known = std::all_of(operands.begin(), operands.end(),
+                             [](const Constant& c) { return c.has_value(); });
+    if (known && instruction_.opcode == kI32Add)
+      result = static_cast<uint32_t>(*operands[0] + *operands[1]);
+    if (known && instruction_.opcode == kI32Sub)
+      result = static_cast<uint32_t>(*operands[0] - *operands[1]);
     if (operation.result) push(result);
   }
 
   void step() {
     switch (instruction_.opcode) {
-      case kNop: case kDataDrop: break;
-      case kUnreachable: end_of_path(); break;
-      case kIf: pop(); open_block(); break;
-      case kBlock: case kLoop: open_block(); break;
+      case kNop:
+      case kDataDrop:
+        break;
+      case kUnreachable:
+        end_of_path();
+        break;
+      case kIf:
+        pop();
+        open_block();
+        break;
+      case kBlock:
+      case kLoop:
+        open_block();
+        break;
       case kElse:
         cut(frames_.back().params);
         frames_.back().unreachable = false;
@@ -114,9 +129,16 @@ class Walker {
         if (frames_.empty()) frames_.push_back({0, 0, true, 0});
         break;
       }
-      case kBr: end_of_path(); break;
-      case kBrIf: pop(); break;
-      case kBrTable: pop(); end_of_path(); break;
+      case kBr:
+        end_of_path();
+        break;
+      case kBrIf:
+        pop();
+        break;
+      case kBrTable:
+        pop();
+        end_of_path();
+        break;
       case kReturn:
         if (!module_.types.at(body_.type).results.empty()) pop();
         end_of_path();
@@ -135,14 +157,31 @@ class Walker {
         call(module_.types.at(fact.callee), std::move(fact));
         break;
       }
-      case kDrop: case kLocalSet: case kGlobalSet: pop(); break;
-      case kSelect: pop(); pop(); pop(); push(); break;
-      case kLocalTee: { Value value = pop(); push(value.constant); break; }
-      case kLocalGet: push(); break;
+      case kDrop:
+      case kLocalSet:
+      case kGlobalSet:
+        pop();
+        break;
+      case kSelect:
+        pop();
+        pop();
+        pop();
+        push();
+        break;
+      case kLocalTee: {
+        Value value = pop();
+        push(value.constant);
+        break;
+      }
+      case kLocalGet:
+        push();
+        break;
       case kGlobalGet: {
         const Global& global = module_.globals.at(instruction_.value);
-        if (!global.is_mutable && !global.imported() && !global.initial.global) push(global.initial.constant);
-        else push(global.import_name == "__memory_base" ? Constant(0) : Constant());
+        if (!global.is_mutable && !global.imported() && !global.initial.global)
+          push(global.initial.constant);
+        else
+          push(global.import_name == "__memory_base" ? Constant(0) : Constant());
         break;
       }
       case kI32Const:
@@ -150,14 +189,32 @@ class Walker {
         record(Kind::kConstant, facts_.constants.size() - 1);
         push(instruction_.value, static_cast<int32_t>(facts_.constants.size()) - 1);
         break;
-      case kI64Const: push(instruction_.value); break;
-      case kF32Const: case kF64Const: case kMemorySize: push(); break;
-      case kMemoryGrow: pop(); push(); break;
-      case kMemoryInit: case kMemoryCopy: case kMemoryFill: pop(); pop(); pop(); break;
+      case kI64Const:
+        push(instruction_.value);
+        break;
+      case kF32Const:
+      case kF64Const:
+      case kMemorySize:
+        push();
+        break;
+      case kMemoryGrow:
+        pop();
+        push();
+        break;
+      case kMemoryInit:
+      case kMemoryCopy:
+      case kMemoryFill:
+        pop();
+        pop();
+        pop();
+        break;
       default:
-        if (is_load(instruction_.opcode)) access(false);
-        else if (is_store(instruction_.opcode)) access(true);
-        else plain(*find_operation(instruction_.opcode));
+        if (is_load(instruction_.opcode))
+          access(false);
+        else if (is_store(instruction_.opcode))
+          access(true);
+        else
+          plain(*find_operation(instruction_.opcode));
     }
   }
 

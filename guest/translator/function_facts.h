@@ -1,5 +1,6 @@
-// What a function does, as far as anchors and people who look for anchors care: its calls, loads and stores in the order
-// of the code, with every operand that is a constant. Values that pass through locals count as unknown.
+// What a function does, as far as anchors and people who look for anchors care: its calls, loads
+// and stores in the order of the code, with every operand that is a constant. Values that pass
+// through locals count as unknown.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +52,8 @@ class InitialMemory {
   std::optional<uint32_t> word(uint32_t address) const;
   // The NUL-terminated text at an address if there is one that a person can read.
   std::optional<std::string> text(uint32_t address) const;
-  // All addresses at which exactly this NUL-terminated string begins (it may be the tail of a longer one).
+  // All addresses at which exactly this NUL-terminated string begins (it may be the tail of a
+  // longer one).
   std::vector<uint32_t> find_string(const std::string& value) const;
   const std::vector<uint8_t>& bytes() const { return bytes_; }
 
@@ -59,7 +61,8 @@ class InitialMemory {
   std::vector<uint8_t> bytes_;
 };
 
-// The module's table: function index by slot, for slots that an element segment fills (side modules: from 0).
+// The module's table: function index by slot, for slots that an element segment fills (side
+// modules: from 0).
 std::map<uint32_t, uint32_t> initial_table(const Module& module);
 
 }  // namespace calf::translator

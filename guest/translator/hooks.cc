@@ -1,8 +1,8 @@
 #include "hooks.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <set>
 #include <unordered_map>
 
@@ -18,24 +18,37 @@ using FunctionSet = std::set<uint32_t>;
 class Resolver {
  public:
   Resolver(const std::string& path, const Module& module)
-      : path_(path), module_(module), memory_(module), table_(initial_table(module)), entries_(parse_hooks_file(path)) {
-    for (uint32_t i = 0; i < module.function_count(); ++i) facts_.push_back(gather_facts(module, i));
+      : path_(path),
+        module_(module),
+        memory_(module),
+        table_(initial_table(module)),
+        entries_(parse_hooks_file(path)) {
+    for (uint32_t i = 0; i < module.function_count(); ++i)
+      facts_.push_back(gather_facts(module, i));
     for (const HookEntry& entry : entries_) {
-      if (entry.kind != "function" && entry.kind != "global" && entry.kind != "offset" && entry.kind != "constant") {
+      if (entry.kind != "function" && entry.kind != "global" && entry.kind != "offset" &&
+          entry.kind != "constant") {
         fail(at(entry.line) + "unknown kind of entry: " + entry.kind);
       }
-      if (sanitise(entry.name) != entry.name) fail(at(entry.line) + entry.name + " is no C identifier");
-      if (!by_name_.emplace(entry.name, &entry).second) fail(at(entry.line) + entry.name + " is there twice");
+      if (sanitise(entry.name) != entry.name)
+        fail(at(entry.line) + entry.name + " is no C identifier");
+      if (!by_name_.emplace(entry.name, &entry).second)
+        fail(at(entry.line) + entry.name + " is there twice");
     }
   }
 
   Hooks run() {
     for (const HookEntry& entry : entries_) {
-      if (entry.kind == "function") add_function(entry);
-      else if (entry.kind == "global") hooks_.addresses.push_back({entry.name, value_of(entry)});
-      else if (entry.kind == "offset") hooks_.offsets.push_back({entry.name, value_of(entry)});
-      else hooks_.constants.push_back({entry.name, value_of(entry)});
+      if (entry.kind == "function")
+        add_function(entry);
+      else if (entry.kind == "global")
+        hooks_.addresses.push_back({entry.name, value_of(entry)});
+      else if (entry.kind == "offset")
+        hooks_.offsets.push_back({entry.name, value_of(entry)});
+      else
+        hooks_.constants.push_back({entry.name, value_of(entry)});
     }
+    for (const HookEntry& entry : entries_) note_changes(entry);
     return std::move(hooks_);
   }
 
@@ -58,6 +71,15 @@ class Resolver {
     return out;
   }
 
+  // `check N` is what was found once; that it moves with a release is normal and only worth a line.
+  void note_changes(const HookEntry& entry) const {
+    for (const HookLine& line : entry.lines) {
+      if (line.words[0] != "check" || results_.at(&entry) == number(line, 1)) continue;
+      std::printf("%s%s is %u now, was %u\n", at(line.number).c_str(), entry.name.c_str(),
+                  results_.at(&entry), number(line, 1));
+    }
+  }
+
   // --- entries
 
   void add_function(const HookEntry& entry) {
@@ -69,22 +91,27 @@ class Resolver {
       const std::string& word = line.words[0];
       if (word == "action") hook.action = action(line);
       if (word == "replace-call") {
-        hooks_.patches[function].calls.push_back(
-            {named_function(this->word(line, 1), line), number(line, 2), "pg_" + this->word(line, 3)});
+        hooks_.patches[function].calls.push_back({named_function(this->word(line, 1), line),
+                                                  number(line, 2), "pg_" + this->word(line, 3)});
       }
       if (word == "pid-constant") hooks_.patches[function].pid_constants.insert(number(line, 1));
     }
     if (module_.is_import(function)) {
-      if (hook.action != FunctionAction::kName) fail(at(entry.line) + entry.name + " is an import; the host has it already");
+      if (hook.action != FunctionAction::kName)
+        fail(at(entry.line) + entry.name + " is an import; the host has it already");
       return;
     }
     if (hook.action == FunctionAction::kReplace && hooks_.patches.contains(function)) {
       fail(at(entry.line) + entry.name + ": a replaced body cannot be patched");
     }
     auto [present, added] = hooks_.functions.emplace(function, hook);
-    if (!added) fail(at(entry.line) + entry.name + " is the same function as " + present->second.name + ": " + label(function));
-    if (const Export* item = module_.find_export(entry.name, ExportKind::kFunction); item && item->index != function) {
-      fail(at(entry.line) + entry.name + " is " + label(function) + " but the image exports another function of this name");
+    if (!added)
+      fail(at(entry.line) + entry.name + " is the same function as " + present->second.name + ": " +
+           label(function));
+    if (const Export* item = module_.find_export(entry.name, ExportKind::kFunction);
+        item && item->index != function) {
+      fail(at(entry.line) + entry.name + " is " + label(function) +
+           " but the image exports another function of this name");
     }
   }
 
@@ -108,12 +135,14 @@ class Resolver {
     return line.words[n];
   }
   void expect_word(const HookLine& line, size_t n, const char* wanted) const {
-    if (word(line, n) != wanted) fail(at(line.number) + "expected '" + wanted + "' instead of '" + line.words[n] + '\'');
+    if (word(line, n) != wanted)
+      fail(at(line.number) + "expected '" + wanted + "' instead of '" + line.words[n] + '\'');
   }
 
   // A function by the name of another entry, an export or an import.
   uint32_t named_function(const std::string& name, const HookLine& line) {
-    if (auto entry = by_name_.find(name); entry != by_name_.end() && entry->second->kind == "function") {
+    if (auto entry = by_name_.find(name);
+        entry != by_name_.end() && entry->second->kind == "function") {
       return function_of(*entry->second);
     }
     if (const Export* item = module_.find_export(name, ExportKind::kFunction)) return item->index;
@@ -123,7 +152,8 @@ class Resolver {
     fail(at(line.number) + "no entry, export or import is called " + name);
   }
   uint32_t named_address(const std::string& name, const HookLine& line) {
-    if (auto entry = by_name_.find(name); entry != by_name_.end() && entry->second->kind == "global") {
+    if (auto entry = by_name_.find(name);
+        entry != by_name_.end() && entry->second->kind == "global") {
       return value_of(*entry->second);
     }
     return exported_datum(name, line);
@@ -139,7 +169,8 @@ class Resolver {
   template <typename Compute>
   uint32_t once(const HookEntry& entry, Compute compute) {
     if (auto known = results_.find(&entry); known != results_.end()) return known->second;
-    if (!in_progress_.insert(&entry).second) fail(at(entry.line) + entry.name + " refers to itself in a circle");
+    if (!in_progress_.insert(&entry).second)
+      fail(at(entry.line) + entry.name + " refers to itself in a circle");
     uint32_t result = compute();
     in_progress_.erase(&entry);
     results_[&entry] = result;
@@ -147,8 +178,8 @@ class Resolver {
   }
 
   static bool is_remark(const std::string& word) {
-    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" || word == "initial" ||
-           word == "replace-call";
+    return word == "action" || word == "check" || word == "pid-constant" || word == "expect" ||
+           word == "initial" || word == "replace-call";
   }
 
   // --- functions
@@ -160,7 +191,8 @@ class Resolver {
       for (const HookLine& line : entry.lines) {
         if (is_remark(line.words[0])) continue;
         FunctionSet found = functions_for(line);
-        story += "\n  '" + line.text + "' (line " + std::to_string(line.number) + "):" + candidates(found);
+        story += "\n  '" + line.text + "' (line " + std::to_string(line.number) +
+                 "):" + candidates(found);
         if (!left) {
           left = found;
         } else {
@@ -170,19 +202,22 @@ class Resolver {
       if (!left) fail(at(entry.line) + entry.name + " has no anchor");
       filter_by_signature(entry, *left, story);
       if (left->size() != 1) {
-        fail(at(entry.line) + "the anchors of " + entry.name + " fit " + std::to_string(left->size()) +
-             " functions instead of one:" + candidates(*left) + story);
+        fail(at(entry.line) + "the anchors of " + entry.name + " fit " +
+             std::to_string(left->size()) + " functions instead of one:" + candidates(*left) +
+             story);
       }
       return *left->begin();
     });
   }
 
-  void filter_by_signature(const HookEntry& entry, FunctionSet& functions, std::string& story) const {
+  void filter_by_signature(const HookEntry& entry, FunctionSet& functions,
+                           std::string& story) const {
     for (const HookLine& line : entry.lines) {
       if (line.words[0] != "expect") continue;
       FunctionType type = parse_signature(word(line, 1));
       story = "\n  without 'expect':" + candidates(functions) + story;
-      std::erase_if(functions, [&](uint32_t function) { return module_.type_of(function) != type; });
+      std::erase_if(functions,
+                    [&](uint32_t function) { return module_.type_of(function) != type; });
     }
   }
 
@@ -208,7 +243,8 @@ class Resolver {
   }
 
   uint32_t exported(const HookLine& line) const {
-    if (const Export* item = module_.find_export(word(line, 1), ExportKind::kFunction)) return item->index;
+    if (const Export* item = module_.find_export(word(line, 1), ExportKind::kFunction))
+      return item->index;
     fail(at(line.number) + "the image does not export the function " + line.words[1]);
   }
   template <typename Test>
@@ -223,22 +259,26 @@ class Resolver {
     std::vector<uint32_t> addresses = memory_.find_string(text);
     if (addresses.empty()) fail(at(line.number) + "the image has no such string: " + line.text);
     return functions_where([&](const FunctionFacts& facts) {
-      return std::any_of(facts.constants.begin(), facts.constants.end(), [&](const ConstantFact& fact) {
-        return std::find(addresses.begin(), addresses.end(), fact.value) != addresses.end();
-      });
+      return std::any_of(
+          facts.constants.begin(), facts.constants.end(), [&](const ConstantFact& fact) {
+            return std::find(addresses.begin(), addresses.end(), fact.value) != addresses.end();
+          });
     });
   }
   FunctionSet with_constant(uint32_t value, bool compared) const {
     return functions_where([&](const FunctionFacts& facts) {
-      return std::any_of(facts.constants.begin(), facts.constants.end(), [&](const ConstantFact& fact) {
-        return fact.value == value && (!compared || fact.consumer == kI32Eq || fact.consumer == kI32Ne);
-      });
+      return std::any_of(facts.constants.begin(), facts.constants.end(),
+                         [&](const ConstantFact& fact) {
+                           return fact.value == value &&
+                                  (!compared || fact.consumer == kI32Eq || fact.consumer == kI32Ne);
+                         });
     });
   }
   FunctionSet callers(uint32_t callee) const {
     return functions_where([&](const FunctionFacts& facts) {
-      return std::any_of(facts.calls.begin(), facts.calls.end(),
-                         [&](const CallFact& call) { return !call.indirect && call.callee == callee; });
+      return std::any_of(facts.calls.begin(), facts.calls.end(), [&](const CallFact& call) {
+        return !call.indirect && call.callee == callee;
+      });
     });
   }
   FunctionSet callees(uint32_t function) const {
@@ -248,7 +288,8 @@ class Resolver {
   FunctionSet accessing(uint32_t address, bool store) const {
     return functions_where([&](const FunctionFacts& facts) {
       const auto& list = store ? facts.stores : facts.loads;
-      return std::any_of(list.begin(), list.end(), [&](const AccessFact& fact) { return fact.address == address; });
+      return std::any_of(list.begin(), list.end(),
+                         [&](const AccessFact& fact) { return fact.address == address; });
     });
   }
 
@@ -267,15 +308,18 @@ class Resolver {
     auto n = static_cast<int32_t>(number(line, 1));
     if (n < 0) n += static_cast<int32_t>(list.size());
     if (n < 0 || static_cast<size_t>(n) >= list.size()) {
-      fail(at(line.number) + line.words[3] + " has only " + std::to_string(list.size()) + " direct calls");
+      fail(at(line.number) + line.words[3] + " has only " + std::to_string(list.size()) +
+           " direct calls");
     }
     return list[static_cast<size_t>(n)];
   }
 
   // Index in `list` of the one call of `callee`.
-  size_t position(const std::vector<uint32_t>& list, uint32_t callee, size_t from, const HookLine& line) const {
+  size_t position(const std::vector<uint32_t>& list, uint32_t callee, size_t from,
+                  const HookLine& line) const {
     auto found = std::find(list.begin() + static_cast<ptrdiff_t>(from), list.end(), callee);
-    if (found == list.end()) fail(at(line.number) + "no such call of " + label(callee) + ": " + line.text);
+    if (found == list.end())
+      fail(at(line.number) + "no such call of " + label(callee) + ": " + line.text);
     return static_cast<size_t>(found - list.begin());
   }
   // after A in F, before A in F: the direct call next to the first call of A.
@@ -283,7 +327,8 @@ class Resolver {
     expect_word(line, 2, "in");
     std::vector<uint32_t> list = facts_[named_function(word(line, 3), line)].direct_callees();
     size_t here = position(list, named_function(line.words[1], line), 0, line);
-    if (line.words[0] == "after" ? here + 1 == list.size() : here == 0) fail(at(line.number) + "there is no call there");
+    if (line.words[0] == "after" ? here + 1 == list.size() : here == 0)
+      fail(at(line.number) + "there is no call there");
     return list[line.words[0] == "after" ? here + 1 : here - 1];
   }
   // between A and B in F
@@ -293,12 +338,14 @@ class Resolver {
     std::vector<uint32_t> list = facts_[named_function(word(line, 5), line)].direct_callees();
     size_t first = position(list, named_function(line.words[1], line), 0, line);
     size_t last = position(list, named_function(line.words[3], line), first + 1, line);
-    return {list.begin() + static_cast<ptrdiff_t>(first) + 1, list.begin() + static_cast<ptrdiff_t>(last)};
+    return {list.begin() + static_cast<ptrdiff_t>(first) + 1,
+            list.begin() + static_cast<ptrdiff_t>(last)};
   }
 
   uint32_t table_entry(uint32_t slot, const HookLine& line) const {
     auto entry = table_.find(slot);
-    if (entry == table_.end()) fail(at(line.number) + std::to_string(slot) + " is no table entry: " + line.text);
+    if (entry == table_.end())
+      fail(at(line.number) + std::to_string(slot) + " is no table entry: " + line.text);
     return entry->second;
   }
 
@@ -346,8 +393,8 @@ class Resolver {
     return found;
   }
 
-  // argument N of CALLEE in F [call K]: a constant operand of the K-th (from 0) call of CALLEE in F. Without `call K`
-  // all calls must agree.
+  // argument N of CALLEE in F [call K]: a constant operand of the K-th (from 0) call of CALLEE in
+  // F. Without `call K` all calls must agree.
   uint32_t argument(const HookLine& line) {
     uint32_t which = number(line, 1);
     expect_word(line, 2, "of");
@@ -356,17 +403,20 @@ class Resolver {
     const FunctionFacts& facts = facts_[named_function(word(line, 5), line)];
     std::vector<Constant> values;
     for (const CallFact& call : facts.calls) {
-      if (!call.indirect && call.callee == callee && which < call.arguments.size()) values.push_back(call.arguments[which]);
+      if (!call.indirect && call.callee == callee && which < call.arguments.size())
+        values.push_back(call.arguments[which]);
     }
     if (line.words.size() > 6) {
       expect_word(line, 6, "call");
       uint32_t k = number(line, 7);
-      if (k >= values.size()) fail(at(line.number) + "there are only " + std::to_string(values.size()) + " such calls");
+      if (k >= values.size())
+        fail(at(line.number) + "there are only " + std::to_string(values.size()) + " such calls");
       values = {values[k]};
     }
     std::set<Constant> distinct(values.begin(), values.end());
     if (distinct.size() != 1 || !*distinct.begin()) {
-      fail(at(line.number) + "not one constant (" + std::to_string(distinct.size()) + " values): " + line.text);
+      fail(at(line.number) + "not one constant (" + std::to_string(distinct.size()) +
+           " values): " + line.text);
     }
     return static_cast<uint32_t>(**distinct.begin());
   }
@@ -380,15 +430,16 @@ class Resolver {
         if (is_remark(line.words[0])) continue;
         uint32_t found = entry.kind == "global" ? address_for(line) : plain_value_for(line);
         if (value && *value != found) {
-          fail(at(line.number) + "the anchors of " + entry.name + " disagree: " + std::to_string(*value) + " and " +
-               std::to_string(found));
+          fail(at(line.number) + "the anchors of " + entry.name +
+               " disagree: " + std::to_string(*value) + " and " + std::to_string(found));
         }
         value = found;
       }
       if (!value) fail(at(entry.line) + entry.name + " has no anchor");
       for (const HookLine& line : entry.lines) {
         if (line.words[0] == "initial" && memory_.word(*value).value_or(0) != number(line, 1)) {
-          fail(at(line.number) + entry.name + " is at " + std::to_string(*value) + " where another word lies");
+          fail(at(line.number) + entry.name + " is at " + std::to_string(*value) +
+               " where another word lies");
         }
       }
       return *value;
@@ -398,7 +449,8 @@ class Resolver {
   uint32_t address_for(const HookLine& line) {
     const std::string& kind = line.words[0];
     if (kind == "export") return exported_datum(word(line, 1), line) + plus(line, 2);
-    if (kind == "load" || kind == "store") return constant_of(access(line).address, line) + plus(line, line.words.size() - 2);
+    if (kind == "load" || kind == "store")
+      return constant_of(access(line).address, line) + plus(line, line.words.size() - 2);
     if (kind == "store-of") return store_of(line);
     if (kind == "argument") return argument(line);
     if (kind == "word") return data_word(line);
@@ -423,11 +475,13 @@ class Resolver {
     if (found.size() == 1) return found[0];
     std::string list;
     for (uint32_t address : found) list += ' ' + std::to_string(address);
-    fail(at(line.number) + "fits " + std::to_string(found.size()) + " addresses instead of one:" + list + ": " + line.text);
+    fail(at(line.number) + "fits " + std::to_string(found.size()) +
+         " addresses instead of one:" + list + ": " + line.text);
   }
 
-  // load N of F, store N of F, stored N of F: numbered as `inspect function` prints them, negative from the end.
-  // load before|after CALLEE in F (and store …): the nearest one with a constant address next to the first call.
+  // load N of F, store N of F, stored N of F: numbered as `inspect function` prints them, negative
+  // from the end. load before|after CALLEE in F (and store …): the nearest one with a constant
+  // address next to the first call.
   const AccessFact& access(const HookLine& line) {
     bool store = line.words[0] != "load";
     if (word(line, 1) == "before" || line.words[1] == "after") return access_beside(line, store);
@@ -436,7 +490,8 @@ class Resolver {
     const auto& list = store ? facts.stores : facts.loads;
     auto n = static_cast<int32_t>(number(line, 1));
     if (n < 0) n += static_cast<int32_t>(list.size());
-    if (n < 0 || static_cast<size_t>(n) >= list.size()) fail(at(line.number) + "there are only " + std::to_string(list.size()));
+    if (n < 0 || static_cast<size_t>(n) >= list.size())
+      fail(at(line.number) + "there are only " + std::to_string(list.size()));
     return list[static_cast<size_t>(n)];
   }
   const AccessFact& access_beside(const HookLine& line, bool store) {
@@ -447,7 +502,8 @@ class Resolver {
     const AccessFact* last = nullptr;
     bool passed = false;
     for (auto [kind, index] : facts.order) {
-      if (kind == FunctionFacts::Kind::kCall && !facts.calls[index].indirect && facts.calls[index].callee == callee) {
+      if (kind == FunctionFacts::Kind::kCall && !facts.calls[index].indirect &&
+          facts.calls[index].callee == callee) {
         if (line.words[1] == "before") break;
         passed = true;
       } else if (kind == wanted) {
@@ -487,6 +543,8 @@ class Resolver {
 
 }  // namespace
 
-Hooks resolve_hooks(const std::string& path, const Module& image) { return Resolver(path, image).run(); }
+Hooks resolve_hooks(const std::string& path, const Module& image) {
+  return Resolver(path, image).run();
+}
 
 }  // namespace calf::translator

@@ -1,4 +1,5 @@
-// Hooks: what guest/hooks.txt says shall happen to functions of the image, resolved against one module.
+// Hooks: what guest/hooks.txt says shall happen to functions of the image, resolved against one
+// module.
 #pragma once
 
 #include <map>
@@ -26,9 +27,9 @@ struct NamedNumber {
 };
 
 struct Hooks {
-  std::map<uint32_t, FunctionHook> functions;  // by function index
+  std::map<uint32_t, FunctionHook> functions;              // by function index
   std::vector<NamedNumber> addresses, offsets, constants;  // in the order of the file
-  std::map<uint32_t, BodyPatches> patches;     // by function index
+  std::map<uint32_t, BodyPatches> patches;                 // by function index
 
   const FunctionHook* find_function(uint32_t function) const {
     auto at = functions.find(function);
@@ -36,8 +37,9 @@ struct Hooks {
   }
 };
 
-// Reads a hooks file (syntax: guest/README.md) and finds everything it names in `image`. Throws TranslateError naming the
-// entry, the line and the candidates if something is not found exactly once or has another signature than expected.
+// Reads a hooks file (syntax: guest/README.md) and finds everything it names in `image`. Throws
+// TranslateError naming the entry, the line and the candidates if something is not found exactly
+// once or has another signature than expected.
 Hooks resolve_hooks(const std::string& path, const Module& image);
 
 }  // namespace calf::translator

@@ -7,7 +7,9 @@
 namespace calf::translator {
 namespace {
 
-char unescape(char c) { return c == 'n' ? '\n' : c == 't' ? '\t' : c; }
+char unescape(char c) {
+  return c == 'n' ? '\n' : c == 't' ? '\t' : c;
+}
 
 // Words are separated by blanks; "…" is one word with \n, \t, \" and \\; # starts a comment.
 std::vector<std::string> split(const std::string& text, const std::string& where) {
@@ -20,8 +22,10 @@ std::vector<std::string> split(const std::string& text, const std::string& where
     } else if (text[at] == '"') {
       std::string word;
       for (++at; at < text.size() && text[at] != '"'; ++at) {
-        if (text[at] == '\\' && at + 1 < text.size()) word += unescape(text[++at]);
-        else word += text[at];
+        if (text[at] == '\\' && at + 1 < text.size())
+          word += unescape(text[++at]);
+        else
+          word += text[at];
       }
       if (at == text.size()) fail(where + ": a quote is not closed");
       ++at;
@@ -52,7 +56,8 @@ std::vector<HookEntry> parse_hooks_file(const std::string& path) {
       entries.back().lines.push_back({number, words, text.substr(text.find_first_not_of(" \t"))});
       continue;
     }
-    if (words.size() != 2) fail(where + ": expected 'function NAME', 'global NAME', 'offset NAME' or 'constant NAME'");
+    if (words.size() != 2)
+      fail(where + ": expected 'function NAME', 'global NAME', 'offset NAME' or 'constant NAME'");
     entries.push_back({words[0], words[1], number, {}});
   }
   return entries;

@@ -1,4 +1,5 @@
-// The hooks file as text: entries with their lines, split into words. What the words mean is known in hooks.cc.
+// The hooks file as text: entries with their lines, split into words. What the words mean is known
+// in hooks.cc.
 #pragma once
 
 #include <string>
@@ -19,7 +20,8 @@ struct HookEntry {
   std::vector<HookLine> lines;  // the indented lines below it
 };
 
-// Throws TranslateError with the line's number for a line that is no entry and below none, and for an unclosed quote.
+// Throws TranslateError with the line's number for a line that is no entry and below none, and for
+// an unclosed quote.
 std::vector<HookEntry> parse_hooks_file(const std::string& path);
 
 }  // namespace calf::translator

@@ -9,7 +9,8 @@
 namespace calf::translator {
 
 const char kInspectHelp[] =
-    "  function N|name       signature, names, table slots; calls, loads, stores and constants in order\n"
+    "  function N|name       signature, names, table slots; calls, loads, stores and constants in "
+    "order\n"
     "  calls N|name          the calls alone, numbered as anchors count them\n"
     "  string TEXT           addresses of the string and the functions that refer to it\n"
     "  strings PATTERN       strings that contain PATTERN, with the functions that refer to them\n"
@@ -35,17 +36,22 @@ uint32_t parse_number(const std::string& text) {
 std::string quote(const std::string& text) {
   std::string out = "\"";
   for (char c : text) {
-    if (c == '\n') out += "\\n";
-    else if (c == '\t') out += "\\t";
-    else if (c == '"') out += "\\\"";
-    else out += c;
+    if (c == '\n')
+      out += "\\n";
+    else if (c == '\t')
+      out += "\\t";
+    else if (c == '"')
+      out += "\\\"";
+    else
+      out += c;
   }
   return out + '"';
 }
 
 class Inspector {
  public:
-  explicit Inspector(const Module& module) : module_(module), memory_(module), table_(initial_table(module)) {}
+  explicit Inspector(const Module& module)
+      : module_(module), memory_(module), table_(initial_table(module)) {}
 
   void run(const std::vector<std::string>& arguments) {
     const std::string& command = arguments.at(0);
@@ -53,27 +59,43 @@ class Inspector {
       if (n >= arguments.size()) fail("inspect " + command + " wants more arguments");
       return arguments[n];
     };
-    if (command == "function") show_function(find(argument(1)), false);
-    else if (command == "calls") show_function(find(argument(1)), true);
-    else if (command == "string") show_string(argument(1));
-    else if (command == "strings") show_strings(argument(1));
-    else if (command == "callers") show_callers(find(argument(1)));
-    else if (command == "accesses") show_accesses(parse_number(argument(1)));
-    else if (command == "constants") show_constants(parse_number(argument(1)));
+    if (command == "function")
+      show_function(find(argument(1)), false);
+    else if (command == "calls")
+      show_function(find(argument(1)), true);
+    else if (command == "string")
+      show_string(argument(1));
+    else if (command == "strings")
+      show_strings(argument(1));
+    else if (command == "callers")
+      show_callers(find(argument(1)));
+    else if (command == "accesses")
+      show_accesses(parse_number(argument(1)));
+    else if (command == "constants")
+      show_constants(parse_number(argument(1)));
     else if (command == "table")
       show_table(arguments.size() > 1 ? parse_number(arguments[1]) : 0,
-                 arguments.size() > 2 ? parse_number(arguments[2]) : arguments.size() > 1 ? 1 : UINT32_MAX);
-    else if (command == "exports") show_exports(arguments.size() > 1 ? arguments[1] : "");
-    else if (command == "imports") show_imports();
-    else if (command == "data") show_data(parse_number(argument(1)), parse_number(argument(2)));
-    else if (command == "words") show_words(parse_number(argument(1)));
-    else if (command == "disasm") show_instructions(find(argument(1)));
-    else fail("unknown inspection: " + command + "\n" + kInspectHelp);
+                 arguments.size() > 2   ? parse_number(arguments[2])
+                 : arguments.size() > 1 ? 1
+                                        : UINT32_MAX);
+    else if (command == "exports")
+      show_exports(arguments.size() > 1 ? arguments[1] : "");
+    else if (command == "imports")
+      show_imports();
+    else if (command == "data")
+      show_data(parse_number(argument(1)), parse_number(argument(2)));
+    else if (command == "words")
+      show_words(parse_number(argument(1)));
+    else if (command == "disasm")
+      show_instructions(find(argument(1)));
+    else
+      fail("unknown inspection: " + command + "\n" + kInspectHelp);
   }
 
  private:
   uint32_t find(const std::string& name) const {
-    std::string digits = name.size() > 1 && name[0] == 'f' && isdigit(name[1]) ? name.substr(1) : name;
+    std::string digits =
+        name.size() > 1 && name[0] == 'f' && isdigit(name[1]) ? name.substr(1) : name;
     if (isdigit(digits[0])) {
       uint32_t function = parse_number(digits);
       if (function >= module_.function_count()) fail("no function " + name);
@@ -107,7 +129,9 @@ class Inspector {
     }
     return out;
   }
-  std::string operand(const Constant& constant) const { return constant ? constant_text(*constant) : "?"; }
+  std::string operand(const Constant& constant) const {
+    return constant ? constant_text(*constant) : "?";
+  }
 
   std::string slots_of(uint32_t function) const {
     std::string out;
@@ -118,9 +142,12 @@ class Inspector {
   }
 
   void show_function(uint32_t function, bool calls_only) const {
-    std::printf("%s  %s\n", label(function).c_str(), signature_text(module_.type_of(function)).c_str());
-    for (const std::string& name : module_.names_of(function)) std::printf("  name %s\n", name.c_str());
-    if (std::string slots = slots_of(function); !slots.empty()) std::printf("  table%s\n", slots.c_str());
+    std::printf("%s  %s\n", label(function).c_str(),
+                signature_text(module_.type_of(function)).c_str());
+    for (const std::string& name : module_.names_of(function))
+      std::printf("  name %s\n", name.c_str());
+    if (std::string slots = slots_of(function); !slots.empty())
+      std::printf("  table%s\n", slots.c_str());
     if (module_.is_import(function)) return;
     const FunctionBody& body = module_.body(function);
     std::printf("  body %td bytes, %zu locals\n", body.end - body.begin, body.locals.size());
@@ -128,9 +155,12 @@ class Inspector {
     uint32_t direct = 0;
     for (auto [kind, index] : facts.order) {
       switch (kind) {
-        case FunctionFacts::Kind::kCall: show_call(facts.calls[index], direct); break;
+        case FunctionFacts::Kind::kCall:
+          show_call(facts.calls[index], direct);
+          break;
         case FunctionFacts::Kind::kLoad:
-          if (!calls_only && facts.loads[index].address) show_access("load", index, facts.loads[index]);
+          if (!calls_only && facts.loads[index].address)
+            show_access("load", index, facts.loads[index]);
           break;
         case FunctionFacts::Kind::kStore:
           if (!calls_only) show_access("store", index, facts.stores[index]);
@@ -149,7 +179,8 @@ class Inspector {
       arguments += operand(value);
     }
     if (call.indirect) {
-      std::printf("  call indirect %s [%s] (%s)\n", signature_text(module_.types[call.callee]).c_str(),
+      std::printf("  call indirect %s [%s] (%s)\n",
+                  signature_text(module_.types[call.callee]).c_str(),
                   operand(call.table_index).c_str(), arguments.c_str());
     } else {
       std::printf("  call[%u] %s(%s)\n", direct++, label(call.callee).c_str(), arguments.c_str());
@@ -158,8 +189,10 @@ class Inspector {
 
   void show_access(const char* what, uint32_t index, const AccessFact& access) const {
     std::printf("  %s[%u] %s ", what, index, opcode_name(access.opcode).c_str());
-    if (access.address) std::printf("[%s]", constant_text(*access.address).c_str());
-    else std::printf("[? + %u]", access.offset);
+    if (access.address)
+      std::printf("[%s]", constant_text(*access.address).c_str());
+    else
+      std::printf("[? + %u]", access.offset);
     if (is_store(access.opcode)) std::printf(" = %s", operand(access.value).c_str());
     std::printf("\n");
   }
@@ -168,13 +201,15 @@ class Inspector {
   void show_constant(const ConstantFact& fact) const {
     bool compared = fact.consumer == kI32Eq || fact.consumer == kI32Ne;
     if (compared || (fact.value >= 1024 && memory_.text(fact.value) && fact.consumer != kCall)) {
-      std::printf("    const %s  -> %s\n", constant_text(fact.value).c_str(), opcode_name(fact.consumer).c_str());
+      std::printf("    const %s  -> %s\n", constant_text(fact.value).c_str(),
+                  opcode_name(fact.consumer).c_str());
     }
   }
 
   template <typename Visit>
   void each_function(Visit visit) const {
-    for (uint32_t i = static_cast<uint32_t>(module_.function_imports.size()); i < module_.function_count(); ++i) {
+    for (uint32_t i = static_cast<uint32_t>(module_.function_imports.size());
+         i < module_.function_count(); ++i) {
       visit(i, gather_facts(module_, i));
     }
   }
@@ -183,7 +218,8 @@ class Inspector {
     each_function([&](uint32_t function, const FunctionFacts& facts) {
       for (const ConstantFact& fact : facts.constants) {
         if (fact.value == value) {
-          std::printf("  %s %s  -> %s\n", label(function).c_str(), signature_text(module_.type_of(function)).c_str(),
+          std::printf("  %s %s  -> %s\n", label(function).c_str(),
+                      signature_text(module_.type_of(function)).c_str(),
                       opcode_name(fact.consumer).c_str());
         }
       }
@@ -246,7 +282,8 @@ class Inspector {
   void show_constants(uint32_t value) const { show_constant_users(value); }
 
   void show_table(uint32_t first, uint32_t count) const {
-    for (auto at = table_.lower_bound(first); at != table_.end() && at->first - first < count; ++at) {
+    for (auto at = table_.lower_bound(first); at != table_.end() && at->first - first < count;
+         ++at) {
       std::printf("%u %s %s\n", at->first, label(at->second).c_str(),
                   signature_text(module_.type_of(at->second)).c_str());
     }
@@ -257,8 +294,8 @@ class Inspector {
       if (item.name.find(pattern) == std::string::npos) continue;
       if (item.kind == ExportKind::kFunction) {
         std::printf("function %s f%u %s%s%s\n", item.name.c_str(), item.index,
-                    signature_text(module_.type_of(item.index)).c_str(), slots_of(item.index).empty() ? "" : " table",
-                    slots_of(item.index).c_str());
+                    signature_text(module_.type_of(item.index)).c_str(),
+                    slots_of(item.index).empty() ? "" : " table", slots_of(item.index).c_str());
       } else if (item.kind == ExportKind::kGlobal) {
         std::printf("datum %s %llu\n", item.name.c_str(),
                     static_cast<unsigned long long>(module_.globals[item.index].initial.constant));
@@ -269,10 +306,12 @@ class Inspector {
   void show_imports() const {
     for (uint32_t i = 0; i < module_.function_imports.size(); ++i) {
       std::printf("f%u %s.%s %s\n", i, module_.function_imports[i].module.c_str(),
-                  module_.function_imports[i].name.c_str(), signature_text(module_.type_of(i)).c_str());
+                  module_.function_imports[i].name.c_str(),
+                  signature_text(module_.type_of(i)).c_str());
     }
     for (const Global& global : module_.globals) {
-      if (global.imported()) std::printf("global %s.%s\n", global.import_module.c_str(), global.import_name.c_str());
+      if (global.imported())
+        std::printf("global %s.%s\n", global.import_module.c_str(), global.import_name.c_str());
     }
   }
 
@@ -300,7 +339,8 @@ class Inspector {
   }
 
   void show_instructions(uint32_t function) const {
-    std::printf("%s %s\n", label(function).c_str(), signature_text(module_.type_of(function)).c_str());
+    std::printf("%s %s\n", label(function).c_str(),
+                signature_text(module_.type_of(function)).c_str());
     if (module_.is_import(function)) return;
     InstructionReader reader(module_, module_.body(function));
     Instruction instruction;
@@ -317,16 +357,29 @@ class Inspector {
 
   void show_immediates(const Instruction& instruction) const {
     switch (instruction.opcode) {
-      case kCall: std::printf(" %s", label(static_cast<uint32_t>(instruction.value)).c_str()); return;
+      case kCall:
+        std::printf(" %s", label(static_cast<uint32_t>(instruction.value)).c_str());
+        return;
       case kCallIndirect:
         std::printf(" %s", signature_text(module_.types.at(instruction.value)).c_str());
         return;
-      case kI32Const: std::printf(" %s", constant_text(instruction.value).c_str()); return;
-      case kI64Const: std::printf(" %lld", static_cast<long long>(instruction.value)); return;
-      case kF32Const: case kF64Const:
+      case kI32Const:
+        std::printf(" %s", constant_text(instruction.value).c_str());
+        return;
+      case kI64Const:
+        std::printf(" %lld", static_cast<long long>(instruction.value));
+        return;
+      case kF32Const:
+      case kF64Const:
         std::printf(" 0x%llx", static_cast<unsigned long long>(instruction.value));
         return;
-      case kBr: case kBrIf: case kLocalGet: case kLocalSet: case kLocalTee: case kGlobalGet: case kGlobalSet:
+      case kBr:
+      case kBrIf:
+      case kLocalGet:
+      case kLocalSet:
+      case kLocalTee:
+      case kGlobalGet:
+      case kGlobalSet:
         std::printf(" %llu", static_cast<unsigned long long>(instruction.value));
         return;
       case kBrTable:

@@ -9,8 +9,8 @@
 
 namespace calf::translator {
 
-// Opcodes that the translator treats by name; all others are found in the table of plain operations by number.
-// Operations with the prefix 0xFC are 0xFC00 + their number.
+// Opcodes that the translator treats by name; all others are found in the table of plain operations
+// by number. Operations with the prefix 0xFC are 0xFC00 + their number.
 enum Opcode : uint16_t {
   kUnreachable = 0x00,
   kNop = 0x01,
@@ -61,22 +61,28 @@ struct Operation {
   const char* params = "";  // one letter each: i I f F = i32 i64 f32 f64; leftmost is deepest
   char result = 0;          // 0: none
 };
-// The operation for an opcode, or nullptr if it is no plain operation (control, calls, variables, unknown).
+// The operation for an opcode, or nullptr if it is no plain operation (control, calls, variables,
+// unknown).
 const Operation* find_operation(uint16_t opcode);
 std::string opcode_name(uint16_t opcode);
 ValueType type_of_letter(char letter);
 
-inline bool is_load(uint16_t opcode) { return opcode >= kI32Load && opcode <= kI64Load32U; }
-inline bool is_store(uint16_t opcode) { return opcode >= kI32Store && opcode <= kI64Store32; }
+inline bool is_load(uint16_t opcode) {
+  return opcode >= kI32Load && opcode <= kI64Load32U;
+}
+inline bool is_store(uint16_t opcode) {
+  return opcode >= kI32Store && opcode <= kI64Store32;
+}
 
 struct Instruction {
   uint16_t opcode = 0;
-  uint64_t value = 0;   // constant's bits, index, branch depth, or the offset of a memory access
+  uint64_t value = 0;      // constant's bits, index, branch depth, or the offset of a memory access
   int64_t block_type = 0;  // block, loop, if: -64 none, -1 … -4 a value type, else a type index
   std::vector<uint32_t> targets;  // br_table, the default last
 };
 
-// Decodes one instruction after the other; throws TranslateError with the opcode's number if it is not supported.
+// Decodes one instruction after the other; throws TranslateError with the opcode's number if it is
+// not supported.
 class InstructionReader {
  public:
   InstructionReader(const Module& module, const FunctionBody& body);

@@ -15,8 +15,12 @@ constexpr uint64_t kPage = 65536;
 constexpr size_t kGlobalSlots = 8;  // CALF_GLOBAL_SLOTS of calf_abi.h
 
 // Names for which Emscripten's loader, not a module, is responsible.
-bool is_throw(const FunctionImport& import) { return import.name == "_emscripten_throw_longjmp"; }
-bool is_invoke(const FunctionImport& import) { return import.name.starts_with("invoke_"); }
+bool is_throw(const FunctionImport& import) {
+  return import.name == "_emscripten_throw_longjmp";
+}
+bool is_invoke(const FunctionImport& import) {
+  return import.name.starts_with("invoke_");
+}
 
 std::string stem(const std::string& path) {
   std::string name = path.substr(path.rfind('/') + 1);
@@ -70,17 +74,21 @@ void Linker::name_functions(LinkedModule& linked) {
   linked.body_symbols.resize(module.function_count());
   std::vector<std::string> export_names(module.function_count());
   for (const Export& item : module.exports) {
-    if (item.kind == ExportKind::kFunction && export_names[item.index].empty()) export_names[item.index] = item.name;
+    if (item.kind == ExportKind::kFunction && export_names[item.index].empty())
+      export_names[item.index] = item.name;
   }
   std::set<std::string> taken;
-  for (uint32_t i = static_cast<uint32_t>(module.function_imports.size()); i < module.function_count(); ++i) {
+  for (uint32_t i = static_cast<uint32_t>(module.function_imports.size());
+       i < module.function_count(); ++i) {
     std::string plain = linked.prefix + 'f' + std::to_string(i);
-    std::string symbol = is_image && !export_names[i].empty() ? linked.prefix + sanitise(export_names[i]) : plain;
+    std::string symbol =
+        is_image && !export_names[i].empty() ? linked.prefix + sanitise(export_names[i]) : plain;
     std::string body = symbol;
-    const FunctionHook* hook = is_image && options_.hooks ? options_.hooks->find_function(i) : nullptr;
+    const FunctionHook* hook =
+        is_image && options_.hooks ? options_.hooks->find_function(i) : nullptr;
     if (!taken.insert(symbol).second) symbol = body = plain;
-    // A hook does not change the symbol, so that the code of the callers, and with it their objects, stay the same: the
-    // header for the host gives the symbol its readable name.
+    // A hook does not change the symbol, so that the code of the callers, and with it their
+    // objects, stay the same: the header for the host gives the symbol its readable name.
     if (hook && hook->action == FunctionAction::kReplace) body = "";
     if (hook && hook->action == FunctionAction::kWrap) body = symbol + "_original";
     linked.names.functions[i] = {symbol, &module.type_of(i)};
@@ -122,8 +130,10 @@ CallTarget Linker::host_import(const FunctionImport& import, const FunctionType&
   return {symbol, &type};
 }
 
-CallTarget Linker::resolve_import(LinkedModule& linked, const FunctionImport& import, const FunctionType& type) {
-  if (linked.path.empty() || is_invoke(import) || is_throw(import)) return host_import(import, type);
+CallTarget Linker::resolve_import(LinkedModule& linked, const FunctionImport& import,
+                                  const FunctionType& type) {
+  if (linked.path.empty() || is_invoke(import) || is_throw(import))
+    return host_import(import, type);
   auto check = [&](const CallTarget& target) {
     if (*target.type != type) {
       fail(linked.path + ": imports " + import.name + ' ' + signature_text(type) + " but it is " +
@@ -134,6 +144,14 @@ CallTarget Linker::resolve_import(LinkedModule& linked, const FunctionImport& im
   if (auto at = image_functions_.find(import.name); at != image_functions_.end()) {
     return check(image().names.functions[at->second]);
   }
+  if (import.name == "getTempRet0" ||
+      import.name == "setTempRet0") {  // Emscripten's loader wires these two
+    std::string name =
+        import.name == "getTempRet0" ? "_emscripten_tempret_get" : "_emscripten_tempret_set";
+    if (auto at = image_functions_.find(name); at != image_functions_.end()) {
+      return check(image().names.functions[at->second]);
+    }
+  }
   if (options_.supplies) {
     auto at = options_.supplies->find(import.name);
     if (at != options_.supplies->end()) return check({"calf_supply_" + import.name, &at->second});
@@ -141,14 +159,9 @@ CallTarget Linker::resolve_import(LinkedModule& linked, const FunctionImport& im
   if (const Export* own = linked.module->find_export(import.name, ExportKind::kFunction)) {
     return check(linked.names.functions[own->index]);
   }
-  for (const FunctionImport& item : image().module->function_imports) {  // what Emscripten's loader gives to both
+  for (const FunctionImport& item :
+       image().module->function_imports) {  // what Emscripten's loader gives to both
     if (item.name == import.name && item.module == import.module) return host_import(import, type);
-  }
-  if (import.name == "getTempRet0" || import.name == "setTempRet0") {  // Emscripten's loader wires these two
-    std::string name = import.name == "getTempRet0" ? "_emscripten_tempret_get" : "_emscripten_tempret_set";
-    if (auto at = image_functions_.find(name); at != image_functions_.end()) {
-      return check(image().names.functions[at->second]);
-    }
   }
   linked.missing.insert(import.name);
   return {"", &type};
@@ -156,9 +169,11 @@ CallTarget Linker::resolve_import(LinkedModule& linked, const FunctionImport& im
 
 void Linker::fill_table(const LinkedModule& linked) {
   for (const ElementSegment& segment : linked.module->elements) {
-    uint32_t slot = static_cast<uint32_t>(segment.offset.constant) + (segment.offset.global ? linked.table_base : 0);
+    uint32_t slot = static_cast<uint32_t>(segment.offset.constant) +
+                    (segment.offset.global ? linked.table_base : 0);
     for (uint32_t function : segment.functions) {
-      if (slot >= table_.size()) fail(linked.path + ": element segment is outside its part of the table");
+      if (slot >= table_.size())
+        fail(linked.path + ": element segment is outside its part of the table");
       table_[slot] = linked.names.functions[function];
       if (!table_[slot].symbol.empty()) slots_.emplace(table_[slot].symbol, slot);
       ++slot;
@@ -181,7 +196,8 @@ void Linker::resolve_image_globals() {
   LinkedModule& linked = image();
   const Module& module = *linked.module;
   for (const Global& global : module.globals) {
-    if (global.imported() || global.initial.global) fail(module.name + ": the image may not import globals");
+    if (global.imported() || global.initial.global)
+      fail(module.name + ": the image may not import globals");
     if (!global.is_mutable) {
       linked.names.global_value.emplace_back(global.initial.constant);
       linked.names.global_slot.push_back(-1);
@@ -196,7 +212,8 @@ void Linker::resolve_image_globals() {
   for (const Export& item : module.exports) {
     if (item.kind == ExportKind::kFunction) image_functions_.emplace(item.name, item.index);
     if (item.kind == ExportKind::kGlobal && !module.globals[item.index].is_mutable) {
-      image_data_.emplace(item.name, static_cast<uint32_t>(module.globals[item.index].initial.constant));
+      image_data_.emplace(item.name,
+                          static_cast<uint32_t>(module.globals[item.index].initial.constant));
     }
   }
 }
@@ -220,7 +237,8 @@ uint32_t Linker::got_function(LinkedModule& linked, const std::string& name) {
 uint32_t Linker::got_datum(LinkedModule& linked, const std::string& name) {
   if (const Export* own = linked.module->find_export(name, ExportKind::kGlobal)) {
     const Global& global = linked.module->globals[own->index];
-    if (!global.is_mutable) return static_cast<uint32_t>(global.initial.constant) + linked.memory_base;
+    if (!global.is_mutable)
+      return static_cast<uint32_t>(global.initial.constant) + linked.memory_base;
   }
   if (auto at = image_data_.find(name); at != image_data_.end()) return at->second;
   linked.missing.insert(name);
@@ -234,7 +252,8 @@ void Linker::resolve_side_globals(LinkedModule& linked) {
     int slot = -1;
     if (!global.imported()) {
       value = global.initial.constant;
-      if (global.initial.global) *value += linked.names.global_value.at(*global.initial.global).value();
+      if (global.initial.global)
+        *value += linked.names.global_value.at(*global.initial.global).value();
     } else if (global.import_module == "GOT.func") {
       value = got_function(linked, global.import_name);
     } else if (global.import_module == "GOT.mem") {
@@ -257,18 +276,21 @@ void Linker::resolve_side_globals(LinkedModule& linked) {
 namespace {
 
 void check_zeroed(const LinkedModule& linked, uint64_t address, uint64_t size, uint64_t byte) {
-  bool inside = address >= linked.memory_base && address + size <= uint64_t{linked.memory_base} + linked.memory_size;
+  bool inside = address >= linked.memory_base &&
+                address + size <= uint64_t{linked.memory_base} + linked.memory_size;
   for (const DataSegment& segment : linked.module->data) {
     uint64_t begin = segment.offset.constant + (segment.offset.global ? linked.memory_base : 0);
     if (begin < address + size && address < begin + segment.size) inside = false;
   }
-  if (!inside || byte != 0) fail(linked.path + ": the start function fills memory that is not its zeroed data");
+  if (!inside || byte != 0)
+    fail(linked.path + ": the start function fills memory that is not its zeroed data");
 }
 
 }  // namespace
 
-// The start function of a side module only does `global = base + constant`. Its effect is the same in every process, so
-// it happens here. Any other write to one of the module's own globals could not be shared and is refused.
+// The start function of a side module only does `global = base + constant`. Its effect is the same
+// in every process, so it happens here. Any other write to one of the module's own globals could
+// not be shared and is refused.
 void Linker::evaluate_start(LinkedModule& linked) {
   const Module& module = *linked.module;
   std::vector<uint64_t> stack;
@@ -283,29 +305,48 @@ void Linker::evaluate_start(LinkedModule& linked) {
         return value;
       };
       switch (instruction.opcode) {
-        case kI32Const: case kI64Const: stack.push_back(instruction.value); break;
-        case kI32Add: stack.push_back(static_cast<uint32_t>(operand() + operand())); break;
-        case kGlobalGet: stack.push_back(linked.names.global_value.at(instruction.value).value()); break;
-        case kGlobalSet: linked.names.global_value.at(instruction.value) = operand(); break;
-        case kEnd: break;
+        case kI32Const:
+        case kI64Const:
+          stack.push_back(instruction.value);
+          break;
+        case kI32Add:
+          stack.push_back(static_cast<uint32_t>(operand() + operand()));
+          break;
+        case kGlobalGet:
+          stack.push_back(linked.names.global_value.at(instruction.value).value());
+          break;
+        case kGlobalSet:
+          linked.names.global_value.at(instruction.value) = operand();
+          break;
+        case kEnd:
+          break;
         case kMemoryFill: {
           // Zeroing what is zero when the module is loaded: nothing remains to be done.
           uint64_t size = operand(), byte = operand(), address = operand();
           check_zeroed(linked, address, size, byte);
           break;
         }
-        case 0x36: case 0x37: case 0x3a: case 0x3b: {  // a few bytes are zeroed by stores
+        case 0x36:
+        case 0x37:
+        case 0x3a:
+        case 0x3b: {  // a few bytes are zeroed by stores
           uint64_t bits = operand(), address = operand() + instruction.value;
-          check_zeroed(linked, address, instruction.opcode == 0x37 ? 8 : instruction.opcode == 0x36 ? 4 : 1, bits);
+          check_zeroed(linked, address,
+                       instruction.opcode == 0x37   ? 8
+                       : instruction.opcode == 0x36 ? 4
+                                                    : 1,
+                       bits);
           break;
         }
-        default: fail(linked.path + ": the start function does more than relocate globals: " +
-                      opcode_name(instruction.opcode));
+        default:
+          fail(linked.path + ": the start function does more than relocate globals: " +
+               opcode_name(instruction.opcode));
       }
     }
     linked.body_symbols[*module.start] = "";
   }
-  for (uint32_t i = static_cast<uint32_t>(module.function_imports.size()); i < module.function_count(); ++i) {
+  for (uint32_t i = static_cast<uint32_t>(module.function_imports.size());
+       i < module.function_count(); ++i) {
     if (module.start == i) continue;
     InstructionReader reader(module, module.body(i));
     while (reader.next(instruction)) {
@@ -333,9 +374,11 @@ void Linker::collect_exports(LinkedModule& linked) {
     } else if (item.kind == ExportKind::kGlobal) {
       const Global& global = module.globals[item.index];
       if (global.imported() || (linked.path.empty() && global.is_mutable)) continue;
-      // Addresses are exported relative to the module's base, unless the start function has made them absolute.
+      // Addresses are exported relative to the module's base, unless the start function has made
+      // them absolute.
       uint32_t value = static_cast<uint32_t>(linked.names.global_value[item.index].value());
-      linked.data_exports.push_back({item.name, global.is_mutable ? value : value + linked.memory_base});
+      linked.data_exports.push_back(
+          {item.name, global.is_mutable ? value : value + linked.memory_base});
     }
   }
   auto by_name = [](const NamedValue& a, const NamedValue& b) { return a.name < b.name; };
@@ -346,11 +389,13 @@ void Linker::collect_exports(LinkedModule& linked) {
 }
 
 void Linker::link() {
-  std::sort(modules_.begin() + 1, modules_.end(), [](const auto& a, const auto& b) { return a->path < b->path; });
+  std::sort(modules_.begin() + 1, modules_.end(),
+            [](const auto& a, const auto& b) { return a->path < b->path; });
   for (auto& linked : modules_) name_functions(*linked);
   resolve_image_globals();
   LinkedModule& main = image();
-  if (main.module->memory_maximum * kPage > kSideModulesBegin) fail("the image's memory reaches into the side modules'");
+  if (main.module->memory_maximum * kPage > kSideModulesBegin)
+    fail("the image's memory reaches into the side modules'");
   uint64_t next_address = kSideModulesBegin;
   uint32_t next_slot = main.module->table_initial;
   main.table_size = next_slot;
@@ -360,7 +405,8 @@ void Linker::link() {
   for (auto& linked : modules_) {
     if (linked.get() != &main) place(*linked, next_address, next_slot);
     for (uint32_t i = 0; i < linked->module->function_imports.size(); ++i) {
-      linked->names.functions[i] = resolve_import(*linked, linked->module->function_imports[i], linked->module->type_of(i));
+      linked->names.functions[i] =
+          resolve_import(*linked, linked->module->function_imports[i], linked->module->type_of(i));
     }
   }
   table_.resize(next_slot);

@@ -1,6 +1,6 @@
-// Links the main image and its side modules statically: gives each module its place in linear memory and in the table,
-// resolves imports and GOT entries to constants and C symbols, and runs the side modules' relocating start functions at
-// build time.
+// Links the main image and its side modules statically: gives each module its place in linear
+// memory and in the table, resolves imports and GOT entries to constants and C symbols, and runs
+// the side modules' relocating start functions at build time.
 #pragma once
 
 #include <map>
@@ -30,7 +30,8 @@ struct LinkedModule {
   std::string path;    // guest path, "" for the image
   std::string prefix;  // of its C symbols
   ModuleNames names;
-  std::vector<std::string> body_symbols;  // by function index: symbol of the emitted body, "" if it is not emitted
+  std::vector<std::string>
+      body_symbols;  // by function index: symbol of the emitted body, "" if it is not emitted
   uint32_t memory_base = 0, memory_size = 0;
   uint32_t table_base = 0, table_size = 0;
   std::vector<NamedValue> function_exports, data_exports;  // sorted by name
@@ -52,22 +53,28 @@ class Linker {
   void link();
 
   LinkedModule& image() { return *modules_.front(); }
-  const std::vector<std::unique_ptr<LinkedModule>>& modules() const { return modules_; }  // the image first
+  const std::vector<std::unique_ptr<LinkedModule>>& modules() const {
+    return modules_;
+  }  // the image first
   const std::vector<CallTarget>& table() const { return table_; }
   const std::vector<uint32_t>& image_globals() const { return image_globals_; }
   // Functions that the host provides: symbol to type.
   const std::map<std::string, FunctionType>& host_imports() const { return host_imports_; }
-  // invoke_* functions to generate: symbol to the type of the import (first parameter: table index).
+  // invoke_* functions to generate: symbol to the type of the import (first parameter: table
+  // index).
   const std::map<std::string, FunctionType>& invokes() const { return invokes_; }
   bool throws_longjmp() const { return throws_longjmp_; }
-  std::string runtime_prefix() const { return options_.prefix == "pg" ? "calf_" : "calf_" + options_.prefix + '_'; }
+  std::string runtime_prefix() const {
+    return options_.prefix == "pg" ? "calf_" : "calf_" + options_.prefix + '_';
+  }
   std::string throw_symbol() const { return runtime_prefix() + "throw_longjmp"; }
   uint32_t slot_of(const std::string& symbol) const;  // 0 if it has none
 
  private:
   void name_functions(LinkedModule& linked);
   void place(LinkedModule& linked, uint64_t& next_address, uint32_t& next_slot);
-  CallTarget resolve_import(LinkedModule& linked, const FunctionImport& import, const FunctionType& type);
+  CallTarget resolve_import(LinkedModule& linked, const FunctionImport& import,
+                            const FunctionType& type);
   CallTarget host_import(const FunctionImport& import, const FunctionType& type);
   void fill_table(const LinkedModule& linked);
   uint32_t slot_for(const CallTarget& target);

@@ -20,9 +20,11 @@ using namespace calf::translator;
 constexpr char kUsage[] =
     "usage:\n"
     "  calf-translate image --image=FILE.wasm --prefix=pg --sources=DIR --headers=DIR\n"
-    "                       [--modules=DIR --module-path=/pglite/lib/postgresql] [--hooks=FILE] [--supplies=FILE]\n"
+    "                       [--modules=DIR --module-path=/pglite/lib/postgresql] [--hooks=FILE] "
+    "[--supplies=FILE]\n"
     "                       [--shards=N]\n"
-    "  calf-translate compile --sources=DIR --library=FILE --cache=DIR --compiler=CC --archiver=AR [--jobs=N]\n"
+    "  calf-translate compile --sources=DIR --library=FILE --cache=DIR --compiler=CC --archiver=AR "
+    "[--jobs=N]\n"
     "                       --include=HEADER … --flag=FLAG …\n"
     "  calf-translate inspect MODULE.wasm WHAT …, where WHAT is one of\n";
 
@@ -56,15 +58,18 @@ class Arguments {
 void translate_image(const Arguments& arguments) {
   Module image = read_module(arguments.one("image"), read_file(arguments.one("image")));
   Hooks hooks;
-  if (std::string file = arguments.one("hooks", ""); !file.empty()) hooks = resolve_hooks(file, image);
+  if (std::string file = arguments.one("hooks", ""); !file.empty())
+    hooks = resolve_hooks(file, image);
   Supplies supplies;
-  if (std::string file = arguments.one("supplies", ""); !file.empty()) supplies = read_supplies(file);
+  if (std::string file = arguments.one("supplies", ""); !file.empty())
+    supplies = read_supplies(file);
   Linker linker({arguments.one("prefix"), &hooks, &supplies}, std::move(image));
   if (std::string directory = arguments.one("modules", ""); !directory.empty()) {
     for (const auto& entry : std::filesystem::directory_iterator(directory)) {
       std::string name = entry.path().filename().string();
       if (!name.ends_with(".so")) continue;
-      linker.add_side_module(arguments.one("module-path") + '/' + name, read_module(name, read_file(entry.path().string())));
+      linker.add_side_module(arguments.one("module-path") + '/' + name,
+                             read_module(name, read_file(entry.path().string())));
     }
   }
   linker.link();
@@ -76,7 +81,8 @@ void translate_image(const Arguments& arguments) {
   size_t missing = 0;
   for (const auto& linked : linker.modules()) missing += !linked->missing.empty();
   std::printf("translated %s and %zu side modules (%zu of them lack imports), %zu table entries\n",
-              arguments.one("image").c_str(), linker.modules().size() - 1, missing, linker.table().size());
+              arguments.one("image").c_str(), linker.modules().size() - 1, missing,
+              linker.table().size());
 }
 
 void compile_image(const Arguments& arguments) {

@@ -15,7 +15,8 @@ struct OperationText {
   bool may_trap = false;      // must be evaluated where it stands
 };
 
-// `left` is the only operand of unary operations. `right_constant` is the right operand's bits if it is a constant.
+// `left` is the only operand of unary operations. `right_constant` is the right operand's bits if
+// it is a constant.
 OperationText operation_text(uint16_t opcode, const std::string& left, const std::string& right,
                              std::optional<uint64_t> right_constant);
 const char* load_macro(uint16_t opcode);

@@ -7,14 +7,20 @@
 
 namespace calf::translator {
 
-void fail(const std::string& message) { throw TranslateError(message); }
+void fail(const std::string& message) {
+  throw TranslateError(message);
+}
 
 const char* value_type_name(ValueType type) {
   switch (type) {
-    case ValueType::kI32: return "i32";
-    case ValueType::kI64: return "i64";
-    case ValueType::kF32: return "f32";
-    case ValueType::kF64: return "f64";
+    case ValueType::kI32:
+      return "i32";
+    case ValueType::kI64:
+      return "i64";
+    case ValueType::kF32:
+      return "f32";
+    case ValueType::kF64:
+      return "f64";
   }
   return "?";
 }
@@ -47,10 +53,14 @@ FunctionType parse_signature(const std::string& text) {
     }
     std::string word = text.substr(at, 3);
     ValueType value = ValueType::kI32;
-    if (word == "i64") value = ValueType::kI64;
-    else if (word == "f32") value = ValueType::kF32;
-    else if (word == "f64") value = ValueType::kF64;
-    else if (word != "i32") fail("not a signature: " + text);
+    if (word == "i64")
+      value = ValueType::kI64;
+    else if (word == "f32")
+      value = ValueType::kF32;
+    else if (word == "f64")
+      value = ValueType::kF64;
+    else if (word != "i32")
+      fail("not a signature: " + text);
     (results ? type.results : type.params).push_back(value);
     at += 3;
   }
@@ -93,7 +103,8 @@ namespace {
 ValueType read_value_type(ByteReader& in) {
   uint8_t code = in.byte();
   if (code < 0x7c || code > 0x7f) {
-    fail(in.context() + ": value type " + std::to_string(code) + " (SIMD or references) is not supported");
+    fail(in.context() + ": value type " + std::to_string(code) +
+         " (SIMD or references) is not supported");
   }
   return static_cast<ValueType>(code);
 }
@@ -120,11 +131,21 @@ ConstantExpression read_constant_expression(ByteReader& in) {
       case 0x0b:
         if (stack.size() != 1) fail(in.context() + ": constant expression leaves no single value");
         return stack[0];
-      case 0x41: value.constant = static_cast<uint32_t>(in.s32()); break;
-      case 0x42: value.constant = static_cast<uint64_t>(in.s64()); break;
-      case 0x43: value.constant = in.fixed32(); break;
-      case 0x44: value.constant = in.fixed64(); break;
-      case 0x23: value.global = in.u32(); break;
+      case 0x41:
+        value.constant = static_cast<uint32_t>(in.s32());
+        break;
+      case 0x42:
+        value.constant = static_cast<uint64_t>(in.s64());
+        break;
+      case 0x43:
+        value.constant = in.fixed32();
+        break;
+      case 0x44:
+        value.constant = in.fixed64();
+        break;
+      case 0x23:
+        value.global = in.u32();
+        break;
       case 0x6a: {
         if (stack.size() < 2) fail(in.context() + ": bad constant expression");
         value = stack.back();
@@ -136,7 +157,8 @@ ConstantExpression read_constant_expression(ByteReader& in) {
         value.constant = static_cast<uint32_t>(value.constant + left.constant);
         break;
       }
-      default: fail(in.context() + ": opcode " + std::to_string(op) + " in a constant expression");
+      default:
+        fail(in.context() + ": opcode " + std::to_string(op) + " in a constant expression");
     }
     stack.push_back(value);
   }
@@ -157,7 +179,9 @@ void read_imports(ByteReader& in, Module& module) {
   for (uint32_t n = in.u32(); n > 0; --n) {
     std::string from = in.name(), name = in.name();
     switch (in.byte()) {
-      case 0: module.function_imports.push_back({from, name, in.u32()}); break;
+      case 0:
+        module.function_imports.push_back({from, name, in.u32()});
+        break;
       case 1: {
         if (in.byte() != 0x70) fail(in.context() + ": only function tables are supported");
         module.table_initial = static_cast<uint32_t>(read_limits(in).initial);
@@ -179,7 +203,8 @@ void read_imports(ByteReader& in, Module& module) {
         module.globals.push_back(global);
         break;
       }
-      default: fail(in.context() + ": import kind of " + from + "." + name + " is not supported");
+      default:
+        fail(in.context() + ": import kind of " + from + "." + name + " is not supported");
     }
   }
 }
@@ -207,7 +232,8 @@ void read_exports(ByteReader& in, Module& module) {
 void read_elements(ByteReader& in, Module& module) {
   for (uint32_t n = in.u32(); n > 0; --n) {
     if (uint32_t flags = in.u32(); flags != 0) {
-      fail(in.context() + ": element segment of kind " + std::to_string(flags) + " is not supported");
+      fail(in.context() + ": element segment of kind " + std::to_string(flags) +
+           " is not supported");
     }
     ElementSegment segment;
     segment.offset = read_constant_expression(in);
@@ -237,7 +263,8 @@ void read_data(ByteReader& in, Module& module) {
   for (uint32_t n = in.u32(); n > 0; --n) {
     DataSegment segment;
     uint32_t flags = in.u32();
-    if (flags > 1) fail(in.context() + ": data segment of kind " + std::to_string(flags) + " is not supported");
+    if (flags > 1)
+      fail(in.context() + ": data segment of kind " + std::to_string(flags) + " is not supported");
     segment.passive = flags == 1;
     if (!segment.passive) segment.offset = read_constant_expression(in);
     segment.size = in.u32();
@@ -267,8 +294,12 @@ void read_section(uint8_t id, ByteReader& in, Module& module) {
     case 0:
       if (in.name() == "dylink.0") read_dylink(in, module);
       break;
-    case 1: read_types(in, module); break;
-    case 2: read_imports(in, module); break;
+    case 1:
+      read_types(in, module);
+      break;
+    case 2:
+      read_imports(in, module);
+      break;
     case 3:
       for (uint32_t n = in.u32(); n > 0; --n) {
         module.bodies.emplace_back();
@@ -286,14 +317,28 @@ void read_section(uint8_t id, ByteReader& in, Module& module) {
       module.memory_maximum = limits.maximum;
       break;
     }
-    case 6: read_globals(in, module); break;
-    case 7: read_exports(in, module); break;
-    case 8: module.start = in.u32(); break;
-    case 9: read_elements(in, module); break;
-    case 10: read_code(in, module); break;
-    case 11: read_data(in, module); break;
-    case 12: break;  // the data count says nothing that the data section does not
-    default: fail(in.context() + ": section " + std::to_string(id) + " is not supported");
+    case 6:
+      read_globals(in, module);
+      break;
+    case 7:
+      read_exports(in, module);
+      break;
+    case 8:
+      module.start = in.u32();
+      break;
+    case 9:
+      read_elements(in, module);
+      break;
+    case 10:
+      read_code(in, module);
+      break;
+    case 11:
+      read_data(in, module);
+      break;
+    case 12:
+      break;  // the data count says nothing that the data section does not
+    default:
+      fail(in.context() + ": section " + std::to_string(id) + " is not supported");
   }
 }
 
@@ -302,7 +347,8 @@ void read_section(uint8_t id, ByteReader& in, Module& module) {
 Module read_module(std::string name, std::vector<uint8_t> bytes) {
   Module module;
   module.name = std::move(name);
-  module.bytes = std::move(bytes);  // bodies and segments point into it; moving a Module keeps the buffer
+  module.bytes =
+      std::move(bytes);  // bodies and segments point into it; moving a Module keeps the buffer
   ByteReader in(module.bytes.data(), module.bytes.data() + module.bytes.size(), module.name);
   if (module.bytes.size() < 8 || in.fixed32() != 0x6d736100 || in.fixed32() != 1) {
     fail(module.name + ": not a WASM module of version 1");

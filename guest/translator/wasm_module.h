@@ -1,6 +1,6 @@
 // A WASM module as it was read from its file: what every other part of the translator looks at.
-// Reading checks only the structure; whether instructions are typed correctly is the producer's matter.
-// Not here: where a module ends up in linear memory (link.h).
+// Reading checks only the structure; whether instructions are typed correctly is the producer's
+// matter. Not here: where a module ends up in linear memory (link.h).
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,9 @@
 
 namespace calf::translator {
 
-// Ends the translation with a message for the person who runs the build. The translator is a batch tool: it either
-// produces a whole image or none, so one exception to main() is all the error handling there is.
+// Ends the translation with a message for the person who runs the build. The translator is a batch
+// tool: it either produces a whole image or none, so one exception to main() is all the error
+// handling there is.
 class TranslateError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -111,7 +112,8 @@ struct Module {
   std::vector<std::string> names_of(uint32_t function) const;
 };
 
-// Reads a module. Throws TranslateError naming what it does not understand (SIMD, threads, several memories …).
+// Reads a module. Throws TranslateError naming what it does not understand (SIMD, threads, several
+// memories …).
 Module read_module(std::string name, std::vector<uint8_t> bytes);
 std::vector<uint8_t> read_file(const std::string& path);
 

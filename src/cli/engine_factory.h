@@ -30,14 +30,14 @@ using ClusterLocation = std::variant<MemoryLocation, DirectoryLocation>;
 using LogSink = std::function<void(std::string_view line)>;
 
 struct ClusterOptions {
-  ClusterLocation location;
+  ClusterLocation location{};
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
-  std::vector<std::pair<std::string, std::string>> settings;
+  std::vector<std::pair<std::string, std::string>> settings{};
   // Whole text of pg_hba.conf, written before the first process starts. Nothing: keep what the
   // directory has (the template's: trust for Unix sockets and loopback).
-  std::optional<std::string> pg_hba_conf;
-  LogSink log_sink;  // empty: nowhere
+  std::optional<std::string> pg_hba_conf{};
+  LogSink log_sink{};  // empty: nowhere
 };
 
 struct OpenedCluster {

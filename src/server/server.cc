@@ -121,11 +121,19 @@ class Registration {
 
 class ServerThread final : public Server {
  public:
-  ServerThread(ServerOptions options, Engine& engine, Bound bound)
-      : options_(std::move(options)), engine_(engine), bound_(std::move(bound)) {
+  ServerThread(ServerOptions options, Bound bound)
+      : options_(std::move(options)), bound_(std::move(bound)) {
     for (const net::Listener& listener : bound_.listeners) {
       acceptors_.emplace_back(io_, listener.descriptor());
     }
+  }
+
+  ~ServerThread() override { ServerThread::stop(); }
+
+  const Endpoints& endpoints() const override { return bound_.endpoints; }
+
+  void serve(Engine& engine) override {
+    engine_ = &engine;
     for (std::size_t i = 0; i < bound_.listeners.size(); ++i) {
       auto acceptor = std::next(acceptors_.begin(), static_cast<std::ptrdiff_t>(i));
       asio::co_spawn(io_, accept_from(bound_.listeners[i].descriptor(), *acceptor), asio::detached);
@@ -133,15 +141,12 @@ class ServerThread final : public Server {
     thread_ = std::thread([this] { io_.run(); });
   }
 
-  ~ServerThread() override { ServerThread::stop(); }
-
-  const Endpoints& endpoints() const override { return bound_.endpoints; }
-
   // io_.run() returns when the last coroutine has ended.
   void stop() override {
-    if (!thread_.joinable()) return;
-    asio::post(io_, [this] { begin_stop(); });
-    thread_.join();
+    if (thread_.joinable()) {
+      asio::post(io_, [this] { begin_stop(); });
+      thread_.join();
+    }
     acceptors_.clear();
     bound_.listeners.clear();
   }
@@ -214,7 +219,7 @@ class ServerThread final : public Server {
     const Registration registration(handshakes_, &handshake);
     if (!sweeping_) asio::co_spawn(io_, sweep(), asio::detached);
     sweeping_ = true;
-    co_await handshake.run(engine_);
+    co_await handshake.run(*engine_);
   }
 
   // One timer for all deadlines, and none while nobody shakes hands.
@@ -233,7 +238,7 @@ class ServerThread final : public Server {
   }
 
   const ServerOptions options_;
-  Engine& engine_;
+  Engine* engine_ = nullptr;  // set by serve(), before the thread starts
   asio::io_context io_{1};
   Bound bound_;
   std::list<Readiness> acceptors_;
@@ -255,11 +260,11 @@ Result<bool> all_loopback(const std::vector<std::string>& hosts) {
   return true;
 }
 
-Result<std::unique_ptr<Server>> Server::start(ServerOptions options, Engine& engine) {
+Result<std::unique_ptr<Server>> Server::bind(ServerOptions options) {
   CALF_TRY(Bound bound, bind_all(options));
   try {
-    return std::make_unique<ServerThread>(std::move(options), engine, std::move(bound));
-  } catch (const std::exception& e) {  // asio could not make its event queue, or there is no thread
+    return std::make_unique<ServerThread>(std::move(options), std::move(bound));
+  } catch (const std::exception& e) {  // asio could not make its event queue
     return fail(ErrorCode::kResourceExhausted, std::string("starting the server: ") + e.what());
   }
 }

@@ -42,15 +42,18 @@ Result<bool> all_loopback(const std::vector<std::string>& hosts);
 
 class Server {
  public:
-  // Binds everything and starts accepting on a thread of its own. `engine` must outlive the server.
-  // Errors: kAlreadyExists when a port or socket is in use, kInvalidArgument for a host that does
-  // not resolve, kPermissionDenied, kIo.
-  static Result<std::unique_ptr<Server>> start(ServerOptions options, Engine& engine);
+  // Binds everything. Clients may connect from now on; they wait in the kernel's queue until
+  // serve(). Errors: kAlreadyExists when a port or socket is in use, kInvalidArgument for a host
+  // that does not resolve, kPermissionDenied, kIo.
+  static Result<std::unique_ptr<Server>> bind(ServerOptions options);
 
   // Stops as stop() does.
   virtual ~Server() = default;
 
   [[nodiscard]] virtual const Endpoints& endpoints() const = 0;
+
+  // Starts accepting, on a thread of its own. `engine` must outlive the server. Call it once.
+  virtual void serve(Engine& engine) = 0;
 
   // Closes the listeners and the connections that are still shaking hands, and joins the thread;
   // removes the Unix sockets. Sessions go on: they are the engine's. Blocks for milliseconds. May

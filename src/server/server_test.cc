@@ -135,9 +135,10 @@ class ServerTest : public testing::Test {
  protected:
   void start(ServerOptions options = {}) {
     options.port = 0;
-    auto started = Server::start(std::move(options), engine_);
+    auto started = Server::bind(std::move(options));
     ASSERT_TRUE(started.has_value()) << started.error().to_string();
     server_ = std::move(*started);
+    server_->serve(engine_);
   }
   Client connect() { return Client::tcp(server_->endpoints().port); }
 
@@ -275,7 +276,7 @@ TEST_F(ServerTest, survives_running_out_of_descriptors) {
 
 TEST_F(ServerTest, says_when_the_port_is_in_use) {
   start();
-  const auto second = Server::start({.port = server_->endpoints().port}, engine_);
+  const auto second = Server::bind({.port = server_->endpoints().port});
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, ErrorCode::kAlreadyExists);
 }

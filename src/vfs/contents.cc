@@ -15,9 +15,13 @@ namespace {
 constexpr uint64_t kMaxStoredSize = uint64_t{64} << 30;
 constexpr uint32_t kMinCapacity = 4096;
 
-uint64_t chunk_count(uint64_t size) { return (size + kPieceSize - 1) / kPieceSize; }
+uint64_t chunk_count(uint64_t size) {
+  return (size + kPieceSize - 1) / kPieceSize;
+}
 
-size_t round_to_pages(uint64_t size) { return (size + 4095) & ~uint64_t{4095}; }
+size_t round_to_pages(uint64_t size) {
+  return (size + 4095) & ~uint64_t{4095};
+}
 
 }  // namespace
 
@@ -42,8 +46,7 @@ Expected<void> Contents::Mapped::resize(uint64_t size) {
   CALF_ERRNO_CHECK(memory.resize(size));
   size_t wanted = round_to_pages(size);
   if (wanted <= length) return {};
-  CALF_ERRNO_TRY(std::byte * fresh,
-                 memory.map(nullptr, 0, wanted, os::Protection::kReadWrite));
+  CALF_ERRNO_TRY(std::byte * fresh, memory.map(nullptr, 0, wanted, os::Protection::kReadWrite));
   if (bytes != nullptr) munmap(bytes, length);
   bytes = fresh;
   length = wanted;
@@ -168,7 +171,10 @@ Expected<Chunk*> Contents::writable_chunk(uint64_t index, uint32_t end, Budget& 
   if (slot) needed = std::max<uint64_t>(needed, slot->capacity);
   if (uint64_t start = index * kPieceSize; !slot && start < backed_size_)
     needed = std::max(needed, std::min<uint64_t>(backed_size_ - start, kPieceSize));
-  uint32_t capacity = std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
+  // Small files take little; a file that has grown past one chunk gets whole ones, or extending it
+  // by pages would copy each chunk several times.
+  uint32_t capacity =
+      index > 0 ? kPieceSize : std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
   return replace_chunk(slot, index, capacity, budget);
 }
 
@@ -217,7 +223,8 @@ Expected<void> Contents::truncate(uint64_t size, Budget& budget) {
   return {};
 }
 
-// Drops the chunks past `size` and zeroes the rest of the last one, so that growing again shows zeros.
+// Drops the chunks past `size` and zeroes the rest of the last one, so that growing again shows
+// zeros.
 Expected<void> Contents::truncate_chunks(uint64_t size, Budget& budget) {
   if (!table_) return {};
   uint64_t keep = chunk_count(size);

@@ -1,5 +1,5 @@
-// The bytes of one file in memory: chunks that are shared with clones until written, holes, pieces of a pack that were
-// not yet changed, or (once somebody maps it) shared memory.
+// The bytes of one file in memory: chunks that are shared with clones until written, holes, pieces
+// of a pack that were not yet changed, or (once somebody maps it) shared memory.
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,8 @@ struct Budget {
   [[nodiscard]] bool limited() const { return limit_bytes != UINT64_MAX; }
 };
 
-// A run of at most kPieceSize bytes, allocated in one block with its header. Bytes past `capacity` are zeros.
+// A run of at most kPieceSize bytes, allocated in one block with its header. Bytes past `capacity`
+// are zeros.
 struct Chunk {
   std::atomic<uint32_t> references{1};
   uint32_t capacity = 0;

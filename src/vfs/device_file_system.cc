@@ -76,9 +76,7 @@ class DeviceFile final : public File {
   Expected<void> chmod(uint32_t) override { return fail(Errno::kReadOnly); }
   Expected<void> set_times(TimeChange, TimeChange) override { return fail(Errno::kReadOnly); }
   Expected<void> sync(SyncKind) override { return fail(Errno::kInvalid); }
-  Expected<SharedMapping> map_shared(uint64_t, uint64_t) override {
-    return fail(Errno::kNoDevice);
-  }
+  Expected<SharedMapping> map_shared(uint64_t, uint64_t) override { return fail(Errno::kNoDevice); }
 
   Expected<void> read_directory(uint64_t cookie, const EntryVisitor& visit) override {
     if (device_ != Device::kDirectory) return fail(Errno::kNotDirectory);
@@ -112,8 +110,7 @@ DeviceFileSystem::DeviceFileSystem(std::shared_ptr<os::Random> random)
 Expected<std::unique_ptr<File>> DeviceFileSystem::open(std::string_view path,
                                                        const OpenOptions& options) {
   auto device = find_device(path);
-  if (!device && device.error() == Errno::kNoEntry && options.create)
-    return fail(Errno::kReadOnly);
+  if (!device && device.error() == Errno::kNoEntry && options.create) return fail(Errno::kReadOnly);
   if (!device) return fail(device.error());
   if (options.create && options.exclusive) return fail(Errno::kExists);
   bool directory = *device == Device::kDirectory;
@@ -132,8 +129,12 @@ Expected<void> DeviceFileSystem::mkdir(std::string_view path, uint32_t) {
   if (find_device(path)) return fail(Errno::kExists);
   return refuse(path);
 }
-Expected<void> DeviceFileSystem::rmdir(std::string_view path) { return refuse(path); }
-Expected<void> DeviceFileSystem::unlink(std::string_view path) { return refuse(path); }
+Expected<void> DeviceFileSystem::rmdir(std::string_view path) {
+  return refuse(path);
+}
+Expected<void> DeviceFileSystem::unlink(std::string_view path) {
+  return refuse(path);
+}
 Expected<void> DeviceFileSystem::rename(std::string_view from, std::string_view) {
   return refuse(from);
 }
@@ -153,6 +154,8 @@ Expected<void> DeviceFileSystem::chmod(std::string_view path, uint32_t, Follow) 
 Expected<void> DeviceFileSystem::set_times(std::string_view path, TimeChange, TimeChange, Follow) {
   return refuse(path);
 }
-Expected<FsStat> DeviceFileSystem::statfs() { return FsStat{}; }
+Expected<FsStat> DeviceFileSystem::statfs() {
+  return FsStat{};
+}
 
 }  // namespace calf::vfs

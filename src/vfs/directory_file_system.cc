@@ -55,9 +55,12 @@ Stat stat_of(const struct stat& from) {
 
 timespec timespec_of(TimeChange change) {
   switch (change.kind) {
-    case TimeChange::Kind::kKeep: return {0, UTIME_OMIT};
-    case TimeChange::Kind::kNow: return {0, UTIME_NOW};
-    case TimeChange::Kind::kSet: break;
+    case TimeChange::Kind::kKeep:
+      return {0, UTIME_OMIT};
+    case TimeChange::Kind::kNow:
+      return {0, UTIME_NOW};
+    case TimeChange::Kind::kSet:
+      break;
   }
   int64_t seconds = change.time_ns / 1'000'000'000;
   int64_t rest = change.time_ns % 1'000'000'000;
@@ -72,9 +75,15 @@ int open_flags(const OpenOptions& options) {
   // Never wait for a FIFO's other end, never get a controlling terminal.
   int flags = O_NONBLOCK | O_NOCTTY;
   switch (options.access) {
-    case Access::kRead: flags |= O_RDONLY; break;
-    case Access::kWrite: flags |= O_WRONLY; break;
-    case Access::kReadWrite: flags |= O_RDWR; break;
+    case Access::kRead:
+      flags |= O_RDONLY;
+      break;
+    case Access::kWrite:
+      flags |= O_WRONLY;
+      break;
+    case Access::kReadWrite:
+      flags |= O_RDWR;
+      break;
   }
   if (options.create) flags |= O_CREAT;
   if (options.create && options.exclusive) flags |= O_EXCL;
@@ -98,8 +107,8 @@ class DirectoryFile final : public File {
   Expected<size_t> pwritev(std::span<const iovec> buffers, uint64_t offset) override {
     return files_->pwritev(fd_.get(), buffers, offset);
   }
-  // O_APPEND is not used, because with it Linux ignores the offset of pwrite. One process has the files, one thread
-  // the cluster: nobody comes between.
+  // O_APPEND is not used, because with it Linux ignores the offset of pwrite. One process has the
+  // files, one thread the cluster: nobody comes between.
   Expected<size_t> append(std::span<const iovec> buffers) override {
     CALF_ERRNO_TRY(struct stat now, files_->fstat(fd_.get()));
     return files_->pwritev(fd_.get(), buffers, static_cast<uint64_t>(now.st_size));
@@ -154,14 +163,18 @@ class DirectoryFile final : public File {
 
 FileKind DirectoryFile::kind_of_record(unsigned char type, const char* name) {
   switch (type) {
-    case DT_REG: return FileKind::kRegular;
-    case DT_DIR: return FileKind::kDirectory;
-    case DT_LNK: return FileKind::kSymlink;
+    case DT_REG:
+      return FileKind::kRegular;
+    case DT_DIR:
+      return FileKind::kDirectory;
+    case DT_LNK:
+      return FileKind::kSymlink;
     case DT_UNKNOWN: {  // some file systems do not say
       auto stat = files_->fstatat(fd_.get(), name, AT_SYMLINK_NOFOLLOW);
       return stat ? kind_of_mode(stat->st_mode) : FileKind::kRegular;
     }
-    default: return type == DT_CHR || type == DT_BLK ? FileKind::kCharacterDevice : FileKind::kPipe;
+    default:
+      return type == DT_CHR || type == DT_BLK ? FileKind::kCharacterDevice : FileKind::kPipe;
   }
 }
 
@@ -199,8 +212,8 @@ DirectoryFileSystem::DirectoryFileSystem(std::shared_ptr<os::Files> files, FileD
 Result<std::unique_ptr<DirectoryFileSystem>> DirectoryFileSystem::open(const Options& options) {
   ASSERT(options.files != nullptr);
   os::Files& files = *options.files;
-  auto fd = files.open(AT_FDCWD, options.path.c_str(), O_RDONLY | O_DIRECTORY, 0,
-                       Resolve::kAnywhere);
+  auto fd =
+      files.open(AT_FDCWD, options.path.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kAnywhere);
   if (!fd) return calf::fail(os::to_error("opening directory " + options.path, fd.error()));
   FileDescriptor root(files, *fd);
   auto probe = files.open(root.get(), ".", O_PATH | O_DIRECTORY, 0, Resolve::kBeneath);
@@ -220,8 +233,8 @@ Expected<void> DirectoryFileSystem::check_writable() const {
   return {};
 }
 
-// System calls that change names do not know RESOLVE_BENEATH. So the directory is opened with it, and the call gets
-// nothing but the last component, which these calls do not follow.
+// System calls that change names do not know RESOLVE_BENEATH. So the directory is opened with it,
+// and the call gets nothing but the last component, which these calls do not follow.
 Expected<void> DirectoryFileSystem::open_parent(std::string_view path, Parent& out) {
   size_t end = path.find_last_not_of('/');
   if (end == std::string_view::npos) {
@@ -239,8 +252,8 @@ Expected<void> DirectoryFileSystem::open_parent(std::string_view path, Parent& o
     // "/name": the directory would be the host's root.
     if (path.front() == '/') return fail(Errno::kCrossDevice);
     CALF_ERRNO_TRY(const char* c_path, out.buffer.set(directory));
-    CALF_ERRNO_TRY(int fd, files_->open(root_.get(), c_path, O_PATH | O_DIRECTORY, 0,
-                                        Resolve::kBeneath));
+    CALF_ERRNO_TRY(int fd,
+                   files_->open(root_.get(), c_path, O_PATH | O_DIRECTORY, 0, Resolve::kBeneath));
     out.owned = FileDescriptor(*files_, fd);
     out.fd = fd;
   }

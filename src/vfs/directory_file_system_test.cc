@@ -59,7 +59,10 @@ TEST(DirectoryFileSystem, holds_when_symlinks_are_swapped_in_under_it) {
   TemporaryDirectory outside;
   TemporaryDirectory host;
   auto fs = directory(host.path());
-  { std::FILE* f = std::fopen((outside.path() + "/secret").c_str(), "w"); std::fclose(f); }
+  {
+    std::FILE* f = std::fopen((outside.path() + "/secret").c_str(), "w");
+    std::fclose(f);
+  }
   ASSERT_TRUE(fs->mkdir("real", 0755));
   std::string link = host.path() + "/evil", here = host.path() + "/d", away = host.path() + "/real";
   ASSERT_EQ(symlink(outside.path().c_str(), link.c_str()), 0);

@@ -35,7 +35,8 @@ NodeId DirectoryTable::find(std::string_view name) const {
 }
 
 void DirectoryTable::insert(std::string_view name, NodeId node) {
-  // Removed entries still take a place in the index: at least half of it must be free, or probing gets slow.
+  // Removed entries still take a place in the index: at least half of it must be free, or probing
+  // gets slow.
   if ((entries_.size() + 1) * 2 > index_.size()) rebuild(live_ + 1);
   entries_.push_back({std::string(name), node, hash_of(name), next_cookie_++});
   place(static_cast<uint32_t>(entries_.size() - 1));

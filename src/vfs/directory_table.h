@@ -1,5 +1,5 @@
-// The entries of one directory in memory: found by name in constant time, listed in a stable order, cheap to copy.
-// Shared by clones until one of them changes it.
+// The entries of one directory in memory: found by name in constant time, listed in a stable order,
+// cheap to copy. Shared by clones until one of them changes it.
 #pragma once
 
 #include <atomic>
@@ -41,7 +41,8 @@ class DirectoryTable {
   [[nodiscard]] size_t size() const { return live_; }
   [[nodiscard]] bool empty() const { return live_ == 0; }
 
-  // Calls visit(entry) for the entries with a cookie above `after`, in order, until it returns false.
+  // Calls visit(entry) for the entries with a cookie above `after`, in order, until it returns
+  // false.
   template <typename Visit>
   void each_after(uint64_t after, Visit visit) const {
     for (size_t i = first_after(after); i < entries_.size(); ++i)

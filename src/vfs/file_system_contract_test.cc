@@ -357,8 +357,7 @@ TEST_P(FileSystemContract, lists_directories) {
   EXPECT_TRUE(kinds.contains({"f", FileKind::kRegular}));
   EXPECT_TRUE(kinds.contains({"s", FileKind::kDirectory}));
   EXPECT_TRUE(kinds.contains({"l", FileKind::kSymlink}));
-  EXPECT_EQ(error_of(open("d/f")->read_directory(
-                0, [](const DirectoryEntry&) { return true; })),
+  EXPECT_EQ(error_of(open("d/f")->read_directory(0, [](const DirectoryEntry&) { return true; })),
             Errno::kNotDirectory);
 }
 
@@ -463,8 +462,7 @@ TEST_P(FileSystemContract, names_and_paths_have_limits) {
   put(fs_, longest, "abc");
   EXPECT_EQ(get(fs_, longest), "abc");
   EXPECT_EQ(open_error(too_long), Errno::kNameTooLong);
-  EXPECT_EQ(open_error(too_long, {.access = Access::kWrite, .create = true}),
-            Errno::kNameTooLong);
+  EXPECT_EQ(open_error(too_long, {.access = Access::kWrite, .create = true}), Errno::kNameTooLong);
   EXPECT_EQ(error_of(fs_.mkdir(too_long, 0755)), Errno::kNameTooLong);
   EXPECT_EQ(error_of(fs_.rename(longest, too_long)), Errno::kNameTooLong);
   EXPECT_EQ(error_of(fs_.stat(too_long + "/x", Follow::kYes)), Errno::kNameTooLong);
@@ -502,8 +500,8 @@ TEST_P(FileSystemContract, mappings_and_files_show_the_same_bytes) {
   EXPECT_EQ(get(*file).substr(0, 3), "axy");
   // A second user maps the same bytes.
   auto second = other->map_shared(4096, 4096).value();
-  void* part = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, second.fd,
-                    static_cast<off_t>(second.offset));
+  void* part =
+      mmap(nullptr, 4096, PROT_READ, MAP_SHARED, second.fd, static_cast<off_t>(second.offset));
   text[5000] = 'q';
   EXPECT_EQ(static_cast<char*>(part)[5000 - 4096], 'q');
   munmap(part, 4096);
@@ -543,8 +541,7 @@ TEST_P(FileSystemContract, read_only_refuses_every_change) {
   OpenOptions writing{.access = Access::kWrite};
   EXPECT_EQ(error_of(fs->open("f", writing)), Errno::kReadOnly);
   EXPECT_EQ(error_of(fs->open("f", {.truncate = true})), Errno::kReadOnly);
-  EXPECT_EQ(error_of(fs->open("g", {.access = Access::kWrite, .create = true})),
-            Errno::kReadOnly);
+  EXPECT_EQ(error_of(fs->open("g", {.access = Access::kWrite, .create = true})), Errno::kReadOnly);
   EXPECT_EQ(error_of(fs->open("g", {})), Errno::kNoEntry);
   EXPECT_EQ(error_of(fs->mkdir("e", 0755)), Errno::kReadOnly);
   EXPECT_EQ(error_of(fs->rmdir("d")), Errno::kReadOnly);

@@ -143,7 +143,8 @@ Expected<void> MemoryFile::read_directory(uint64_t cookie, const EntryVisitor& v
   NodeId parent = node_.parent == kNoNode ? node_.id : node_.parent;
   if (cookie < 2 && !visit({"..", parent, FileKind::kDirectory, 2})) return {};
   if (!node_.table) return {};
-  Shared<DirectoryTable> table = node_.table;  // stays as it is even if the visitor changes the tree
+  Shared<DirectoryTable> table =
+      node_.table;  // stays as it is even if the visitor changes the tree
   table->each_after(cookie, [&](const DirectoryTable::Entry& entry) {
     return visit({entry.name, entry.node, tree_.node(entry.node).kind, entry.cookie});
   });
@@ -196,8 +197,7 @@ Expected<std::unique_ptr<MemoryFileSystem>> MemoryFileSystem::create(const Optio
   if (options.pack != nullptr) {
     auto entry = options.pack->find(options.pack_subtree);
     if (!entry) return fail(Errno::kNoEntry);
-    if (options.pack->entry(*entry).kind != FileKind::kDirectory)
-      return fail(Errno::kNotDirectory);
+    if (options.pack->entry(*entry).kind != FileKind::kDirectory) return fail(Errno::kNotDirectory);
     root.pack_entry = *entry;
     root.permissions = options.pack->entry(*entry).permissions;
   }
@@ -233,9 +233,15 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::clone() const {
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(std::move(copy)));
 }
 
-uint64_t MemoryFileSystem::used_bytes() const { return tree_->budget.used_bytes; }
-void MemoryFileSystem::set_read_only(bool read_only) { tree_->read_only = read_only; }
-bool MemoryFileSystem::read_only() const { return tree_->read_only; }
+uint64_t MemoryFileSystem::used_bytes() const {
+  return tree_->budget.used_bytes;
+}
+void MemoryFileSystem::set_read_only(bool read_only) {
+  tree_->read_only = read_only;
+}
+bool MemoryFileSystem::read_only() const {
+  return tree_->read_only;
+}
 
 Expected<std::unique_ptr<File>> MemoryFileSystem::open(std::string_view path,
                                                        const OpenOptions& options) {
@@ -364,8 +370,7 @@ Expected<std::string> MemoryFileSystem::readlink(std::string_view path) {
   return node->target;
 }
 
-Expected<void> MemoryFileSystem::chmod(std::string_view path, uint32_t permissions,
-                                       Follow follow) {
+Expected<void> MemoryFileSystem::chmod(std::string_view path, uint32_t permissions, Follow follow) {
   CALF_ERRNO_TRY(Node * node, tree_->find(path, follow));
   if (tree_->read_only) return fail(Errno::kReadOnly);
   if (node->kind == FileKind::kSymlink) return fail(Errno::kNotSupported);

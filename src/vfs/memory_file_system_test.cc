@@ -171,7 +171,8 @@ TEST_F(PackedMemory, truncated_contents_do_not_come_back) {
   ASSERT_TRUE(file->truncate(140'004));
   EXPECT_EQ(get(*file), std::string(10, 'p') + std::string(139'994, '\0'));
   ASSERT_TRUE(file->pwrite(bytes("x"), 20));
-  EXPECT_EQ(get(*file).substr(0, 22), std::string(10, 'p') + std::string(10, '\0') + std::string("x\0", 2));
+  EXPECT_EQ(get(*file).substr(0, 22),
+            std::string(10, 'p') + std::string(10, '\0') + std::string("x\0", 2));
 }
 
 TEST_F(PackedMemory, clones_keep_the_pack_alive) {

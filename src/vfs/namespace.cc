@@ -14,8 +14,8 @@ bool is_at_or_below(std::string_view path, std::string_view directory) {
          (path.size() == directory.size() || path[directory.size()] == '/');
 }
 
-// Joins two paths and drops "." and doubled slashes, but keeps "..". The result is "" for the root, else starts with a
-// slash. A slash at the end stays: it asks for a directory.
+// Joins two paths and drops "." and doubled slashes, but keeps "..". The result is "" for the root,
+// else starts with a slash. A slash at the end stays: it asks for a directory.
 std::string tidy(std::string_view base, std::string_view path) {
   std::string out;
   out.reserve(base.size() + path.size() + 1);
@@ -177,8 +177,9 @@ Expected<std::string> Namespace::canonical(std::string_view base, std::string_vi
   }
 }
 
-// Runs the operation where the path leads. Most paths are placed by their text alone; a file system that finds that a
-// path leaves it says kCrossDevice, and then the path is resolved component by component.
+// Runs the operation where the path leads. Most paths are placed by their text alone; a file system
+// that finds that a path leaves it says kCrossDevice, and then the path is resolved component by
+// component.
 template <typename Operation>
 auto Namespace::with_place(std::string_view base, std::string_view path, Follow follow,
                            Operation operation)
@@ -231,9 +232,8 @@ Expected<Stat> Namespace::stat(std::string_view base, std::string_view path, Fol
 
 Expected<void> Namespace::mkdir(std::string_view base, std::string_view path,
                                 uint32_t permissions) {
-  return with_place(base, path, Follow::kNo, [&](FileSystem& fs, std::string_view p) {
-    return fs.mkdir(p, permissions);
-  });
+  return with_place(base, path, Follow::kNo,
+                    [&](FileSystem& fs, std::string_view p) { return fs.mkdir(p, permissions); });
 }
 
 Expected<void> Namespace::rmdir(std::string_view base, std::string_view path) {
@@ -248,18 +248,16 @@ Expected<void> Namespace::unlink(std::string_view base, std::string_view path) {
 
 Expected<void> Namespace::rename(std::string_view from_base, std::string_view from,
                                  std::string_view to_base, std::string_view to) {
-  return with_two_places(from_base, from, to_base, to,
-                         [](FileSystem& fs, std::string_view a, std::string_view b) {
-                           return fs.rename(a, b);
-                         });
+  return with_two_places(
+      from_base, from, to_base, to,
+      [](FileSystem& fs, std::string_view a, std::string_view b) { return fs.rename(a, b); });
 }
 
 Expected<void> Namespace::link(std::string_view from_base, std::string_view from,
                                std::string_view to_base, std::string_view to) {
-  return with_two_places(from_base, from, to_base, to,
-                         [](FileSystem& fs, std::string_view a, std::string_view b) {
-                           return fs.link(a, b);
-                         });
+  return with_two_places(
+      from_base, from, to_base, to,
+      [](FileSystem& fs, std::string_view a, std::string_view b) { return fs.link(a, b); });
 }
 
 Expected<void> Namespace::symlink(std::string_view target, std::string_view base,

@@ -62,7 +62,7 @@ class Namespace {
 
  private:
   struct Mount {
-    std::string point;  // "/pglite/data"; "" for the root
+    std::string point;                        // "/pglite/data"; "" for the root
     std::shared_ptr<FileSystem> file_system;  // shared with other namespaces of the thread
     bool has_nested = false;                  // another mount lies below
   };

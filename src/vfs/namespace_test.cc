@@ -25,8 +25,8 @@ class NamespaceTest : public testing::Test {
     ASSERT_TRUE(tree_.mount("/pglite", share_));
     ASSERT_TRUE(tree_.mount("/pglite/data", data_));
     ASSERT_TRUE(tree_.mount("/tmp", std::shared_ptr<FileSystem>(memory())));
-    ASSERT_TRUE(
-        tree_.mount("/dev", std::make_shared<DeviceFileSystem>(std::make_shared<os::SystemRandom>())));
+    ASSERT_TRUE(tree_.mount(
+        "/dev", std::make_shared<DeviceFileSystem>(std::make_shared<os::SystemRandom>())));
     ASSERT_TRUE(tree_.mount("/dev/shm", std::shared_ptr<FileSystem>(memory())));
   }
 
@@ -103,8 +103,7 @@ TEST_F(NamespaceTest, a_host_directory_stays_confined) {
 }
 
 TEST_F(NamespaceTest, renames_and_links_stay_on_one_mount) {
-  EXPECT_EQ(error_of(tree_.rename("/", "/pglite/data/base/1", "/", "/tmp/1")),
-            Errno::kCrossDevice);
+  EXPECT_EQ(error_of(tree_.rename("/", "/pglite/data/base/1", "/", "/tmp/1")), Errno::kCrossDevice);
   EXPECT_EQ(error_of(tree_.link("/", "/pglite/data/base/1", "/", "/tmp/1")), Errno::kCrossDevice);
   ASSERT_TRUE(tree_.rename("/pglite/data/base", "1", "/", "/pglite/data/../data/two"));
   EXPECT_EQ(read("two"), "one");

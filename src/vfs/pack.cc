@@ -20,10 +20,17 @@ tl::unexpected<Error> damaged(const char* what) {
 
 bool to_file_kind(uint8_t kind, FileKind& out) {
   switch (kind) {
-    case kRegular: out = FileKind::kRegular; return true;
-    case kDirectory: out = FileKind::kDirectory; return true;
-    case kSymlink: out = FileKind::kSymlink; return true;
-    default: return false;
+    case kRegular:
+      out = FileKind::kRegular;
+      return true;
+    case kDirectory:
+      out = FileKind::kDirectory;
+      return true;
+    case kSymlink:
+      out = FileKind::kSymlink;
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -85,6 +92,9 @@ Result<void> Pack::parse(std::span<const std::byte> blob) {
                    uint64_t{header.frame_count} * sizeof(FrameRecord);
   if (header.index_size > kMaxIndexSize || fixed > header.index_size || header.entry_count == 0)
     return damaged("the counts do not fit the index");
+  if (ZSTD_getFrameContentSize(blob.data() + header.index_offset, header.index_compressed_size) !=
+      header.index_size)
+    return damaged("the index is damaged");
   index_.resize(header.index_size);
   size_t size = ZSTD_decompress(index_.data(), index_.size(), blob.data() + header.index_offset,
                                 header.index_compressed_size);
@@ -216,6 +226,7 @@ Result<std::string> Pack::contents(EntryIndex file) const {
   for (uint32_t i = 0; i < entry.count; ++i) {
     auto bytes = piece(entry, i);
     if (!bytes) return calf::fail(os::to_error("reading from the pack", bytes.error()));
+    if (bytes->empty()) continue;
     size_t at = size_t{i} * kPieceSize;
     std::memcpy(out.data() + at, bytes->data(), std::min(bytes->size(), out.size() - at));
   }

@@ -63,8 +63,7 @@ class ContentWriter {
         if (!frame_.empty() && frame_.size() + piece.size() > frame_size_)
           CALF_CHECK_OK(finish_frame());
         known->second = {static_cast<uint32_t>(frames_.size()),
-                         static_cast<uint32_t>(frame_.size()),
-                         static_cast<uint32_t>(piece.size())};
+                         static_cast<uint32_t>(frame_.size()), static_cast<uint32_t>(piece.size())};
         frame_ += piece;
       }
       pieces_.push_back(known->second);
@@ -139,7 +138,8 @@ std::string join(std::string_view directory, std::string_view name) {
 
 Result<std::vector<std::string>> names_in(FileSystem& file_system, std::string_view path) {
   auto directory = file_system.open(path, {.directory = true});
-  if (!directory) return calf::fail(os::to_error("opening " + std::string(path), directory.error()));
+  if (!directory)
+    return calf::fail(os::to_error("opening " + std::string(path), directory.error()));
   std::vector<std::string> names;
   auto listed = (*directory)->read_directory(0, [&](const DirectoryEntry& entry) {
     if (entry.name != "." && entry.name != "..") names.emplace_back(entry.name);

@@ -1,4 +1,5 @@
-// The bytes of a pack, as docs/formats/pack.md lays them down. Private to pack.cc and pack_builder.cc.
+// The bytes of a pack, as docs/formats/pack.md lays them down. Private to pack.cc and
+// pack_builder.cc.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +15,8 @@ inline constexpr uint32_t kMaxIndexSize = 512 * 1024 * 1024;
 
 enum Kind : uint8_t { kRegular = 0, kDirectory = 1, kSymlink = 2 };
 
-// All integers little endian; the hosts that Calf runs on are, too, so that records are copied as they are.
+// All integers little endian; the hosts that Calf runs on are, too, so that records are copied as
+// they are.
 struct Header {
   char magic[8];
   uint32_t version;

@@ -33,7 +33,7 @@ Result<void> create(const std::string& directory, const std::string& out,
 // The mapping lives until the process ends.
 Result<std::shared_ptr<const Pack>> open_pack(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat stat {};
+  struct stat stat{};
   if (fd < 0 || ::fstat(fd, &stat) != 0)
     return calf::fail(calf::Error::from_errno("opening " + path, errno));
   auto size = static_cast<size_t>(stat.st_size);
@@ -47,7 +47,9 @@ void print(const Pack& pack, const Pack::Entry& directory, const std::string& pr
   for (uint32_t i = directory.first; i < directory.first + directory.count; ++i) {
     const Pack::Entry& entry = pack.entry(i);
     std::string path = prefix + std::string(entry.name);
-    char kind = entry.kind == FileKind::kDirectory ? 'd' : entry.kind == FileKind::kSymlink ? 'l' : '-';
+    char kind = entry.kind == FileKind::kDirectory ? 'd'
+                : entry.kind == FileKind::kSymlink ? 'l'
+                                                   : '-';
     std::printf("%c %04o %10llu %s", kind, entry.permissions,
                 static_cast<unsigned long long>(entry.size_bytes), path.c_str());
     if (kind == 'l') std::printf(" -> %s", std::string(entry.symlink_target).c_str());

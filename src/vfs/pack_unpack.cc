@@ -1,6 +1,6 @@
 // Pack::unpack_to: a pack's tree as files of the host.
-#include "os/files.h"
 #include "vfs/pack.h"
+#include "os/files.h"
 
 namespace calf::vfs {
 namespace {
@@ -16,8 +16,7 @@ class Unpacker {
   Result<FileDescriptor> open_target(const std::string& path) {
     auto made = files_.mkdirat(AT_FDCWD, path.c_str(), 0700);
     if (!made && made.error() != Errno::kExists) return error("creating " + path, made.error());
-    auto fd =
-        files_.open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kAnywhere);
+    auto fd = files_.open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kAnywhere);
     if (!fd) return error("opening " + path, fd.error());
     FileDescriptor directory(files_, *fd);
     CALF_TRY(bool empty, is_empty(directory.get(), path));
@@ -67,8 +66,7 @@ class Unpacker {
   Result<void> subdirectory(const Pack::Entry& entry, int parent, const std::string& name) {
     auto made = files_.mkdirat(parent, name.c_str(), 0700);
     if (!made) return error("creating " + name, made.error());
-    auto fd =
-        files_.open(parent, name.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kBeneath);
+    auto fd = files_.open(parent, name.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kBeneath);
     if (!fd) return error("opening " + name, fd.error());
     FileDescriptor directory(files_, *fd);
     CALF_CHECK_OK(children(entry, directory.get()));

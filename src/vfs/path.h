@@ -8,8 +8,8 @@
 
 namespace calf::vfs {
 
-// Cuts the first component off `rest` and returns it; slashes before it are skipped, those after it stay. Empty when
-// there is none left.
+// Cuts the first component off `rest` and returns it; slashes before it are skipped, those after it
+// stay. Empty when there is none left.
 [[nodiscard]] inline std::string_view take_component(std::string_view& rest) {
   size_t begin = rest.find_first_not_of('/');
   if (begin == std::string_view::npos) {
@@ -34,7 +34,8 @@ namespace calf::vfs {
   return false;
 }
 
-// Is `path` a plain path of a tree: not empty, no leading, trailing or double slash, no "." or ".." component?
+// Is `path` a plain path of a tree: not empty, no leading, trailing or double slash, no "." or ".."
+// component?
 [[nodiscard]] inline bool is_plain(std::string_view path) {
   if (path.empty() || path.front() == '/' || path.back() == '/') return false;
   if (path.find("//") != std::string_view::npos) return false;

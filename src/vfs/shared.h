@@ -1,6 +1,7 @@
-// Shared<T>: an intrusive, reference-counted pointer for copy-on-write data. Unlike shared_ptr it can say for certain
-// that nobody else holds the object, so that the holder may change it in place. Clones of a file system may live on
-// other threads: the count is atomic, the data is only ever written while unique().
+// Shared<T>: an intrusive, reference-counted pointer for copy-on-write data. Unlike shared_ptr it
+// can say for certain that nobody else holds the object, so that the holder may change it in place.
+// Clones of a file system may live on other threads: the count is atomic, the data is only ever
+// written while unique().
 #pragma once
 
 #include <atomic>
@@ -35,7 +36,8 @@ class Shared {
   T& operator*() const { return *object_; }
   explicit operator bool() const { return object_ != nullptr; }
 
-  // True when this is the only reference: the object may be written. Acquire pairs with another holder's release.
+  // True when this is the only reference: the object may be written. Acquire pairs with another
+  // holder's release.
   [[nodiscard]] bool unique() const {
     return object_->references.load(std::memory_order_acquire) == 1;
   }

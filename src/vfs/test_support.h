@@ -1,4 +1,5 @@
-// What the tests of this module share: file systems of every kind to run one suite on, and short forms.
+// What the tests of this module share: file systems of every kind to run one suite on, and short
+// forms.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -16,7 +17,9 @@
 
 namespace calf::vfs::test {
 
-inline std::shared_ptr<const os::Clock> clock() { return std::make_shared<os::SystemClock>(); }
+inline std::shared_ptr<const os::Clock> clock() {
+  return std::make_shared<os::SystemClock>();
+}
 
 // A directory of the host that goes away with the object.
 class TemporaryDirectory {

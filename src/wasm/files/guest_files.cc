@@ -76,8 +76,8 @@ vfs::File* GuestFiles::file(int fd) noexcept {
 }
 
 size_t GuestFiles::open_count() const {
-  return static_cast<size_t>(std::ranges::count_if(
-      slots_, [](const Slot& slot) { return slot.description != nullptr; }));
+  return static_cast<size_t>(
+      std::ranges::count_if(slots_, [](const Slot& slot) { return slot.description != nullptr; }));
 }
 
 Expected<int> GuestFiles::add(std::shared_ptr<OpenDescription> description, int lowest,
@@ -140,8 +140,8 @@ int GuestFiles::fcntl64(int fd, int command, int32_t argument, std::span<std::by
     case guest::kGetStatus:
       return description->status_flags;
     case guest::kSetStatus:
-      description->status_flags = (description->status_flags & ~guest::kMutableStatus) |
-                                  (argument & guest::kMutableStatus);
+      description->status_flags =
+          (description->status_flags & ~guest::kMutableStatus) | (argument & guest::kMutableStatus);
       description->append = (argument & guest::kOpenAppend) != 0;
       return 0;
     case guest::kGetLock:
@@ -198,8 +198,8 @@ int GuestFiles::fd_read(int fd, std::span<const iovec> buffers, uint32_t& count)
 int GuestFiles::fd_write(int fd, std::span<const iovec> buffers, uint32_t& count) noexcept {
   OpenDescription* open = find(fd);
   if (open == nullptr || !open->writable) return guest_errno(Errno::kBadFd);
-  auto put = open->append ? open->file->append(buffers)
-                          : open->file->pwritev(buffers, open->position);
+  auto put =
+      open->append ? open->file->append(buffers) : open->file->pwritev(buffers, open->position);
   if (!put) return guest_errno(put.error());
   if (open->append) {
     auto stat = open->file->stat();
@@ -270,8 +270,7 @@ int GuestFiles::fallocate(int fd, int mode, int64_t offset, int64_t length) noex
   if (open == nullptr || !open->writable) return syscall_error(Errno::kBadFd);
   if (mode != 0) return syscall_error(Errno::kNotSupported);
   if (offset < 0 || length <= 0) return syscall_error(Errno::kInvalid);
-  auto done =
-      open->file->allocate(static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
+  auto done = open->file->allocate(static_cast<uint64_t>(offset), static_cast<uint64_t>(length));
   return done ? 0 : syscall_error(done.error());
 }
 
@@ -289,8 +288,12 @@ int GuestFiles::sync(int fd, vfs::File::SyncKind kind) noexcept {
   return done ? 0 : guest_errno(done.error());
 }
 
-int GuestFiles::fd_sync(int fd) noexcept { return sync(fd, vfs::File::SyncKind::kAll); }
-int GuestFiles::fdatasync(int fd) noexcept { return -sync(fd, vfs::File::SyncKind::kDataOnly); }
+int GuestFiles::fd_sync(int fd) noexcept {
+  return sync(fd, vfs::File::SyncKind::kAll);
+}
+int GuestFiles::fdatasync(int fd) noexcept {
+  return -sync(fd, vfs::File::SyncKind::kDataOnly);
+}
 
 Expected<GuestFiles::PendingSync> GuestFiles::begin_sync(int fd,
                                                          vfs::File::SyncKind kind) noexcept {

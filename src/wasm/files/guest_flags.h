@@ -1,4 +1,5 @@
-// Constants of the guest's C library: Emscripten's musl (arch/emscripten/bits/fcntl.h, fcntl.h, poll.h).
+// Constants of the guest's C library: Emscripten's musl (arch/emscripten/bits/fcntl.h, fcntl.h,
+// poll.h).
 #pragma once
 
 #include <cstdint>

@@ -40,11 +40,16 @@ void put_time(std::span<std::byte> out, size_t offset, int64_t time_ns) {
 // d_type of struct dirent.
 uint8_t dirent_type(FileKind kind) {
   switch (kind) {
-    case FileKind::kPipe: return 1;
-    case FileKind::kCharacterDevice: return 2;
-    case FileKind::kDirectory: return 4;
-    case FileKind::kRegular: return 8;
-    case FileKind::kSymlink: return 10;
+    case FileKind::kPipe:
+      return 1;
+    case FileKind::kCharacterDevice:
+      return 2;
+    case FileKind::kDirectory:
+      return 4;
+    case FileKind::kRegular:
+      return 8;
+    case FileKind::kSymlink:
+      return 10;
   }
   return 0;
 }
@@ -52,17 +57,22 @@ uint8_t dirent_type(FileKind kind) {
 // WASI's filetype.
 uint8_t wasi_type(FileKind kind) {
   switch (kind) {
-    case FileKind::kPipe: return 0;
-    case FileKind::kCharacterDevice: return 2;
-    case FileKind::kDirectory: return 3;
-    case FileKind::kRegular: return 4;
-    case FileKind::kSymlink: return 7;
+    case FileKind::kPipe:
+      return 0;
+    case FileKind::kCharacterDevice:
+      return 2;
+    case FileKind::kDirectory:
+      return 3;
+    case FileKind::kRegular:
+      return 4;
+    case FileKind::kSymlink:
+      return 7;
   }
   return 0;
 }
 
 void put_tm(std::span<std::byte> out, const std::tm& tm) {
-  const int fields[] = {tm.tm_sec,  tm.tm_min,  tm.tm_hour, tm.tm_mday, tm.tm_mon,
+  const int fields[] = {tm.tm_sec,  tm.tm_min,  tm.tm_hour, tm.tm_mday,    tm.tm_mon,
                         tm.tm_year, tm.tm_wday, tm.tm_yday, 0 /* isdst */, 0 /* gmtoff */};
   size_t offset = 0;
   for (int field : fields) {
@@ -76,11 +86,21 @@ void put_tm(std::span<std::byte> out, const std::tm& tm) {
 uint32_t guest_mode(FileKind kind, uint32_t permissions) noexcept {
   uint32_t type = 0;
   switch (kind) {
-    case FileKind::kPipe: type = 0010000; break;
-    case FileKind::kCharacterDevice: type = 0020000; break;
-    case FileKind::kDirectory: type = 0040000; break;
-    case FileKind::kRegular: type = 0100000; break;
-    case FileKind::kSymlink: type = 0120000; break;
+    case FileKind::kPipe:
+      type = 0010000;
+      break;
+    case FileKind::kCharacterDevice:
+      type = 0020000;
+      break;
+    case FileKind::kDirectory:
+      type = 0040000;
+      break;
+    case FileKind::kRegular:
+      type = 0100000;
+      break;
+    case FileKind::kSymlink:
+      type = 0120000;
+      break;
   }
   return type | (permissions & 07777);
 }

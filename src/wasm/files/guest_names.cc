@@ -16,17 +16,28 @@ using os::fail;
 using vfs::FileKind;
 using vfs::Follow;
 
-int answer(const Expected<void>& result) { return result ? 0 : syscall_error(result.error()); }
+int answer(const Expected<void>& result) {
+  return result ? 0 : syscall_error(result.error());
+}
 
-Follow follow_of(int flags) { return (flags & guest::kAtNoFollow) != 0 ? Follow::kNo : Follow::kYes; }
+Follow follow_of(int flags) {
+  return (flags & guest::kAtNoFollow) != 0 ? Follow::kNo : Follow::kYes;
+}
 
 Expected<vfs::OpenOptions> options_of(int flags, uint32_t permissions) {
   vfs::OpenOptions options;
   switch (flags & guest::kOpenAccess) {
-    case 0: options.access = vfs::Access::kRead; break;
-    case 1: options.access = vfs::Access::kWrite; break;
-    case 2: options.access = vfs::Access::kReadWrite; break;
-    default: return fail(Errno::kInvalid);
+    case 0:
+      options.access = vfs::Access::kRead;
+      break;
+    case 1:
+      options.access = vfs::Access::kWrite;
+      break;
+    case 2:
+      options.access = vfs::Access::kReadWrite;
+      break;
+    default:
+      return fail(Errno::kInvalid);
   }
   if ((flags & guest::kOpenTemporary) != 0) return fail(Errno::kNotSupported);
   options.create = (flags & guest::kOpenCreate) != 0;
@@ -52,9 +63,9 @@ Expected<std::string_view> GuestFiles::base_of(int dir_fd) noexcept {
 }
 
 // The starting point for `path`, which is not looked at when `path` is absolute.
-#define CALF_GUEST_BASE(name, dir_fd, path)                                           \
+#define CALF_GUEST_BASE(name, dir_fd, path)                                                  \
   auto name##_result = (path)[0] == '/' ? Expected<std::string_view>("/") : base_of(dir_fd); \
-  if (!name##_result) return syscall_error(name##_result.error());                    \
+  if (!name##_result) return syscall_error(name##_result.error());                           \
   std::string_view name = *name##_result
 
 int GuestFiles::openat(int dir_fd, const char* path, int flags, uint32_t mode) noexcept {

@@ -19,9 +19,7 @@ class Stream : public vfs::File {
  public:
   Expected<size_t> preadv(std::span<const iovec>, uint64_t) override { return 0; }
   Expected<size_t> append(std::span<const iovec> buffers) override { return pwritev(buffers, 0); }
-  Expected<Stat> stat() override {
-    return Stat{.kind = kind(), .permissions = 0600, .inode = 1};
-  }
+  Expected<Stat> stat() override { return Stat{.kind = kind(), .permissions = 0600, .inode = 1}; }
   Expected<void> truncate(uint64_t) override { return fail(Errno::kInvalid); }
   Expected<void> allocate(uint64_t, uint64_t) override { return fail(Errno::kSeekPipe); }
   Expected<void> chmod(uint32_t) override { return {}; }

@@ -1,5 +1,5 @@
-// An open file as descriptors share it: the file, its position and its status flags. Also the two kinds of file that
-// only a process has: pipes and the standard streams. Private to GuestFiles.
+// An open file as descriptors share it: the file, its position and its status flags. Also the two
+// kinds of file that only a process has: pipes and the standard streams. Private to GuestFiles.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,9 @@ struct OpenDescription {
   bool seekable = true;
 };
 
-// The two ends of a new pipe. Reading an empty pipe is kAgain while a writer is left and 0 bytes after; writing without
-// a reader is kPipe, and kAgain when it is full. Nothing blocks: the caller lets other processes run and tries again.
+// The two ends of a new pipe. Reading an empty pipe is kAgain while a writer is left and 0 bytes
+// after; writing without a reader is kPipe, and kAgain when it is full. Nothing blocks: the caller
+// lets other processes run and tries again.
 struct PipeEnds {
   std::unique_ptr<vfs::File> reader;
   std::unique_ptr<vfs::File> writer;

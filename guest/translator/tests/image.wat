@@ -1,0 +1,10 @@
+(module
+  (memory 1)
+  (table 3 funcref)
+  (elem (i32.const 1) $other)
+  (global $sp (mut i32) (i32.const 60000))
+  (global (export "image_datum") i32 (i32.const 256))
+  (data (i32.const 256) "\05\00\00\00")
+  (func $other (result i32) (i32.const 8))
+  (func (export "image_seven") (result i32) (i32.const 7))
+)

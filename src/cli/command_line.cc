@@ -1,0 +1,330 @@
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "cli/options.h"
+#include "cli/version.h"
+
+namespace calf::cli {
+namespace {
+
+constexpr const char* kAbout =
+    "Calf: a whole PostgreSQL 18 in one binary. No server to install, ready in milliseconds.\n\n"
+    "  calf serve                         a fresh database in memory at "
+    "postgresql://postgres@127.0.0.1:5432/postgres\n"
+    "  calf serve ./data                  the same, kept in ./data (made when it is not there)\n"
+    "  calf sql -c 'select version()'     one statement, no server\n\n"
+    "Then, from as many terminals as you like: psql -h 127.0.0.1 -U postgres";
+
+constexpr const char* kServeExamples =
+    "Examples:\n"
+    "  calf serve                                  in memory, 127.0.0.1:5432, no password "
+    "(loopback only)\n"
+    "  calf serve ./data -p 5433                   in a directory, another port\n"
+    "  calf serve ./data -h '' -k /tmp             a Unix socket only:  psql -h /tmp -U postgres\n"
+    "  calf serve -p 0 --run 'npm test'            a free port; DATABASE_URL tells the command; "
+    "ends with it\n"
+    "  calf serve ./data -h '*' --password s3cret --tls    for other machines, too\n"
+    "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
+    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n\n"
+    "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
+    "--run.\n"
+    "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
+    "POSTGRES_PASSWORD POSTGRES_DB as "
+    "in the postgres image.";
+
+constexpr const char* kSqlExamples =
+    "Examples:\n"
+    "  calf sql -c 'select 1'                      in memory\n"
+    "  calf sql ./data -f schema.sql -v ON_ERROR_STOP=1\n"
+    "  calf sql ./data --csv -c 'table users' > users.csv\n"
+    "  echo 'select now()' | calf sql ./data -At\n\n"
+    "Exit code: 0; 1 for a failed -c; 2 when the session broke; 3 for a failed script with "
+    "ON_ERROR_STOP.";
+
+std::string environment(std::initializer_list<const char*> names, std::string otherwise = {}) {
+  for (const char* name : names) {
+    const char* value = std::getenv(name);
+    if (value != nullptr && *value != '\0') return value;
+  }
+  return otherwise;
+}
+
+std::vector<std::string> split_list(const std::string& text) {
+  std::vector<std::string> items;
+  std::istringstream stream(text);
+  for (std::string item; std::getline(stream, item, ',');) {
+    const std::size_t first = item.find_first_not_of(' ');
+    if (first == std::string::npos) continue;
+    items.push_back(item.substr(first, item.find_last_not_of(' ') - first + 1));
+  }
+  return items;
+}
+
+// Every value as the user typed it; checked and turned into options afterwards.
+struct RawServe {
+  std::string location, data_directory, auth, extensions, tls_certificate, tls_key;
+  std::vector<std::string> hosts, socket_directories, socket_paths, settings;
+  int port = -1;
+  int max_connections = 0;
+  int handshake_timeout_s = 60;
+};
+
+struct RawSql {
+  std::string location, data_directory;
+  std::vector<std::string> commands, files, settings, variables;
+  bool unaligned = false;
+  bool csv = false;
+};
+
+// A separate first letter for hosts: -h is the host as in postgres, so help is --help only.
+void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kServeExamples);
+  app.add_option(
+      "LOCATION", raw.location,
+      "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
+  app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("-p,--port", raw.port,
+                 "TCP port, and the sockets' number; 0 takes a free one (5432)");
+  app.add_option("-h,--host", raw.hosts,
+                 "Address to listen on; repeat it, '*' for all, '' for none (127.0.0.1)")
+      ->allow_extra_args(false);
+  app.add_option("-k,--socket-dir", raw.socket_directories,
+                 "Directory for a Unix socket; repeat it")
+      ->allow_extra_args(false);
+  app.add_option("--path", raw.socket_paths, "A Unix socket at exactly this path")
+      ->allow_extra_args(false);
+  app.add_option("-c", raw.settings, "A PostgreSQL setting, name=value; repeat it")
+      ->allow_extra_args(false);
+  app.add_option("-d,--db", options.database, "Database to create when it is missing (postgres)");
+  app.add_option("-U,--user", options.user, "Superuser to create when it is missing (postgres)");
+  app.add_option("--password", options.password,
+                 "That user's password; turns --auth scram-sha-256 on. Better: POSTGRES_PASSWORD");
+  app.add_option("--auth", raw.auth, "trust, password or scram-sha-256: written to pg_hba.conf");
+  app.add_option("--extensions", raw.extensions,
+                 "Comma-separated; created in the database at start");
+  app.add_option("--max-connections", raw.max_connections, "PostgreSQL's max_connections");
+  app.add_flag("--tls", options.self_signed_tls, "Offer TLS, with a certificate made at start");
+  app.add_option("--tls-cert", raw.tls_certificate, "PEM file of the certificate and its chain");
+  app.add_option("--tls-key", raw.tls_key, "PEM file of its key (mode 600)");
+  app.add_option("--handshake-timeout", raw.handshake_timeout_s,
+                 "Seconds for a client's startup packet (60)");
+  app.add_option("--run", options.command,
+                 "Run a shell command with DATABASE_URL set; end with its exit code");
+  app.add_flag("--exit-with-stdin", options.exit_with_stdin, "End when standard input closes");
+  app.add_option("--debug", options.debug_level, "PostgreSQL's debug level, 0 to 5")
+      ->check(CLI::Range(0, 5));
+  app.add_flag("--json", options.json_only, "The machine-readable ready line only");
+  app.add_flag("--quiet,-q", options.quiet, "Nothing for people but errors");
+}
+
+void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kSqlExamples);
+  app.add_option("LOCATION", raw.location,
+                 "A directory, file://PATH or memory:// (default: PGDATA, else memory://)");
+  app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("-c,--command", raw.commands, "SQL to run; repeat it")->allow_extra_args(false);
+  app.add_option("-f,--file", raw.files, "A script to run, - for standard input; repeat it")
+      ->allow_extra_args(false);
+  app.add_option("-U,--user,--username", options.user, "Role to log in as (postgres)");
+  app.add_option("-d,--db,--dbname", options.database, "Database (postgres)");
+  app.add_option("-v,--set,--variable", raw.variables,
+                 "ON_ERROR_STOP=1 ends a script at its first error")
+      ->allow_extra_args(false);
+  app.add_option("--setting", raw.settings, "A PostgreSQL setting, name=value; repeat it")
+      ->allow_extra_args(false);
+  app.add_flag("-A,--no-align", raw.unaligned, "Unaligned output");
+  app.add_flag("-t,--tuples-only", options.table.tuples_only, "Rows only");
+  app.add_option("-F,--field-separator", options.table.field_separator,
+                 "Between unaligned fields (|)");
+  app.add_flag("--csv", raw.csv, "CSV output");
+  app.add_flag("-q,--quiet", options.quiet, "No command tags");
+  app.add_flag("-1,--single-transaction", options.single_transaction, "All in one transaction");
+  app.add_flag("-X,--no-psqlrc", [](std::int64_t) {}, "Accepted; there is no startup file");
+}
+
+Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag) {
+  if (!positional.empty() && !flag.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "both LOCATION and -D are given", "give one of them");
+  }
+  return parse_location(!positional.empty() ? positional
+                        : !flag.empty()     ? flag
+                                            : environment({"PGDATA"}, "memory://"));
+}
+
+Result<void> add_settings(const std::vector<std::string>& raw,
+                          std::vector<std::pair<std::string, std::string>>& settings) {
+  for (const std::string& text : raw) {
+    CALF_TRY(auto setting, parse_setting(text));
+    settings.push_back(std::move(setting));
+  }
+  return {};
+}
+
+Result<AuthMethod> parse_auth(const std::string& text) {
+  if (text == "trust") return AuthMethod::kTrust;
+  if (text == "password") return AuthMethod::kPassword;
+  if (text == "scram-sha-256" || text == "scram") return AuthMethod::kScram;
+  return fail(ErrorCode::kInvalidArgument, "unknown authentication method \"" + text + "\"",
+              "trust, password or scram-sha-256");
+}
+
+Result<void> choose_port(int flag, ServeOptions& options) {
+  std::string text = flag >= 0 ? std::to_string(flag) : environment({"PGPORT"}, "5432");
+  char* end = nullptr;
+  const long port = std::strtol(text.c_str(), &end, 10);
+  if (flag < -1 || text.empty() || *end != '\0' || port < 0 || port > 65535) {
+    return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is not a port");
+  }
+  options.port = static_cast<std::uint16_t>(port);
+  return {};
+}
+
+// PGHOST that is a path names the directory of a socket, as in libpq.
+void choose_hosts(const RawServe& raw, ServeOptions& options) {
+  for (const std::string& directory : raw.socket_directories) {
+    for (const std::string& item : split_list(directory))
+      options.socket_directories.emplace_back(item);
+  }
+  for (const std::string& path : raw.socket_paths) options.socket_paths.emplace_back(path);
+  std::vector<std::string> given = raw.hosts;
+  if (const std::string host = environment({"PGHOST"}); given.empty() && !host.empty()) {
+    given = {host};
+  }
+  if (given.empty()) return;
+  options.hosts.clear();
+  for (const std::string& text : given) {
+    for (const std::string& host : split_list(text)) {
+      if (host.starts_with('/')) {
+        options.socket_directories.emplace_back(host);
+      } else {
+        options.hosts.push_back(host);
+      }
+    }
+  }
+}
+
+Result<void> choose_tls(const RawServe& raw, ServeOptions& options) {
+  if (raw.tls_certificate.empty() != raw.tls_key.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "--tls-cert and --tls-key belong together");
+  }
+  if (!raw.tls_key.empty()) {
+    options.tls_files = net::TlsFiles{.certificate = raw.tls_certificate, .key = raw.tls_key};
+  }
+  return {};
+}
+
+Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
+  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  CALF_CHECK_OK(choose_port(raw.port, options));
+  choose_hosts(raw, options);
+  CALF_CHECK_OK(choose_tls(raw, options));
+  if (raw.max_connections != 0) {
+    options.settings.emplace_back("max_connections", std::to_string(raw.max_connections));
+  }
+  if (options.debug_level > 0) {
+    options.settings.emplace_back("log_min_messages",
+                                  "debug" + std::to_string(options.debug_level));
+  }
+  CALF_CHECK_OK(add_settings(raw.settings, options.settings));
+  options.extensions = split_list(raw.extensions);
+  if (!raw.auth.empty()) {
+    CALF_TRY(options.auth, parse_auth(raw.auth));
+  } else if (!options.password.empty()) {
+    options.auth = AuthMethod::kScram;
+  }
+  if (raw.handshake_timeout_s < 1) {
+    return fail(ErrorCode::kInvalidArgument, "--handshake-timeout must be at least one second");
+  }
+  options.handshake_timeout = std::chrono::seconds(raw.handshake_timeout_s);
+  if (!environment({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}).empty()) {
+    options.init_scripts = "/docker-entrypoint-initdb.d";
+  }
+  return options;
+}
+
+// ON_ERROR_STOP is the one variable of psql's that means something here.
+Result<void> set_variable(const std::string& text, SqlOptions& options) {
+  const std::string name = text.substr(0, text.find('='));
+  std::string value = name.size() < text.size() ? text.substr(name.size() + 1) : "on";
+  std::transform(value.begin(), value.end(), value.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name != "ON_ERROR_STOP") {
+    return fail(ErrorCode::kUnsupported, "variable " + name + " is not supported",
+                "only ON_ERROR_STOP is; scripts with variables need psql");
+  }
+  options.stop_on_error = value == "1" || value == "on" || value == "true" || value == "yes";
+  return {};
+}
+
+Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions options) {
+  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  CALF_CHECK_OK(add_settings(raw.settings, options.settings));
+  for (const std::string& text : raw.variables) CALF_CHECK_OK(set_variable(text, options));
+  if (raw.unaligned) options.table.format = TableFormat::kUnaligned;
+  if (raw.csv) options.table.format = TableFormat::kCsv;
+  std::size_t command = 0;
+  std::size_t file = 0;
+  for (const CLI::Option* option : app.parse_order()) {
+    if (option->check_lname("command")) {
+      options.inputs.push_back({SqlInput::Kind::kCommand, raw.commands.at(command++)});
+    } else if (option->check_lname("file")) {
+      options.inputs.push_back({SqlInput::Kind::kFile, raw.files.at(file++)});
+    }
+  }
+  return options;
+}
+
+PrintAndExit usage_error(const Error& error) {
+  return {.text = "calf: " + error.message + (error.hint.empty() ? "" : " (" + error.hint + ")") +
+                  "\nTry calf --help\n",
+          .exit_code = 1};
+}
+
+template <typename Options>
+Command to_command(Result<Options> options) {
+  if (!options) return usage_error(options.error());
+  return std::move(*options);
+}
+
+PrintAndExit print_of(const CLI::App& app, const CLI::ParseError& error) {
+  std::ostringstream out;
+  std::ostringstream err;
+  const int code = app.exit(error, out, err);
+  if (code == 0) return {.text = out.str(), .exit_code = 0};
+  return usage_error({.message = error.what()});
+}
+
+}  // namespace
+
+Command parse_command_line(std::vector<std::string> arguments) {
+  ServeOptions serve{.user = environment({"POSTGRES_USER", "PGUSER"}, "postgres"),
+                     .password = environment({"POSTGRES_PASSWORD", "PGPASSWORD"})};
+  serve.database = environment({"POSTGRES_DB", "PGDATABASE", "POSTGRES_USER"}, "postgres");
+  SqlOptions sql{.user = environment({"PGUSER"}, "postgres"),
+                 .password = environment({"PGPASSWORD"}),
+                 .database = environment({"PGDATABASE"}, "postgres")};
+  RawServe raw_serve;
+  RawSql raw_sql;
+  CLI::App app(kAbout, "calf");
+  app.set_help_flag("--help", "Show this text");
+  app.set_version_flag("--version,-V", std::string(kVersionText));
+  app.require_subcommand(1);
+  CLI::App* serve_app = app.add_subcommand("serve", "Serve a database over TCP and Unix sockets");
+  CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
+  add_serve(*serve_app, raw_serve, serve);
+  add_sql(*sql_app, raw_sql, sql);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
+  try {
+    app.parse(arguments);
+    if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
+    return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
+  } catch (const CLI::ParseError& error) {
+    return print_of(app, error);
+  }
+}
+
+}  // namespace calf::cli

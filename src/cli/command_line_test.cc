@@ -1,0 +1,131 @@
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "cli/options.h"
+
+namespace calf::cli {
+namespace {
+
+class CommandLine : public testing::Test {
+ protected:
+  void SetUp() override {
+    for (const char* name : {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGDATA",
+                             "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}) {
+      ::unsetenv(name);
+    }
+  }
+  void TearDown() override { SetUp(); }
+
+  ServeOptions serve(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "serve");
+    Command command = parse_command_line(arguments);
+    if (auto* print = std::get_if<PrintAndExit>(&command)) ADD_FAILURE() << print->text;
+    return std::get<ServeOptions>(command);
+  }
+  SqlOptions sql(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "sql");
+    Command command = parse_command_line(arguments);
+    if (auto* print = std::get_if<PrintAndExit>(&command)) ADD_FAILURE() << print->text;
+    return std::get<SqlOptions>(command);
+  }
+  PrintAndExit refused(const std::vector<std::string>& arguments) {
+    return std::get<PrintAndExit>(parse_command_line(arguments));
+  }
+};
+
+TEST_F(CommandLine, serves_memory_on_loopback_by_default) {
+  const ServeOptions options = serve({});
+  EXPECT_TRUE(std::holds_alternative<MemoryLocation>(options.location));
+  EXPECT_EQ(options.hosts, std::vector<std::string>{"127.0.0.1"});
+  EXPECT_EQ(options.port, 5432);
+  EXPECT_EQ(options.user, "postgres");
+  EXPECT_FALSE(options.auth.has_value());
+  EXPECT_FALSE(options.init_scripts.has_value());
+}
+
+TEST_F(CommandLine, reads_postgres_flags) {
+  const ServeOptions options =
+      serve({"-D", "/d", "-p", "0", "-h", "a,b", "-h", "c", "-k", "/s", "-c", "x=1", "-c", "y=a=b",
+             "--extensions", "vector, hstore"});
+  EXPECT_EQ(std::get<DirectoryLocation>(options.location).path, "/d");
+  EXPECT_EQ(options.port, 0);
+  EXPECT_EQ(options.hosts, (std::vector<std::string>{"a", "b", "c"}));
+  EXPECT_EQ(options.socket_directories.at(0), "/s");
+  EXPECT_EQ(options.settings.at(1).second, "a=b");
+  EXPECT_EQ(options.extensions, (std::vector<std::string>{"vector", "hstore"}));
+}
+
+TEST_F(CommandLine, an_empty_host_turns_tcp_off) {
+  EXPECT_TRUE(serve({"-h", "", "-k", "/s"}).hosts.empty());
+}
+
+TEST_F(CommandLine, a_password_turns_scram_on) {
+  EXPECT_EQ(serve({"--password", "x"}).auth, AuthMethod::kScram);
+  EXPECT_EQ(serve({"--password", "x", "--auth", "password"}).auth, AuthMethod::kPassword);
+}
+
+TEST_F(CommandLine, reads_the_environment_as_defaults) {
+  ::setenv("PGHOST", "/sockets", 1);
+  ::setenv("PGPORT", "6000", 1);
+  ::setenv("PGDATA", "/data", 1);
+  ::setenv("POSTGRES_USER", "anna", 1);
+  ::setenv("POSTGRES_PASSWORD", "s", 1);
+  const ServeOptions options = serve({});
+  EXPECT_TRUE(options.hosts.empty());
+  EXPECT_EQ(options.socket_directories.at(0), "/sockets");
+  EXPECT_EQ(options.port, 6000);
+  EXPECT_EQ(std::get<DirectoryLocation>(options.location).path, "/data");
+  EXPECT_EQ(options.user, "anna");
+  EXPECT_EQ(options.database, "anna");  // as in the postgres image
+  EXPECT_EQ(options.auth, AuthMethod::kScram);
+  EXPECT_TRUE(options.init_scripts.has_value());
+  EXPECT_EQ(serve({"-p", "7000", "memory://"}).port, 7000);
+}
+
+TEST_F(CommandLine, refuses_what_it_does_not_understand) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"bogus"},
+                                                    {"serve", "--bogus"},
+                                                    {"serve", "-p", "70000"},
+                                                    {"serve", "-c", "novalue"},
+                                                    {"serve", "--auth", "md4"},
+                                                    {"serve", "s3://bucket"},
+                                                    {"serve", "--tls-cert", "x"},
+                                                    {"serve", "/a", "-D", "/b"},
+                                                    {"sql", "-v", "x=1"}}) {
+    EXPECT_EQ(refused(arguments).exit_code, 1);
+    EXPECT_TRUE(refused(arguments).text.starts_with("calf: ")) << refused(arguments).text;
+  }
+}
+
+TEST_F(CommandLine, help_teaches_and_version_prints) {
+  EXPECT_NE(refused({"--help"}).text.find("psql -h 127.0.0.1"), std::string::npos);
+  EXPECT_NE(refused({"serve", "--help"}).text.find("Examples:"), std::string::npos);
+  EXPECT_NE(refused({"sql", "--help"}).text.find("ON_ERROR_STOP"), std::string::npos);
+  EXPECT_NE(refused({"--version"}).text.find("calf 0."), std::string::npos);
+  EXPECT_EQ(refused({"--version"}).exit_code, 0);
+}
+
+TEST_F(CommandLine, sql_keeps_the_order_of_its_inputs) {
+  const SqlOptions options =
+      sql({"-c", "one", "-f", "two", "-c", "three", "-At", "-v", "ON_ERROR_STOP=1"});
+  ASSERT_EQ(options.inputs.size(), 3u);
+  EXPECT_EQ(options.inputs[0].text, "one");
+  EXPECT_EQ(options.inputs[1].kind, SqlInput::Kind::kFile);
+  EXPECT_EQ(options.inputs[2].text, "three");
+  EXPECT_EQ(options.table.format, TableFormat::kUnaligned);
+  EXPECT_TRUE(options.table.tuples_only);
+  EXPECT_TRUE(options.stop_on_error);
+}
+
+TEST(Location, knows_its_forms) {
+  EXPECT_EQ(std::get<MemoryLocation>(*parse_location("memory://x")).name, "x");
+  EXPECT_EQ(std::get<DirectoryLocation>(*parse_location("file:///a/b")).path, "/a/b");
+  EXPECT_TRUE(std::get<DirectoryLocation>(*parse_location("a")).path.is_absolute());
+  EXPECT_FALSE(parse_location("").has_value());
+  EXPECT_FALSE(parse_location("http://x").has_value());
+}
+
+}  // namespace
+}  // namespace calf::cli

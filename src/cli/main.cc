@@ -1,0 +1,27 @@
+// The program: reads the command line and runs what it asks for.
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "cli/options.h"
+#include "cli/serve_command.h"
+#include "cli/sql_command.h"
+
+static int run(const calf::cli::Command& command) {
+  using namespace calf::cli;
+  if (const auto* serve = std::get_if<ServeOptions>(&command)) return run_serve(*serve);
+  if (const auto* sql = std::get_if<SqlOptions>(&command)) return run_sql(*sql);
+  const auto& print = std::get<PrintAndExit>(command);
+  std::fputs(print.text.c_str(), print.exit_code == 0 ? stdout : stderr);
+  return print.exit_code;
+}
+
+int main(int argc, char** argv) {
+  try {
+    return run(calf::cli::parse_command_line({argv + 1, argv + argc}));
+  } catch (const std::exception& e) {  // out of memory, mostly
+    std::fprintf(stderr, "calf: %s\n", e.what());
+    return 1;
+  }
+}

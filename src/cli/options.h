@@ -1,0 +1,83 @@
+// What the command line and the environment ask for.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/engine_factory.h"
+#include "cli/table.h"
+#include "net/tls_context.h"
+
+namespace calf::cli {
+
+enum class AuthMethod { kTrust, kPassword, kScram };
+
+struct ServeOptions {
+  ClusterLocation location{};
+  std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
+  std::uint16_t port = 5432;
+  std::vector<std::filesystem::path> socket_directories{};
+  std::vector<std::filesystem::path> socket_paths{};
+  std::vector<std::pair<std::string, std::string>> settings{};
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+  std::vector<std::string> extensions{};
+  std::optional<AuthMethod> auth{};
+  std::chrono::milliseconds handshake_timeout{60'000};
+  bool self_signed_tls = false;
+  std::optional<net::TlsFiles> tls_files{};
+  std::string command{};                                // of --run
+  std::optional<std::filesystem::path> init_scripts{};  // a directory, run after creation
+  int debug_level = 0;
+  bool exit_with_stdin = false;
+  bool json_only = false;
+  bool quiet = false;
+};
+
+struct SqlInput {
+  enum class Kind { kCommand, kFile };
+  Kind kind = Kind::kCommand;
+  std::string text{};  // the SQL, or the file's name ("-" is stdin)
+};
+
+struct SqlOptions {
+  ClusterLocation location{};
+  std::vector<SqlInput> inputs{};  // in the order given; empty: stdin
+  std::vector<std::pair<std::string, std::string>> settings{};
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+  TableOptions table{};
+  bool quiet = false;
+  bool stop_on_error = false;
+  bool single_transaction = false;
+};
+
+// Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
+// error.
+struct PrintAndExit {
+  std::string text{};
+  int exit_code = 0;
+};
+
+using Command = std::variant<ServeOptions, SqlOptions, PrintAndExit>;
+
+// Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
+Command parse_command_line(std::vector<std::string> arguments);
+
+// "memory://", "memory://name", "file://path" or a path, which becomes absolute. kInvalidArgument
+// for other schemes.
+Result<ClusterLocation> parse_location(const std::string& text);
+
+// "name=value" of -c.
+Result<std::pair<std::string, std::string>> parse_setting(const std::string& text);
+
+}  // namespace calf::cli

@@ -1,0 +1,238 @@
+#include "cli/serve_command.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "base/log.h"
+#include "cli/bootstrap.h"
+#include "cli/child.h"
+#include "cli/engine_factory.h"
+#include "cli/ready.h"
+#include "cli/signals.h"
+#include "server/server.h"
+
+namespace calf::cli {
+namespace {
+
+constexpr int kChildGraceMs = 3000;  // for --run's command after it was told to end
+
+// Where lines go: JSON to standard output when a program reads it, words to standard error.
+class Announcer {
+ public:
+  explicit Announcer(const ServeOptions& options)
+      : json_(options.json_only || (options.command.empty() && ::isatty(STDOUT_FILENO) == 0)),
+        words_(!options.json_only && !options.quiet) {}
+
+  void ready(const ReadyInfo& info) const {
+    if (words_) print(stderr, ready_text(info));
+    if (json_) print(stdout, ready_json(info));
+  }
+  void failed(const Error& error) const {
+    print(stderr, "calf: " + error.message + "\n" +
+                      (error.hint.empty() ? "" : "HINT:  " + error.hint + "\n"));
+    if (json_) print(stdout, failure_json(error));
+  }
+  void say(const std::string& text) const {
+    if (words_) print(stderr, text);
+  }
+
+ private:
+  static void print(std::FILE* stream, const std::string& text) {
+    std::fwrite(text.data(), 1, text.size(), stream);
+    std::fflush(stream);
+  }
+  const bool json_;
+  const bool words_;
+};
+
+// The engine's unasked end, as a descriptor.
+struct EngineExit {
+  Event event;
+  std::mutex mutex;
+  std::optional<Error> error;
+
+  void note(Error why) {
+    const std::lock_guard lock(mutex);
+    error = std::move(why);
+    event.set();
+  }
+};
+
+struct Running {
+  std::unique_ptr<net::TlsContext> tls;
+  std::unique_ptr<server::Engine> engine;
+  std::unique_ptr<server::Server> server;
+  bool self_signed = false;
+};
+
+Result<std::unique_ptr<net::TlsContext>> make_tls(const ServeOptions& options) {
+  if (options.tls_files) return net::TlsContext::from_files(*options.tls_files);
+  if (options.self_signed_tls) return net::TlsContext::self_signed();
+  return nullptr;
+}
+
+std::string directory_of(const ClusterLocation& location) {
+  const auto* directory = std::get_if<DirectoryLocation>(&location);
+  return directory != nullptr ? directory->path.string() : "memory://";
+}
+
+Result<std::unique_ptr<server::Server>> bind_server(const ServeOptions& options,
+                                                    net::TlsContext* tls) {
+  return server::Server::bind({.tcp_hosts = options.hosts,
+                               .port = options.port,
+                               .socket_directories = options.socket_directories,
+                               .socket_paths = options.socket_paths,
+                               .data_directory = directory_of(options.location),
+                               .tls = tls,
+                               .handshake_timeout = options.handshake_timeout});
+}
+
+ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) {
+  ClusterOptions cluster{.location = options.location};
+  cluster.settings.emplace_back("port", std::to_string(port));
+  cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
+  if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
+  if (!options.quiet && !options.json_only) {
+    cluster.log_sink = [](std::string_view line) {
+      std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+    };
+  }
+  return cluster;
+}
+
+// Binds first: a port in use shall not cost a new data directory, and the port is known when SHOW
+// is asked for it.
+Result<void> start(const ServeOptions& options, EngineExit& engine_exit, Running& running) {
+  CALF_TRY(const bool loopback_only, server::all_loopback(options.hosts));
+  CALF_CHECK_OK(check_exposure(options, loopback_only));
+  CALF_TRY(running.tls, make_tls(options));
+  running.self_signed = running.tls && !options.tls_files;
+  CALF_TRY(running.server, bind_server(options, running.tls.get()));
+  const std::uint16_t port = running.server->endpoints().port;
+  CALF_TRY(OpenedCluster cluster, open_cluster(cluster_options(options, port)));
+  running.engine = std::move(cluster.engine);
+  running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
+  CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
+  if (!loopback_only && !options.auth) CALF_CHECK_OK(check_hba(*running.engine));
+  running.server->serve(*running.engine);
+  return {};
+}
+
+// Standard input at its end? Reads and drops what came.
+bool input_has_ended() {
+  std::array<char, 4096> ignored;
+  const ssize_t n = ::read(STDIN_FILENO, ignored.data(), ignored.size());
+  return n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+// Waits for a reason to end; the exit code so far.
+int wait_for_end(const ServeOptions& options, const Announcer& announcer, Signals& signals,
+                 EngineExit& engine_exit, std::optional<Child>& child) {
+  enum { kSignal, kEngine, kChild, kInput, kCount };
+  std::array<pollfd, kCount> fds{{{signals.descriptor(), POLLIN, 0},
+                                  {engine_exit.event.descriptor(), POLLIN, 0},
+                                  {child ? child->descriptor() : -1, POLLIN, 0},
+                                  {options.exit_with_stdin ? STDIN_FILENO : -1, POLLIN, 0}}};
+  while (true) {
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (fds[kEngine].revents != 0) {
+      const std::lock_guard lock(engine_exit.mutex);
+      announcer.failed(*engine_exit.error);
+      return 1;
+    }
+    if (fds[kChild].revents != 0) {
+      const int code = child->wait();
+      child.reset();
+      return code;
+    }
+    if (fds[kSignal].revents != 0) {
+      const int number = signals.take();
+      if (number == 0) continue;
+      if (child) child->signal(number);
+      return 0;
+    }
+    if (fds[kInput].revents != 0 && input_has_ended()) return 0;
+  }
+}
+
+// A command that was told to end has a little time to use the database while doing so.
+int reap(std::optional<Child>& child, int code) {
+  if (!child) return code;
+  child->signal(SIGTERM);
+  pollfd ended{child->descriptor(), POLLIN, 0};
+  if (::poll(&ended, 1, kChildGraceMs) <= 0) child->signal(SIGKILL);
+  return child->wait();
+}
+
+// Fast shutdown on a thread of its own, so that a second signal can make it immediate.
+Result<void> stop_engine(server::Engine& engine, Signals& signals) {
+  Event done;
+  Result<void> result;
+  std::thread stopper([&] {
+    result = engine.shutdown(server::ShutdownMode::kFast);
+    done.set();
+  });
+  std::array<pollfd, 2> fds{{{signals.descriptor(), POLLIN, 0}, {done.descriptor(), POLLIN, 0}}};
+  while (fds[1].revents == 0) {
+    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    if (fds[0].revents != 0 && signals.take() != 0) {
+      (void)engine.shutdown(server::ShutdownMode::kImmediate);
+    }
+  }
+  stopper.join();
+  return result;
+}
+
+int run(const ServeOptions& options, Signals& signals, const Announcer& announcer) {
+  EngineExit engine_exit;
+  Running running;
+  if (auto started = start(options, engine_exit, running); !started) {
+    if (running.engine) (void)running.engine->shutdown(server::ShutdownMode::kFast);
+    announcer.failed(started.error());
+    return 1;
+  }
+  const ReadyInfo info{.options = options,
+                       .endpoints = running.server->endpoints(),
+                       .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : ""};
+  announcer.ready(info);
+  std::optional<Child> child;
+  int code = 0;
+  if (!options.command.empty()) {
+    auto command = Child::start(options.command, child_environment(info));
+    if (command) {
+      child.emplace(std::move(*command));
+    } else {
+      announcer.failed(command.error());
+      code = 1;
+    }
+  }
+  if (code == 0) code = wait_for_end(options, announcer, signals, engine_exit, child);
+  code = reap(child, code);
+  running.server->stop();
+  announcer.say("shutting down\n");
+  if (auto stopped = stop_engine(*running.engine, signals); !stopped) {
+    announcer.failed(stopped.error());
+    return code == 0 ? 1 : code;
+  }
+  announcer.say("database system is shut down\n");
+  return code;
+}
+
+}  // namespace
+
+int run_serve(const ServeOptions& options) {
+  Signals signals;
+  log::configure({.level = options.quiet || options.json_only ? log::Level::kError
+                           : options.debug_level > 0          ? log::Level::kDebug
+                                                              : log::Level::kWarn});
+  return run(options, signals, Announcer(options));
+}
+
+}  // namespace calf::cli

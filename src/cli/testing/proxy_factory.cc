@@ -1,0 +1,17 @@
+// For tests only: "opens" the real PostgreSQL server whose socket CALF_TEST_POSTGRES names,
+// whatever the location.
+#include <cstdlib>
+
+#include "cli/engine_factory.h"
+#include "server/testing/proxy_engine.h"
+
+namespace calf::cli {
+
+Result<OpenedCluster> open_cluster(const ClusterOptions&) {
+  const char* socket = std::getenv("CALF_TEST_POSTGRES");
+  if (socket == nullptr) return fail(ErrorCode::kNotFound, "CALF_TEST_POSTGRES is not set");
+  return OpenedCluster{.engine = std::make_unique<server::testing::ProxyEngine>(socket),
+                       .created = std::getenv("CALF_TEST_CREATED") != nullptr};
+}
+
+}  // namespace calf::cli

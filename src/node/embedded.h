@@ -1,0 +1,17 @@
+// The files that the program carries inside: PostgreSQL's installation and the template of a fresh cluster.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "vfs/pack.h"
+
+namespace calf::node {
+
+// PostgreSQL's own read-only files (share, lib, bin). Opened once; any thread.
+Result<std::shared_ptr<const vfs::Pack>> installation_pack();
+
+// A data directory right after initdb. Opened once; any thread.
+Result<std::shared_ptr<const vfs::Pack>> template_pack();
+
+}  // namespace calf::node

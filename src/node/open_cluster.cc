@@ -1,0 +1,129 @@
+// The composition root for the PostgreSQL engine: options of the command line -> a running cluster behind server::Engine.
+#include <chrono>
+#include <thread>
+
+#include "base/log.h"
+#include "cli/engine_factory.h"
+#include "net/memory_pipe.h"
+#include "node/data_directory.h"
+#include "node/embedded.h"
+#include "os/clock.h"
+#include "os/files.h"
+#include "postgres/cluster.h"
+#include "vfs/directory_file_system.h"
+#include "vfs/memory_file_system.h"
+
+namespace calf::node {
+namespace {
+
+constexpr int64_t kFastShutdownMs = 5000;
+constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessions like
+
+// Any thread.
+class PostgresEngine final : public server::Engine {
+ public:
+  PostgresEngine(std::unique_ptr<DataDirectory> directory, std::unique_ptr<postgres::Cluster> cluster)
+      : directory_(std::move(directory)), cluster_(std::move(cluster)) {}
+
+  void connect(server::ClientConnection connection) override {
+    cluster_->connect({.transport = std::move(connection.transport),
+                       .startup_packet = std::move(connection.startup_packet)});
+  }
+
+  // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
+  void cancel(uint32_t pid, std::span<const std::byte> key) override {
+    constexpr uint32_t kCancelRequestCode = 80877102;
+    std::vector<std::byte> packet;
+    for (uint32_t word : {kCancelRequestCode, pid}) {
+      for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<std::byte>(word >> shift));
+    }
+    packet.insert(packet.end(), key.begin(), key.end());
+    cluster_->connect({.transport = std::move(net::MemoryPipe::create().engine_end), .startup_packet = packet});
+  }
+
+  Result<void> shutdown(server::ShutdownMode mode) override {
+    using Mode = postgres::Cluster::Shutdown;
+    stopping_ = true;
+    if (mode == server::ShutdownMode::kSmart) {
+      cluster_->request_shutdown(Mode::kSmart);
+      return cluster_->wait_stopped(kSmartShutdownMs);
+    }
+    if (mode == server::ShutdownMode::kFast) {
+      cluster_->request_shutdown(Mode::kFast);
+      auto stopped = cluster_->wait_stopped(kFastShutdownMs);
+      if (stopped || stopped.error().code != ErrorCode::kDeadlineExceeded) return stopped;
+      log::warn("fast shutdown has taken too long: stopping at once; the next start recovers");
+    }
+    cluster_->request_shutdown(Mode::kImmediate);
+    return cluster_->wait_stopped(kFastShutdownMs);
+  }
+
+  void set_exit_handler(std::function<void(Error)> on_exit) override {
+    cluster_->set_stop_handler([this, on_exit = std::move(on_exit)](const Result<void>& outcome) {
+      if (stopping_) return;
+      on_exit(outcome ? Error{.code = ErrorCode::kUnavailable, .message = "the database system has stopped"}
+                      : outcome.error());
+    });
+  }
+
+ private:
+  std::unique_ptr<DataDirectory> directory_;  // outlives the cluster; null for one in memory
+  std::unique_ptr<postgres::Cluster> cluster_;
+  std::atomic<bool> stopping_{false};
+};
+
+Error vfs_error(std::string_view what, os::Errno error) { return Error::from_errno(what, static_cast<int>(error)); }
+
+Result<std::shared_ptr<vfs::FileSystem>> file_system_of(std::shared_ptr<const vfs::Pack> pack, bool read_only) {
+  auto made = vfs::MemoryFileSystem::create({.clock = std::make_shared<os::SystemClock>(),
+                                             .read_only = read_only,
+                                             .pack = std::move(pack),
+                                             .pack_subtree = ""});
+  if (!made) return fail(vfs_error("opening the embedded files", made.error()));
+  return std::shared_ptr<vfs::FileSystem>(std::move(*made));
+}
+
+Result<void> write_file(vfs::FileSystem& data, std::string_view path, std::string_view text) {
+  auto file = data.open(path, {.access = vfs::Access::kWrite, .create = true, .truncate = true, .permissions = 0600});
+  if (!file) return fail(vfs_error("writing pg_hba.conf", file.error()));
+  if (auto written = (*file)->pwrite(std::as_bytes(std::span(text)), 0); !written) {
+    return fail(vfs_error("writing pg_hba.conf", written.error()));
+  }
+  if (auto synced = (*file)->sync(vfs::File::SyncKind::kAll); !synced) {
+    return fail(vfs_error("writing pg_hba.conf", synced.error()));
+  }
+  return {};
+}
+
+}  // namespace
+}  // namespace calf::node
+
+namespace calf::cli {
+
+Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
+  using namespace calf::node;  // the definition of a function that cli declares
+  std::unique_ptr<DataDirectory> directory;
+  std::shared_ptr<vfs::FileSystem> data;
+  bool created = true;
+  if (const auto* place = std::get_if<DirectoryLocation>(&options.location)) {
+    CALF_TRY(auto opened, DataDirectory::open(place->path));
+    created = opened.created;
+    directory = std::move(opened.directory);
+    CALF_TRY(data, vfs::DirectoryFileSystem::open(
+                       {.path = place->path.string(), .files = std::make_shared<os::SystemFiles>()}));
+  } else {
+    CALF_TRY(auto pack, template_pack());
+    CALF_TRY(data, file_system_of(std::move(pack), false));
+  }
+  if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
+  CALF_TRY(auto installed, installation_pack());
+  CALF_TRY(auto installation, file_system_of(std::move(installed), true));
+  CALF_TRY(auto cluster, postgres::Cluster::start({.installation = std::move(installation),
+                                                   .data = std::move(data),
+                                                   .settings = options.settings,
+                                                   .log_sink = options.log_sink}));
+  return OpenedCluster{.engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),
+                       .created = created};
+}
+
+}  // namespace calf::cli
