@@ -47,6 +47,10 @@ Result<void> check_superuser(const Options& options) {
   if (name.empty() || name.size() > kMaxName || !is_one_line(name)) {
     return refuse("a superuser's name has 1 to 63 bytes on one line");
   }
+  // CREATE EXTENSION, which loads plpgsql, takes no owner with one of these.
+  if (name.find_first_of("\"$'\\") != std::string::npos) {
+    return refuse("a superuser's name has none of the characters \"$'\\");
+  }
   if (name.starts_with("pg_")) {
     return refuse("superuser name \"" + name + "\" is disallowed: role names cannot begin with \"pg_\"");
   }

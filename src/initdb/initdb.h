@@ -14,7 +14,7 @@
 namespace calf::initdb {
 
 struct Options {
-  std::string superuser = "postgres";  // at most 63 bytes, not "pg_…"
+  std::string superuser = "postgres";  // at most 63 bytes, not "pg_…", without quotes, $ and backslash
   std::optional<std::string> password;
   std::string encoding = "UTF8";    // a server encoding's name, spelled as PostgreSQL accepts it ("utf-8", "LATIN1")
   std::string locale = "C.UTF-8";   // of the builtin provider: C, C.UTF-8 or PG_UNICODE_FAST

@@ -4,12 +4,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <span>
+
 #include "os/clock.h"
 #include "os/files.h"
 #include "postgres/guest_tree.h"
 #include "postgres/standalone.h"
 #include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
+#include "vfs/pack.h"
 
 namespace calf::initdb {
 namespace {
@@ -18,15 +25,25 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::shared_ptr<vfs::Namespace> empty_tree() {
-  auto clock = std::make_shared<os::SystemClock>();
-  auto installation = vfs::DirectoryFileSystem::open(
-      {.path = CALF_INSTALLATION, .files = std::make_shared<os::SystemFiles>(), .read_only = true});
+std::shared_ptr<vfs::FileSystem> in_memory(std::shared_ptr<const vfs::Pack> pack) {
   vfs::MemoryFileSystem::Options options;
-  options.clock = clock;
-  return postgres::make_guest_tree(std::move(installation).value(), std::move(vfs::MemoryFileSystem::create(options)).value(),
-                                   clock)
-      .value();
+  options.clock = std::make_shared<os::SystemClock>();
+  options.read_only = pack != nullptr;
+  options.pack = std::move(pack);
+  return std::move(vfs::MemoryFileSystem::create(options)).value();
+}
+
+std::shared_ptr<vfs::FileSystem> installation() {
+  static const std::string blob = [] {
+    std::ifstream file(CALF_TEST_INSTALLATION, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  }();
+  return in_memory(vfs::Pack::open(std::as_bytes(std::span(blob))).value());
+}
+
+// PostgreSQL's own files, and nothing in the data directory.
+std::shared_ptr<vfs::Namespace> empty_tree() {
+  return postgres::make_guest_tree(installation(), in_memory(nullptr), std::make_shared<os::SystemClock>()).value();
 }
 
 // What single-user mode prints for `sql` in database postgres.
@@ -54,8 +71,8 @@ std::shared_ptr<vfs::Namespace> NewCluster::tree_;
 TEST_F(NewCluster, answers_queries) { EXPECT_THAT(ask(tree_, "SELECT version()"), HasSubstr("PostgreSQL 18.")); }
 
 TEST_F(NewCluster, has_the_three_databases) {
-  EXPECT_THAT(ask(tree_, "SELECT string_agg(oid || ' ' || datname || ' ' || encoding || datlocprovider || datlocale || "
-                         "datcollate || datctype, ',' ORDER BY oid) FROM pg_database"),
+  EXPECT_THAT(ask(tree_, "SELECT string_agg(concat(oid, ' ', datname, ' ', encoding, datlocprovider, datlocale, datcollate, datctype), "
+                         "',' ORDER BY oid) FROM pg_database"),
               HasSubstr("\"1 template1 6bC.UTF-8CC.UTF-8,4 template0 6bC.UTF-8CC.UTF-8,5 postgres 6bC.UTF-8CC.UTF-8\""));
 }
 
@@ -90,7 +107,7 @@ TEST_F(NewCluster, is_not_made_twice) {
 
 TEST(Initialise, takes_a_name_a_password_and_an_encoding) {
   const auto tree = empty_tree();
-  const auto made = initialise(tree, {.superuser = "Anna \"A\" O'Neil",
+  const auto made = initialise(tree, {.superuser = "Anna Ä.",
                                       .password = "it's; a \\secret",
                                       .encoding = "latin1",
                                       .locale = "C",
@@ -101,8 +118,21 @@ TEST(Initialise, takes_a_name_a_password_and_an_encoding) {
   EXPECT_THAT(ask(tree, "SELECT rolname || rolpassword, current_setting('data_checksums') AS sums, "
                         "current_setting('server_encoding') AS enc, current_setting('work_mem') AS mem "
                         "FROM pg_authid WHERE oid = 10"),
-              AllOf(HasSubstr("Anna \"A\" O'NeilSCRAM-SHA-256$"), HasSubstr("sums = \"off\""),
+              AllOf(HasSubstr("Anna Ä.SCRAM-SHA-256$"), HasSubstr("sums = \"off\""),
                     HasSubstr("enc = \"LATIN1\""), HasSubstr("mem = \"8MB\"")));
+}
+
+TEST(Initialise, fills_a_directory_of_the_host) {
+  std::string path = ::testing::TempDir() + "initdb_test_XXXXXX";
+  ASSERT_NE(mkdtemp(path.data()), nullptr);
+  auto data = vfs::DirectoryFileSystem::open({.path = path, .files = std::make_shared<os::SystemFiles>()});
+  ASSERT_TRUE(data);
+  const auto made = initialise(installation(), std::move(*data), {});
+  EXPECT_TRUE(made) << made.error().to_string();
+  EXPECT_EQ(std::filesystem::status(path + "/base/1").permissions(), std::filesystem::perms::owner_all);
+  EXPECT_TRUE(std::filesystem::exists(path + "/base/5/PG_VERSION"));
+  EXPECT_FALSE(std::filesystem::exists(path + "/postmaster.pid"));
+  std::filesystem::remove_all(path);
 }
 
 TEST(Initialise, reports_the_guests_words_and_cleans_up_when_a_step_fails) {
@@ -115,7 +145,7 @@ TEST(Initialise, reports_the_guests_words_and_cleans_up_when_a_step_fails) {
 
 TEST(Initialise, refuses_options_before_touching_anything) {
   const Options kWrong[] = {
-      {.superuser = "pg_me"},      {.superuser = ""},
+      {.superuser = "pg_me"},      {.superuser = ""}, {.superuser = "o'neil"},
       {.encoding = "SJIS"},        {.locale = "de_DE.UTF-8"},
       {.password = "two\nlines"},  {.encoding = "LATIN1", .locale = "C.UTF-8"},
       {.local_authentication = "md5", .host_authentication = "md5"},
