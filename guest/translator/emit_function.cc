@@ -77,12 +77,6 @@ class Emitter {
     value.text = constant_text(type, bits);
     stack_.push_back(std::move(value));
   }
-  // An operand as C text of exactly the value's type.
-  static std::string text(const Value& value) {
-    return value.is_condition ? "(u32)" + value.text : value.text;
-  }
-  static std::string condition(const Value& value) { return value.text; }
-
   void materialise(Value& value) {
     if (value.is_name || value.constant) return;
     std::string name = "t" + std::to_string(next_temporary_++);
@@ -370,11 +364,6 @@ class Emitter {
 
   // --- memory
 
-  // "base,offset" for the access macros.
-  static std::string address(const Value& base, uint64_t offset) {
-    if (base.constant) return "0," + std::to_string((*base.constant & 0xffffffffu) + offset) + "u";
-    return text(base) + ',' + std::to_string(offset) + "u";
-  }
   void emit_load() {
     Value base = pop();
     std::string access =

@@ -36,4 +36,18 @@ inline Value combine(std::string expression, ValueType type,
   return value;
 }
 
+// An operand as C text of exactly the value's type.
+inline std::string text(const Value& value) {
+  return value.is_condition ? "(u32)" + value.text : value.text;
+}
+inline std::string condition(const Value& value) {
+  return value.text;
+}
+
+// "base,offset" for the access macros.
+inline std::string address(const Value& base, uint64_t offset) {
+  if (base.constant) return "0," + std::to_string((*base.constant & 0xffffffffu) + offset) + "u";
+  return text(base) + ',' + std::to_string(offset) + "u";
+}
+
 }  // namespace calf::translator

