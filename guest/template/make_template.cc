@@ -1,5 +1,6 @@
-// calf-make-template INSTALLATION OUTPUT: runs initdb in memory over the pack INSTALLATION of PostgreSQL's own files (bin,
-// lib, share) and writes the new data directory's files to OUTPUT, a pack too. Part of the build.
+// calf-make-template INSTALLATION OUTPUT: runs initdb in memory over the pack INSTALLATION of
+// PostgreSQL's own files (bin, lib, share) and writes the new data directory's files to OUTPUT, a
+// pack too. Part of the build.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -45,7 +46,8 @@ Result<std::shared_ptr<vfs::FileSystem>> in_memory(std::shared_ptr<const vfs::Pa
   return std::shared_ptr<vfs::FileSystem>(std::move(*made));
 }
 
-Result<void> make_template(const std::filesystem::path& installation_pack, const std::filesystem::path& output) {
+Result<void> make_template(const std::filesystem::path& installation_pack,
+                           const std::filesystem::path& output) {
   CALF_TRY(const std::string blob, read_input(installation_pack));
   CALF_TRY(auto pack, vfs::Pack::open(std::as_bytes(std::span(blob))));
   CALF_TRY(auto installation, in_memory(std::move(pack)));

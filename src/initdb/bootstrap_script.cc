@@ -17,7 +17,9 @@ constexpr std::string_view kNull = "_null_";
 
 using Word = std::pair<std::string_view, std::string>;
 
-std::string quoted(std::string_view text) { return "'" + escape_quotes(text) + "'"; }
+std::string quoted(std::string_view text) {
+  return "'" + escape_quotes(text) + "'";
+}
 
 std::array<Word, 11> placeholders(const ClusterFacts& facts) {
   return {Word{"NAMEDATALEN", kNameDataLength},
@@ -33,9 +35,12 @@ std::array<Word, 11> placeholders(const ClusterFacts& facts) {
           Word{"LOCALE_PROVIDER", std::string(kBuiltinProvider)}};
 }
 
-bool may_start_placeholder(char c) { return c >= 'A' && c <= 'Z'; }
+bool may_start_placeholder(char c) {
+  return c >= 'A' && c <= 'Z';
+}
 
-// Placeholders are whole words, so a value that looks like one (a superuser named ENCODING) stays as it is.
+// Placeholders are whole words, so a value that looks like one (a superuser named ENCODING) stays
+// as it is.
 void append_row(std::string& out, std::string_view row, const std::array<Word, 11>& words) {
   while (!row.empty()) {
     const size_t end = std::min(row.find(' '), row.size());

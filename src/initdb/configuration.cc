@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view kDigits = "0123456789";
-constexpr std::string_view kAlphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+constexpr std::string_view kAlphanumeric =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 constexpr std::string_view kBlanks = " \t\r\n\v\f";
 constexpr size_t kTabWidth = 8;
 
@@ -29,7 +30,8 @@ bool consists_of(std::string_view text, std::string_view characters) {
 // Identifiers and numbers with an optional unit stay bare.
 bool needs_quotes(std::string_view value) {
   if (value.empty()) return true;
-  if (kLetters.find(value.front()) != std::string_view::npos) return !consists_of(value, kAlphanumeric);
+  if (kLetters.find(value.front()) != std::string_view::npos)
+    return !consists_of(value, kAlphanumeric);
   if (kDigits.find(value.front()) == std::string_view::npos) return true;
   value.remove_prefix(std::min(value.find_first_not_of(kDigits), value.size()));
   return !consists_of(value, kLetters);

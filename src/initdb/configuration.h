@@ -1,4 +1,5 @@
-// The texts of a new cluster's configuration files, made from PostgreSQL's samples as initdb does. Text in, text out.
+// The texts of a new cluster's configuration files, made from PostgreSQL's samples as initdb does.
+// Text in, text out.
 #pragma once
 
 #include <span>
@@ -12,8 +13,9 @@ struct Setting {
   std::string value;  // not quoted
 };
 
-// postgresql.conf with `name = value` in the place of the first line that sets it, commented out or not; at the end when
-// there is none. The line's comment stays, in its column; the value is quoted if it must be. Source: replace_guc_value().
+// postgresql.conf with `name = value` in the place of the first line that sets it, commented out or
+// not; at the end when there is none. The line's comment stays, in its column; the value is quoted
+// if it must be. Source: replace_guc_value().
 std::string with_setting(std::string_view configuration, const Setting& setting);
 std::string with_settings(std::string_view configuration, std::span<const Setting> settings);
 

@@ -6,7 +6,8 @@ namespace calf::initdb {
 namespace {
 
 TEST(WithSetting, uncomments_the_line_and_keeps_its_comment_in_its_column) {
-  EXPECT_EQ(with_setting("#max_connections = 100\t\t\t# (change requires restart)\n", {"max_connections", "20"}),
+  EXPECT_EQ(with_setting("#max_connections = 100\t\t\t# (change requires restart)\n",
+                         {"max_connections", "20"}),
             "max_connections = 20\t\t\t# (change requires restart)\n");
 }
 
@@ -19,11 +20,13 @@ TEST(WithSetting, replaces_the_first_match_only) {
 }
 
 TEST(WithSetting, takes_a_name_regardless_of_case_and_keeps_its_spelling) {
-  EXPECT_EQ(with_setting("#DateStyle = 'iso'\n", {"datestyle", "iso, mdy"}), "DateStyle = 'iso, mdy'\n");
+  EXPECT_EQ(with_setting("#DateStyle = 'iso'\n", {"datestyle", "iso, mdy"}),
+            "DateStyle = 'iso, mdy'\n");
 }
 
 TEST(WithSetting, does_not_take_a_longer_name_for_it) {
-  EXPECT_EQ(with_setting("#wal_size_x = 1\n", {"wal_size", "2"}), "#wal_size_x = 1\nwal_size = 2\n");
+  EXPECT_EQ(with_setting("#wal_size_x = 1\n", {"wal_size", "2"}),
+            "#wal_size_x = 1\nwal_size = 2\n");
 }
 
 TEST(WithSetting, quotes_what_is_neither_identifier_nor_number) {
@@ -46,7 +49,8 @@ TEST(ClientAuthentication, fills_the_methods_in_without_a_warning) {
 }
 
 TEST(ClientAuthentication, warns_when_somebody_is_trusted) {
-  EXPECT_TRUE(client_authentication(kSample, {.local = "trust", .host = "reject"}).starts_with("# CAUTION: "));
+  EXPECT_TRUE(client_authentication(kSample, {.local = "trust", .host = "reject"})
+                  .starts_with("# CAUTION: "));
 }
 
 }  // namespace

@@ -8,7 +8,8 @@ namespace calf::initdb {
 
 inline constexpr int kUtf8 = 6;
 
-// The number of a server encoding; upper and lower case and punctuation do not matter ("utf-8", "ISO_8859-1").
+// The number of a server encoding; upper and lower case and punctuation do not matter ("utf-8",
+// "ISO_8859-1").
 std::optional<int> server_encoding(std::string_view name);
 
 }  // namespace calf::initdb

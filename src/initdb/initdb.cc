@@ -16,30 +16,54 @@ namespace {
 constexpr std::string_view kShareDirectory = "/pglite/share/postgresql/";
 constexpr std::string_view kProgram = "/pglite/bin/postgres";
 constexpr std::string_view kWalSegmentBytes = "16777216";
-constexpr size_t kMaxName = 63;           // NAMEDATALEN - 1
+constexpr size_t kMaxName = 63;              // NAMEDATALEN - 1
 constexpr size_t kMaxReportedErrors = 4096;  // bytes of the guest's words in an Error
 
 // Parents before what is in them.
 constexpr std::string_view kDirectories[] = {
-    "pg_wal",      "global",       "pg_wal/archive_status", "pg_wal/summaries",     "pg_commit_ts",
-    "pg_dynshmem", "pg_notify",    "pg_serial",             "pg_snapshots",         "pg_subtrans",
-    "pg_twophase", "pg_multixact", "pg_multixact/members",  "pg_multixact/offsets", "base",
-    "base/1",      "pg_replslot",  "pg_tblspc",             "pg_stat",              "pg_stat_tmp",
-    "pg_xact",     "pg_logical",   "pg_logical/snapshots",  "pg_logical/mappings",
+    "pg_wal",
+    "global",
+    "pg_wal/archive_status",
+    "pg_wal/summaries",
+    "pg_commit_ts",
+    "pg_dynshmem",
+    "pg_notify",
+    "pg_serial",
+    "pg_snapshots",
+    "pg_subtrans",
+    "pg_twophase",
+    "pg_multixact",
+    "pg_multixact/members",
+    "pg_multixact/offsets",
+    "base",
+    "base/1",
+    "pg_replslot",
+    "pg_tblspc",
+    "pg_stat",
+    "pg_stat_tmp",
+    "pg_xact",
+    "pg_logical",
+    "pg_logical/snapshots",
+    "pg_logical/mappings",
 };
 
-tl::unexpected<Error> refuse(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
+tl::unexpected<Error> refuse(std::string message) {
+  return fail(ErrorCode::kInvalidArgument, std::move(message));
+}
 
 std::string data_path(std::string_view name) {
   return std::string(postgres::kGuestDataDirectory) + "/" + std::string(name);
 }
-std::string share_path(std::string_view name) { return std::string(kShareDirectory) + std::string(name); }
+std::string share_path(std::string_view name) {
+  return std::string(kShareDirectory) + std::string(name);
+}
 
 // --- Options
 
 // Line ends could end a statement of the script.
 bool is_one_line(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r' || c == '\0'; });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return c == '\n' || c == '\r' || c == '\0'; });
 }
 
 Result<void> check_superuser(const Options& options) {
@@ -52,7 +76,8 @@ Result<void> check_superuser(const Options& options) {
     return refuse("a superuser's name has none of the characters \"$'\\");
   }
   if (name.starts_with("pg_")) {
-    return refuse("superuser name \"" + name + "\" is disallowed: role names cannot begin with \"pg_\"");
+    return refuse("superuser name \"" + name +
+                  "\" is disallowed: role names cannot begin with \"pg_\"");
   }
   if (options.password && (options.password->empty() || !is_one_line(*options.password))) {
     return refuse("the superuser's password must be one line and not empty");
@@ -70,8 +95,8 @@ Result<void> check_authentication(const Options& options) {
       return refuse("\"" + method + "\" is no authentication method for a new cluster");
     }
   }
-  if (is_password_method(options.local_authentication) && is_password_method(options.host_authentication) &&
-      !options.password) {
+  if (is_password_method(options.local_authentication) &&
+      is_password_method(options.host_authentication) && !options.password) {
     return refuse("password authentication needs a password for the superuser");
   }
   return {};
@@ -82,15 +107,16 @@ Result<std::string> canonical_locale(const std::string& name, int encoding) {
   if (name == "C") return name;
   const bool c_utf8 = name == "C.UTF-8" || name == "C.UTF8";
   if (!c_utf8 && name != "PG_UNICODE_FAST") {
-    return fail(ErrorCode::kInvalidArgument, "invalid locale name \"" + name + "\" for the builtin provider",
+    return fail(ErrorCode::kInvalidArgument,
+                "invalid locale name \"" + name + "\" for the builtin provider",
                 "choose C, C.UTF-8 or PG_UNICODE_FAST; ICU collations can be used in each column");
   }
   if (encoding != kUtf8) return refuse("locale " + name + " requires encoding UTF8");
   return std::string(c_utf8 ? "C.UTF-8" : "PG_UNICODE_FAST");
 }
 
-// The C library's locales are spelled as its setlocale() answers them: it has C.UTF-8 for LC_CTYPE only, and CREATE
-// DATABASE compares the canonical names.
+// The C library's locales are spelled as its setlocale() answers them: it has C.UTF-8 for LC_CTYPE
+// only, and CREATE DATABASE compares the canonical names.
 Result<ClusterFacts> check_options(const Options& options) {
   CALF_CHECK_OK(check_superuser(options));
   CALF_CHECK_OK(check_authentication(options));
@@ -113,7 +139,8 @@ Result<void> make_directories(vfs::Namespace& tree) {
   if (auto changed = tree.chmod("/", root, kOwnerOnly, vfs::Follow::kYes); !changed) {
     return fail(os::to_error("changing the permissions of " + root, changed.error()));
   }
-  for (const std::string_view name : kDirectories) CALF_CHECK_OK(make_directory(tree, data_path(name)));
+  for (const std::string_view name : kDirectories)
+    CALF_CHECK_OK(make_directory(tree, data_path(name)));
   return {};
 }
 
@@ -138,9 +165,10 @@ std::vector<Setting> settings_of(const Options& options) {
       {"min_wal_size", "80MB"},
       {"max_wal_size", "1GB"},
   };
-  const bool has_md5 = options.local_authentication == "md5" || options.host_authentication == "md5";
-  const bool has_scram =
-      options.local_authentication == "scram-sha-256" || options.host_authentication == "scram-sha-256";
+  const bool has_md5 =
+      options.local_authentication == "md5" || options.host_authentication == "md5";
+  const bool has_scram = options.local_authentication == "scram-sha-256" ||
+                         options.host_authentication == "scram-sha-256";
   if (has_md5 && !has_scram) settings.push_back({"password_encryption", "md5"});
   settings.insert(settings.end(), options.settings.begin(), options.settings.end());
   return settings;
@@ -150,12 +178,13 @@ Result<void> write_configuration(vfs::Namespace& tree, const Options& options) {
   CALF_TRY(const std::string main_sample, read_file(tree, share_path("postgresql.conf.sample")));
   CALF_TRY(const std::string clients_sample, read_file(tree, share_path("pg_hba.conf.sample")));
   CALF_TRY(const std::string users_sample, read_file(tree, share_path("pg_ident.conf.sample")));
-  CALF_CHECK_OK(write_file(tree, data_path("postgresql.conf"), with_settings(main_sample, settings_of(options))));
+  CALF_CHECK_OK(write_file(tree, data_path("postgresql.conf"),
+                           with_settings(main_sample, settings_of(options))));
   CALF_CHECK_OK(write_file(tree, data_path("postgresql.auto.conf"), empty_auto_configuration()));
-  CALF_CHECK_OK(write_file(
-      tree, data_path("pg_hba.conf"),
-      client_authentication(clients_sample,
-                            {.local = options.local_authentication, .host = options.host_authentication})));
+  CALF_CHECK_OK(
+      write_file(tree, data_path("pg_hba.conf"),
+                 client_authentication(clients_sample, {.local = options.local_authentication,
+                                                        .host = options.host_authentication})));
   return write_file(tree, data_path("pg_ident.conf"), users_sample);
 }
 
@@ -163,8 +192,10 @@ Result<SqlFiles> read_sql_files(vfs::Namespace& tree) {
   SqlFiles files;
   files.sql_features_path = share_path("sql_features.txt");
   const std::pair<std::string*, std::string_view> wanted[] = {
-      {&files.system_constraints, "system_constraints.sql"}, {&files.system_functions, "system_functions.sql"},
-      {&files.system_views, "system_views.sql"},             {&files.snowball_create, "snowball_create.sql"},
+      {&files.system_constraints, "system_constraints.sql"},
+      {&files.system_functions, "system_functions.sql"},
+      {&files.system_views, "system_views.sql"},
+      {&files.snowball_create, "snowball_create.sql"},
       {&files.information_schema, "information_schema.sql"},
   };
   for (const auto& [text, name] : wanted) {
@@ -178,22 +209,24 @@ Result<SqlFiles> read_sql_files(vfs::Namespace& tree) {
 Result<void> run(const std::shared_ptr<vfs::Namespace>& tree, std::string_view step,
                  std::vector<std::string> arguments, std::string input) {
   arguments.insert(arguments.begin(), std::string(kProgram));
-  auto outcome =
-      postgres::run_standalone({.tree = tree, .arguments = std::move(arguments), .input = std::move(input)});
+  auto outcome = postgres::run_standalone(
+      {.tree = tree, .arguments = std::move(arguments), .input = std::move(input)});
   if (!outcome) return fail(std::move(outcome).error().with_context(step));
   if (outcome->exit_code == 0) return {};
   std::string_view said = outcome->errors;
   if (said.size() > kMaxReportedErrors) said.remove_prefix(said.size() - kMaxReportedErrors);
   return fail(ErrorCode::kInternal, std::string(step) + ": postgres ended with exit code " +
-                                        std::to_string(outcome->exit_code) + ": " + std::string(said));
+                                        std::to_string(outcome->exit_code) + ": " +
+                                        std::string(said));
 }
 
-Result<void> bootstrap(const std::shared_ptr<vfs::Namespace>& tree, const ClusterFacts& facts, bool data_checksums) {
+Result<void> bootstrap(const std::shared_ptr<vfs::Namespace>& tree, const ClusterFacts& facts,
+                       bool data_checksums) {
   CALF_TRY(const std::string bki, read_file(*tree, share_path("postgres.bki")));
   CALF_TRY(std::string script, bootstrap_script(bki, facts));
   // -F: no fsync; everything is synced once at the end.
-  std::vector<std::string> arguments = {"--boot", "-F", "-c", "log_checkpoints=false",
-                                        "-X",     std::string(kWalSegmentBytes)};
+  std::vector<std::string> arguments = {
+      "--boot", "-F", "-c", "log_checkpoints=false", "-X", std::string(kWalSegmentBytes)};
   if (data_checksums) arguments.emplace_back("-k");
   return run(tree, "running the bootstrap script", std::move(arguments), std::move(script));
 }
@@ -202,16 +235,19 @@ Result<void> post_bootstrap(const std::shared_ptr<vfs::Namespace>& tree, const C
                             const Options& options) {
   CALF_TRY(const SqlFiles files, read_sql_files(*tree));
   std::string script = post_bootstrap_script(
-      files, {.superuser = options.superuser, .password = options.password, .encoding = facts.encoding});
+      files,
+      {.superuser = options.superuser, .password = options.password, .encoding = facts.encoding});
   return run(tree, "post-bootstrap initialization",
-             {"--single", "-F", "-O", "-j", "-c", "search_path=pg_catalog", "-c", "exit_on_error=true", "-c",
-              "log_checkpoints=false", "template1"},
+             {"--single", "-F", "-O", "-j", "-c", "search_path=pg_catalog", "-c",
+              "exit_on_error=true", "-c", "log_checkpoints=false", "template1"},
              std::move(script));
 }
 
-Result<void> fill(const std::shared_ptr<vfs::Namespace>& tree, const ClusterFacts& facts, const Options& options) {
+Result<void> fill(const std::shared_ptr<vfs::Namespace>& tree, const ClusterFacts& facts,
+                  const Options& options) {
   CALF_CHECK_OK(make_directories(*tree));
-  // The bootstrap process looks at the first version file; a database gets its own after it is made.
+  // The bootstrap process looks at the first version file; a database gets its own after it is
+  // made.
   CALF_CHECK_OK(write_version(*tree, "PG_VERSION"));
   CALF_CHECK_OK(write_configuration(*tree, options));
   CALF_CHECK_OK(bootstrap(tree, facts, options.data_checksums));
@@ -234,8 +270,8 @@ Result<void> initialise(const std::shared_ptr<vfs::Namespace>& tree, const Optio
   return fail(std::move(error).with_context("making a data directory"));
 }
 
-Result<void> initialise(std::shared_ptr<vfs::FileSystem> installation, std::shared_ptr<vfs::FileSystem> data,
-                        const Options& options) {
+Result<void> initialise(std::shared_ptr<vfs::FileSystem> installation,
+                        std::shared_ptr<vfs::FileSystem> data, const Options& options) {
   CALF_TRY(const auto tree, postgres::make_guest_tree(std::move(installation), std::move(data),
                                                       std::make_shared<os::SystemClock>()));
   return initialise(tree, options);

@@ -43,14 +43,17 @@ std::shared_ptr<vfs::FileSystem> installation() {
 
 // PostgreSQL's own files, and nothing in the data directory.
 std::shared_ptr<vfs::Namespace> empty_tree() {
-  return postgres::make_guest_tree(installation(), in_memory(nullptr), std::make_shared<os::SystemClock>()).value();
+  return postgres::make_guest_tree(installation(), in_memory(nullptr),
+                                   std::make_shared<os::SystemClock>())
+      .value();
 }
 
 // What single-user mode prints for `sql` in database postgres.
 std::string ask(const std::shared_ptr<vfs::Namespace>& tree, const std::string& sql) {
-  auto outcome = postgres::run_standalone({.tree = tree,
-                                           .arguments = {"/pglite/bin/postgres", "--single", "-j", "postgres"},
-                                           .input = sql + ";\n\n"});
+  auto outcome =
+      postgres::run_standalone({.tree = tree,
+                                .arguments = {"/pglite/bin/postgres", "--single", "-j", "postgres"},
+                                .input = sql + ";\n\n"});
   if (!outcome) return outcome.error().to_string();
   return outcome->exit_code == 0 ? outcome->output : "failed: " + outcome->errors;
 }
@@ -68,28 +71,38 @@ class NewCluster : public ::testing::Test {
 };
 std::shared_ptr<vfs::Namespace> NewCluster::tree_;
 
-TEST_F(NewCluster, answers_queries) { EXPECT_THAT(ask(tree_, "SELECT version()"), HasSubstr("PostgreSQL 18.")); }
+TEST_F(NewCluster, answers_queries) {
+  EXPECT_THAT(ask(tree_, "SELECT version()"), HasSubstr("PostgreSQL 18."));
+}
 
 TEST_F(NewCluster, has_the_three_databases) {
-  EXPECT_THAT(ask(tree_, "SELECT string_agg(concat(oid, ' ', datname, ' ', encoding, datlocprovider, datlocale, datcollate, datctype), "
-                         "',' ORDER BY oid) FROM pg_database"),
-              HasSubstr("\"1 template1 6bC.UTF-8CC.UTF-8,4 template0 6bC.UTF-8CC.UTF-8,5 postgres 6bC.UTF-8CC.UTF-8\""));
+  EXPECT_THAT(ask(tree_,
+                  "SELECT string_agg(concat(oid, ' ', datname, ' ', encoding, datlocprovider, "
+                  "datlocale, datcollate, datctype), "
+                  "',' ORDER BY oid) FROM pg_database"),
+              HasSubstr("\"1 template1 6bC.UTF-8CC.UTF-8,4 template0 6bC.UTF-8CC.UTF-8,5 postgres "
+                        "6bC.UTF-8CC.UTF-8\""));
 }
 
 TEST_F(NewCluster, takes_its_settings_from_the_configuration) {
-  EXPECT_THAT(ask(tree_, "SELECT current_setting('TimeZone') || current_setting('max_connections') || "
-                         "current_setting('data_checksums') || current_setting('default_text_search_config')"),
-              HasSubstr("\"Etc/UTC100onpg_catalog.english\""));
+  EXPECT_THAT(
+      ask(tree_,
+          "SELECT current_setting('TimeZone') || current_setting('max_connections') || "
+          "current_setting('data_checksums') || current_setting('default_text_search_config')"),
+      HasSubstr("\"Etc/UTC100onpg_catalog.english\""));
 }
 
 TEST_F(NewCluster, can_make_databases_and_use_plpgsql_and_stemming) {
-  EXPECT_THAT(ask(tree_, "CREATE DATABASE another;\n\nDO $$ BEGIN RAISE NOTICE 'x'; END $$;\n\n"
-                         "SELECT to_tsvector('running')"),
+  EXPECT_THAT(ask(tree_,
+                  "CREATE DATABASE another;\n\nDO $$ BEGIN RAISE NOTICE 'x'; END $$;\n\n"
+                  "SELECT to_tsvector('running')"),
               HasSubstr("\"'run':1\""));
 }
 
 TEST_F(NewCluster, knows_the_root_collation_of_icu) {
-  EXPECT_THAT(ask(tree_, "SELECT string_agg(c, '' ORDER BY c COLLATE \"und-x-icu\") FROM unnest('{b,B,a,A}'::text[]) c"),
+  EXPECT_THAT(ask(tree_,
+                  "SELECT string_agg(c, '' ORDER BY c COLLATE \"und-x-icu\") FROM "
+                  "unnest('{b,B,a,A}'::text[]) c"),
               HasSubstr("\"aAbB\""));
 }
 
@@ -115,9 +128,10 @@ TEST(Initialise, takes_a_name_a_password_and_an_encoding) {
                                       .data_checksums = false,
                                       .settings = {{"work_mem", "8MB"}}});
   ASSERT_TRUE(made) << made.error().to_string();
-  EXPECT_THAT(ask(tree, "SELECT rolname || rolpassword, current_setting('data_checksums') AS sums, "
-                        "current_setting('server_encoding') AS enc, current_setting('work_mem') AS mem "
-                        "FROM pg_authid WHERE oid = 10"),
+  EXPECT_THAT(ask(tree,
+                  "SELECT rolname || rolpassword, current_setting('data_checksums') AS sums, "
+                  "current_setting('server_encoding') AS enc, current_setting('work_mem') AS mem "
+                  "FROM pg_authid WHERE oid = 10"),
               AllOf(HasSubstr("Anna Ä.SCRAM-SHA-256$"), HasSubstr("sums = \"off\""),
                     HasSubstr("enc = \"LATIN1\""), HasSubstr("mem = \"8MB\"")));
 }
@@ -125,11 +139,13 @@ TEST(Initialise, takes_a_name_a_password_and_an_encoding) {
 TEST(Initialise, fills_a_directory_of_the_host) {
   std::string path = ::testing::TempDir() + "initdb_test_XXXXXX";
   ASSERT_NE(mkdtemp(path.data()), nullptr);
-  auto data = vfs::DirectoryFileSystem::open({.path = path, .files = std::make_shared<os::SystemFiles>()});
+  auto data =
+      vfs::DirectoryFileSystem::open({.path = path, .files = std::make_shared<os::SystemFiles>()});
   ASSERT_TRUE(data);
   const auto made = initialise(installation(), std::move(*data), {});
   EXPECT_TRUE(made) << made.error().to_string();
-  EXPECT_EQ(std::filesystem::status(path + "/base/1").permissions(), std::filesystem::perms::owner_all);
+  EXPECT_EQ(std::filesystem::status(path + "/base/1").permissions(),
+            std::filesystem::perms::owner_all);
   EXPECT_TRUE(std::filesystem::exists(path + "/base/5/PG_VERSION"));
   EXPECT_FALSE(std::filesystem::exists(path + "/postmaster.pid"));
   std::filesystem::remove_all(path);
@@ -140,14 +156,19 @@ TEST(Initialise, reports_the_guests_words_and_cleans_up_when_a_step_fails) {
   const auto made = initialise(tree, {.settings = {{"no_such_setting", "1"}}});
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, HasSubstr("no_such_setting"));
-  EXPECT_EQ(tree->stat("/", "/pglite/data/PG_VERSION", vfs::Follow::kNo).error(), os::Errno::kNoEntry);
+  EXPECT_EQ(tree->stat("/", "/pglite/data/PG_VERSION", vfs::Follow::kNo).error(),
+            os::Errno::kNoEntry);
 }
 
 TEST(Initialise, refuses_options_before_touching_anything) {
   const Options kWrong[] = {
-      {.superuser = "pg_me"},      {.superuser = ""}, {.superuser = "o'neil"},
-      {.encoding = "SJIS"},        {.locale = "de_DE.UTF-8"},
-      {.password = "two\nlines"},  {.encoding = "LATIN1", .locale = "C.UTF-8"},
+      {.superuser = "pg_me"},
+      {.superuser = ""},
+      {.superuser = "o'neil"},
+      {.encoding = "SJIS"},
+      {.locale = "de_DE.UTF-8"},
+      {.password = "two\nlines"},
+      {.encoding = "LATIN1", .locale = "C.UTF-8"},
       {.local_authentication = "md5", .host_authentication = "md5"},
       {.host_authentication = "magic"},
   };

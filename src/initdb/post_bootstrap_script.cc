@@ -9,7 +9,8 @@ namespace {
 constexpr std::string_view kBootstrapSuperuser = "10";
 constexpr std::string_view kTemplate0 = "4";
 constexpr std::string_view kPostgres = "5";
-constexpr std::string_view kRelationKinds = "('r', 'v', 'm', 'S')";  // tables, views, materialized views, sequences
+constexpr std::string_view kRelationKinds =
+    "('r', 'v', 'm', 'S')";  // tables, views, materialized views, sequences
 
 // A script of statements, ended as `--single -j` wants them.
 class Script {
@@ -37,26 +38,32 @@ void descriptions(Script& script) {
       "WITH behind AS (SELECT p.oid AS p_oid, o.oid AS o_oid, oprname"
       " FROM pg_proc p JOIN pg_operator o ON oprcode = p.oid)\n"
       "INSERT INTO pg_description\n"
-      "SELECT p_oid, 'pg_proc'::regclass, 0, 'implementation of ' || oprname || ' operator' FROM behind\n"
+      "SELECT p_oid, 'pg_proc'::regclass, 0, 'implementation of ' || oprname || ' operator' FROM "
+      "behind\n"
       "WHERE NOT EXISTS (SELECT 1 FROM pg_description"
       " WHERE objoid = p_oid AND classoid = 'pg_proc'::regclass)\n"
       "AND NOT EXISTS (SELECT 1 FROM pg_description"
-      " WHERE objoid = o_oid AND classoid = 'pg_operator'::regclass AND description LIKE 'deprecated%')");
+      " WHERE objoid = o_oid AND classoid = 'pg_operator'::regclass AND description LIKE "
+      "'deprecated%')");
 }
 
-// What pg_import_system_collations() finds in the image, whose C library has C and C.UTF-8 and whose ICU has the
-// root collation only. The function itself asks the program `locale`, which a guest cannot run.
+// What pg_import_system_collations() finds in the image, whose C library has C and C.UTF-8 and
+// whose ICU has the root collation only. The function itself asks the program `locale`, which a
+// guest cannot run.
 void collations(Script& script, const SqlFacts& facts) {
   script.statement(
-      "UPDATE pg_collation SET collversion = pg_collation_actual_version(oid) WHERE collname = 'unicode'");
-  if (facts.encoding == kUtf8) script.statement("CREATE COLLATION pg_catalog.\"C.utf8\" (LOCALE = 'C.utf8')");
+      "UPDATE pg_collation SET collversion = pg_collation_actual_version(oid) WHERE collname = "
+      "'unicode'");
+  if (facts.encoding == kUtf8)
+    script.statement("CREATE COLLATION pg_catalog.\"C.utf8\" (LOCALE = 'C.utf8')");
   script.statement("CREATE COLLATION pg_catalog.\"und-x-icu\" (PROVIDER = icu, LOCALE = 'und')");
   script.statement("COMMENT ON COLLATION pg_catalog.\"und-x-icu\" IS 'und'");
 }
 
 void default_privileges(Script& script, const SqlFacts& facts) {
   const std::string readable = sql_literal("=r/" + sql_identifier(facts.superuser));
-  script.statement("UPDATE pg_class SET relacl = (SELECT array_agg(a.acl) FROM (SELECT " + readable +
+  script.statement("UPDATE pg_class SET relacl = (SELECT array_agg(a.acl) FROM (SELECT " +
+                   readable +
                    " AS acl UNION SELECT unnest(pg_catalog.acldefault("
                    "CASE WHEN relkind = 'S' THEN 's' ELSE 'r' END::\"char\", " +
                    std::string(kBootstrapSuperuser) + "::oid))) AS a)\nWHERE relkind IN " +
@@ -87,8 +94,8 @@ void initial_privileges(Script& script) {
   };
   for (const auto& [catalog, privileges] : kCatalogs) {
     const std::string table(catalog), column(privileges);
-    script.statement(insert + "oid, '" + table + "'::regclass, 0, " + column + ", 'i' FROM " + table + " WHERE " +
-                     column + " IS NOT NULL");
+    script.statement(insert + "oid, '" + table + "'::regclass, 0, " + column + ", 'i' FROM " +
+                     table + " WHERE " + column + " IS NOT NULL");
   }
 }
 
@@ -102,24 +109,28 @@ void information_schema(Script& script, const SqlFiles& files) {
       "WHERE implementation_info_name = 'DBMS VERSION'");
   script.statement(
       "COPY information_schema.sql_features"
-      " (feature_id, feature_name, sub_feature_id, sub_feature_name, is_supported, comments) FROM " +
+      " (feature_id, feature_name, sub_feature_id, sub_feature_name, is_supported, comments) "
+      "FROM " +
       sql_literal(files.sql_features_path));
 }
 
-// Copying files is cheaper than logging every page, and a checkpoint costs nothing here. The numbers are fixed so that
-// pg_upgrade finds them equal everywhere.
+// Copying files is cheaper than logging every page, and a checkpoint costs nothing here. The
+// numbers are fixed so that pg_upgrade finds them equal everywhere.
 void databases(Script& script) {
   script.statement("CREATE DATABASE template0 IS_TEMPLATE = true ALLOW_CONNECTIONS = false OID = " +
                    std::string(kTemplate0) + " STRATEGY = file_copy");
-  // Nothing in template0 depends on a collation, so a database made from it need not care for its version.
+  // Nothing in template0 depends on a collation, so a database made from it need not care for its
+  // version.
   script.statement("UPDATE pg_database SET datcollversion = NULL WHERE datname = 'template0'");
   script.statement(
-      "UPDATE pg_database SET datcollversion = pg_database_collation_actual_version(oid) WHERE datname = 'template1'");
+      "UPDATE pg_database SET datcollversion = pg_database_collation_actual_version(oid) WHERE "
+      "datname = 'template1'");
   script.statement("REVOKE CREATE, TEMPORARY ON DATABASE template1 FROM public");
   script.statement("REVOKE CREATE, TEMPORARY ON DATABASE template0 FROM public");
   script.statement("COMMENT ON DATABASE template0 IS 'unmodifiable empty database'");
   script.statement("VACUUM pg_database");
-  script.statement("CREATE DATABASE postgres OID = " + std::string(kPostgres) + " STRATEGY = file_copy");
+  script.statement("CREATE DATABASE postgres OID = " + std::string(kPostgres) +
+                   " STRATEGY = file_copy");
   script.statement("COMMENT ON DATABASE postgres IS 'default administrative connection database'");
 }
 

@@ -1,4 +1,5 @@
-// What is fed to the image: the bootstrap script (BKI) and the SQL that follows it. Text in, text out.
+// What is fed to the image: the bootstrap script (BKI) and the SQL that follows it. Text in, text
+// out.
 #pragma once
 
 #include <optional>
@@ -39,7 +40,8 @@ struct SqlFacts {
   int encoding = 0;
 };
 
-// Everything that initdb feeds to `--single -j … template1`, in its order; statements end in ";\n\n".
+// Everything that initdb feeds to `--single -j … template1`, in its order; statements end in
+// ";\n\n".
 std::string post_bootstrap_script(const SqlFiles& files, const SqlFacts& facts);
 
 }  // namespace calf::initdb

@@ -9,8 +9,11 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const ClusterFacts kFacts{
-    .superuser = "o'neil", .encoding = 6, .collate = "C", .character_type = "C.UTF-8", .locale = "C.UTF-8"};
+const ClusterFacts kFacts{.superuser = "o'neil",
+                          .encoding = 6,
+                          .collate = "C",
+                          .character_type = "C.UTF-8",
+                          .locale = "C.UTF-8"};
 
 TEST(BootstrapScript, fills_placeholders_in_rows) {
   const auto script = bootstrap_script(
@@ -26,7 +29,8 @@ TEST(BootstrapScript, fills_placeholders_in_rows) {
 TEST(BootstrapScript, leaves_parts_of_words_and_values_alone) {
   ClusterFacts facts = kFacts;
   facts.superuser = "ENCODING";
-  const auto script = bootstrap_script("# PostgreSQL 18\ninsert ( XENCODING 'a POSTGRESQL' POSTGRES )\n", facts);
+  const auto script =
+      bootstrap_script("# PostgreSQL 18\ninsert ( XENCODING 'a POSTGRESQL' POSTGRES )\n", facts);
   ASSERT_TRUE(script);
   EXPECT_EQ(*script, "# PostgreSQL 18\ninsert ( XENCODING 'a POSTGRESQL' 'ENCODING' )\n");
 }
@@ -38,17 +42,20 @@ TEST(BootstrapScript, refuses_another_version) {
 }
 
 TEST(PostBootstrapScript, keeps_the_order_of_the_steps) {
-  const std::string script = post_bootstrap_script({.system_constraints = "<constraints>",
-                                                    .system_functions = "<functions>",
-                                                    .system_views = "<views>",
-                                                    .snowball_create = "<snowball>",
-                                                    .information_schema = "<schema>",
-                                                    .sql_features_path = "/features"},
-                                                   {.superuser = "postgres", .password = {}, .encoding = 6});
+  const std::string script =
+      post_bootstrap_script({.system_constraints = "<constraints>",
+                             .system_functions = "<functions>",
+                             .system_views = "<views>",
+                             .snowball_create = "<snowball>",
+                             .information_schema = "<schema>",
+                             .sql_features_path = "/features"},
+                            {.superuser = "postgres", .password = {}, .encoding = 6});
   size_t at = 0;
-  for (const char* step : {"REVOKE ALL ON pg_authid", "<constraints>", "<functions>", "pg_stop_making_pinned_objects",
-                           "<views>", "pg_description", "COLLATION", "<snowball>", "relacl", "pg_init_privs", "<schema>",
-                           "COPY", "plpgsql", "ANALYZE", "VACUUM FREEZE", "template0", "DATABASE postgres"}) {
+  for (const char* step :
+       {"REVOKE ALL ON pg_authid", "<constraints>", "<functions>", "pg_stop_making_pinned_objects",
+        "<views>", "pg_description", "COLLATION", "<snowball>", "relacl", "pg_init_privs",
+        "<schema>", "COPY", "plpgsql", "ANALYZE", "VACUUM FREEZE", "template0",
+        "DATABASE postgres"}) {
     at = script.find(step, at);
     ASSERT_NE(at, std::string::npos) << step;
   }

@@ -15,10 +15,16 @@ std::string doubled(std::string_view text, std::string_view characters) {
 
 }  // namespace
 
-std::string escape_quotes(std::string_view text) { return doubled(text, "'\\"); }
+std::string escape_quotes(std::string_view text) {
+  return doubled(text, "'\\");
+}
 
-std::string sql_literal(std::string_view text) { return "E'" + escape_quotes(text) + "'"; }
+std::string sql_literal(std::string_view text) {
+  return "E'" + escape_quotes(text) + "'";
+}
 
-std::string sql_identifier(std::string_view name) { return "\"" + doubled(name, "\"") + "\""; }
+std::string sql_identifier(std::string_view name) {
+  return "\"" + doubled(name, "\"") + "\"";
+}
 
 }  // namespace calf::initdb

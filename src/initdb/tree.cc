@@ -58,7 +58,9 @@ Result<std::string> read_file(vfs::Namespace& tree, const std::string& path) {
 
 Result<void> write_file(vfs::Namespace& tree, const std::string& path, std::string_view text) {
   auto opened = tree.open("/", path,
-                          {.access = vfs::Access::kWrite, .create = true, .exclusive = true,
+                          {.access = vfs::Access::kWrite,
+                           .create = true,
+                           .exclusive = true,
                            .permissions = kFilePermissions});
   if (!opened) return failed("creating", path, opened.error());
   auto written = (*opened)->pwrite(std::as_bytes(std::span(text)), 0);
@@ -68,14 +70,16 @@ Result<void> write_file(vfs::Namespace& tree, const std::string& path, std::stri
 }
 
 Result<void> make_directory(vfs::Namespace& tree, const std::string& path) {
-  if (auto made = tree.mkdir("/", path, kDirectoryPermissions); !made) return failed("creating", path, made.error());
+  if (auto made = tree.mkdir("/", path, kDirectoryPermissions); !made)
+    return failed("creating", path, made.error());
   return {};
 }
 
 Result<void> expect_empty(vfs::Namespace& tree, const std::string& directory) {
   CALF_TRY(const auto entries, entries_of(tree, directory));
   if (entries.empty()) return {};
-  return fail(ErrorCode::kAlreadyExists, "the data directory is not empty: it has " + entries.front().path,
+  return fail(ErrorCode::kAlreadyExists,
+              "the data directory is not empty: it has " + entries.front().path,
               "take another directory, or empty this one if it is not needed");
 }
 
