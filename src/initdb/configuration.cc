@@ -1,0 +1,129 @@
+#include "initdb/configuration.h"
+
+#include <strings.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "initdb/text.h"
+
+namespace calf::initdb {
+namespace {
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::string_view kDigits = "0123456789";
+constexpr std::string_view kAlphanumeric =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+constexpr std::string_view kBlanks = " \t\r\n\v\f";
+constexpr size_t kTabWidth = 8;
+
+constexpr std::string_view kTrustWarning =
+    "# CAUTION: Configuring the system for local \"trust\" authentication\n"
+    "# allows any local user to connect as any PostgreSQL user, including\n"
+    "# the database superuser.  If you do not trust all your local users,\n"
+    "# use another authentication method.\n";
+
+bool consists_of(std::string_view text, std::string_view characters) {
+  return text.find_first_not_of(characters) == std::string_view::npos;
+}
+
+// Identifiers and numbers with an optional unit stay bare.
+bool needs_quotes(std::string_view value) {
+  if (value.empty()) return true;
+  if (kLetters.find(value.front()) != std::string_view::npos)
+    return !consists_of(value, kAlphanumeric);
+  if (kDigits.find(value.front()) == std::string_view::npos) return true;
+  value.remove_prefix(std::min(value.find_first_not_of(kDigits), value.size()));
+  return !consists_of(value, kLetters);
+}
+
+std::string written(std::string_view value) {
+  return needs_quotes(value) ? "'" + escape_quotes(value) + "'" : std::string(value);
+}
+
+// The setting's name as this line spells it, when the line sets it.
+std::optional<std::string_view> name_in_line(std::string_view line, std::string_view name) {
+  const size_t start = line.find_first_not_of("# \t\r\n\v\f");
+  if (start == std::string_view::npos || line.size() - start < name.size()) return std::nullopt;
+  const std::string_view spelled = line.substr(start, name.size());
+  if (strncasecmp(spelled.data(), name.data(), name.size()) != 0) return std::nullopt;
+  const size_t after = line.find_first_not_of(kBlanks, start + name.size());
+  if (after == std::string_view::npos || line[after] != '=') return std::nullopt;
+  return spelled;
+}
+
+size_t width(std::string_view text) {
+  size_t column = 0;
+  for (const char c : text) column += c == '\t' ? kTabWidth - column % kTabWidth : 1;
+  return column;
+}
+
+// Tabs, then spaces, up to `target`; at least one column.
+void indent_to(std::string& line, size_t target) {
+  size_t column = line.size();
+  target = std::max(target, column + 1);
+  while (column < target) {
+    const size_t tabbed = column + kTabWidth - column % kTabWidth;
+    line += tabbed <= target ? '\t' : ' ';
+    column = tabbed <= target ? tabbed : column + 1;
+  }
+}
+
+std::string replaced_line(std::string_view line, std::string_view spelled, const Setting& setting) {
+  std::string result = std::string(spelled) + " = " + written(setting.value);
+  const size_t assignment = static_cast<size_t>(spelled.data() - line.data()) + spelled.size();
+  const size_t comment = line.rfind('#');
+  if (comment == std::string_view::npos || comment < assignment) return result + "\n";
+  indent_to(result, width(line.substr(0, comment)));
+  return result.append(line.substr(comment));
+}
+
+// The first `token` of every line becomes `replacement`.
+void replace_in_lines(std::string& text, std::string_view token, std::string_view replacement) {
+  for (size_t at = text.find(token); at != std::string::npos; at = text.find(token, at)) {
+    text.replace(at, token.size(), replacement);
+    at = std::min(text.find('\n', at + replacement.size()), text.size());
+  }
+}
+
+}  // namespace
+
+std::string with_setting(std::string_view configuration, const Setting& setting) {
+  std::string result;
+  result.reserve(configuration.size() + 100);
+  bool done = false;
+  for_each_line(configuration, [&](std::string_view line) {
+    const auto spelled = done ? std::nullopt : name_in_line(line, setting.name);
+    if (spelled) {
+      result += replaced_line(line, *spelled, setting);
+      done = true;
+    } else {
+      result += line;
+    }
+  });
+  if (!done) result += setting.name + " = " + written(setting.value) + "\n";
+  return result;
+}
+
+std::string with_settings(std::string_view configuration, std::span<const Setting> settings) {
+  std::string result(configuration);
+  for (const Setting& setting : settings) result = with_setting(result, setting);
+  return result;
+}
+
+std::string client_authentication(std::string_view sample, const Authentication& methods) {
+  std::string result(sample);
+  const bool trusts = methods.local == "trust" || methods.host == "trust";
+  replace_in_lines(result, "@remove-line-for-nolocal@", "");
+  replace_in_lines(result, "@authmethodhost@", methods.host);
+  replace_in_lines(result, "@authmethodlocal@", methods.local);
+  replace_in_lines(result, "@authcomment@", trusts ? kTrustWarning : "");
+  return result;
+}
+
+std::string_view empty_auto_configuration() {
+  return "# Do not edit this file manually!\n"
+         "# It will be overwritten by the ALTER SYSTEM command.\n";
+}
+
+}  // namespace calf::initdb
