@@ -34,7 +34,7 @@ Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::Fil
 }
 
 std::vector<std::string> guest_environment() {
-  return {"PGDATA=" + std::string(kGuestDataDirectory), "PGSYSCONFDIR=/pglite", "HOME=/tmp", "USER=postgres",
+  return {"PGDATA=" + std::string(kGuestDataDirectory), "PGSYSCONFDIR=/pglite", "ICU_DATA=/pglite/icu", "HOME=/tmp", "USER=postgres",
           "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "PATH=/pglite/bin", "TZ=UTC"};
 }
 

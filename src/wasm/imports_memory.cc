@@ -12,6 +12,7 @@ using calf::wasm::Guest;
 extern "C" {
 
 u32 pg_emscripten_builtin_memalign(u32 alignment, u32 size);  // the image's allocator
+void pg_free(u32 address);
 
 u32 calf_memory_grow(u32 delta_pages) {
   return Guest::current().memory().grow(delta_pages, calf_image_maximum_pages);
@@ -59,23 +60,31 @@ u32 calf_import_env_emscripten_resize_heap(u32 requested_bytes) {
   return memory.grow(static_cast<u32>(target - pages), calf_image_maximum_pages) != 0xffffffffu ? 1 : 0;
 }
 
-// Maps a file: MAP_SHARED really shares its pages; MAP_PRIVATE is a copy. The address comes from the guest's allocator,
+// Maps a file: MAP_SHARED for writing really shares its pages; what is only read is a copy. The address comes from the guest's allocator,
 // whose block is put back to private memory by _munmap_js before the guest frees it.
-u32 calf_import_env__mmap_js(u32 length, u32, u32 flags, u32 fd, u64 offset, u32 allocated_out, u32 address_out) {
+u32 calf_import_env__mmap_js(u32 length, u32 protection, u32 flags, u32 fd, u64 offset, u32 allocated_out, u32 address_out) {
   constexpr u32 kMapShared = 1;
+  constexpr u32 kProtWrite = 2;
   Guest& g = Guest::current();
   const u32 rounded = (length + calf::wasm::kWasmPageBytes - 1) & ~(calf::wasm::kWasmPageBytes - 1);
-  auto mapping = g.files().map_shared(static_cast<int>(fd), offset, length);
-  if (!mapping) return static_cast<u32>(calf::wasm::syscall_error(mapping.error()));
+  calf::vfs::File* source = g.files().file(static_cast<int>(fd));
+  if (source == nullptr) return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kBadFd));
   const u32 address = pg_emscripten_builtin_memalign(calf::wasm::kWasmPageBytes, rounded);
   if (address == 0) return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
-  if ((flags & kMapShared) != 0) {
-    auto file = calf::wasm::SharedRegion::adopt_fd(address, length, mapping->fd, mapping->offset);
-    if (!file || !g.memory().map_shared(*file)) {
+  if ((flags & kMapShared) != 0 && (protection & kProtWrite) != 0) {
+    auto mapping = source->map_shared(offset, length);
+    if (!mapping) {
+      pg_free(address);
+      return static_cast<u32>(calf::wasm::syscall_error(mapping.error()));
+    }
+    auto region = calf::wasm::SharedRegion::adopt_fd(address, length, mapping->fd, mapping->offset);
+    if (!region || !g.memory().map_shared(*region)) {
+      pg_free(address);
       return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
     }
-  } else {
-    g.files().file(static_cast<int>(fd))->pread(g.bytes(address, length), offset);
+  } else if (auto read = source->pread(g.bytes(address, length), offset); !read) {
+    pg_free(address);
+    return static_cast<u32>(calf::wasm::syscall_error(read.error()));
   }
   g.store<u32>(allocated_out, 1);
   g.store(address_out, address);
