@@ -128,10 +128,10 @@ Process* Kernel::find(int pid) {
 }
 
 int Kernel::send_signal(int pid, int signal) {
-  // A negative pid names a process group; every process leads its own, and has no others in it.
+  // A negative pid names a process group: every process leads its own, and is alone in it.
   Process* target = find(std::abs(pid));
   if (target == nullptr) return -1;
-  if (signal != 0 && pid > 0) target->post(signal);
+  if (signal != 0) target->post(signal);
   return 0;
 }
 
@@ -173,6 +173,8 @@ Result<void> Kernel::share_memory(Process& postmaster) {
 }
 
 Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {
+  // Alone again: the postmaster has reinitialised after a crash, its shared memory is new.
+  if (processes_.size() == 1) fork_image_.reset();
   if (fork_image_ == nullptr) {
     CALF_CHECK_OK(share_memory(postmaster));
     CALF_TRY(fork_image_, postmaster.memory().capture(heap_end(postmaster)));

@@ -85,12 +85,14 @@ class Process final : public wasm::Guest {
 
   [[noreturn]] void run_postmaster();
   [[noreturn]] void run_child();
+  [[nodiscard]] uint32_t quit_handler() const;  // the guest's, as a table index
 
   Kernel& kernel_;
   const int pid_;
   std::vector<std::string> arguments_;
   std::optional<Launch> launch_;
   std::unique_ptr<ClientSocket> client_;
+  uint32_t inherited_quit_handler_ = 0;
 
   // The kernel's
   State state_ = State::kRunnable;
