@@ -216,8 +216,9 @@ Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaste
 }
 
 int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
-  constexpr uint32_t kStartupProcess = 13;  // BackendType
-  if (options_.for_snapshot && launch.type != kStartupProcess) {
+  constexpr uint32_t kBackend = 1;  // BackendType
+  constexpr uint32_t kStartupProcess = 13;
+  if (options_.for_snapshot && launch.type != kStartupProcess && launch.type != kBackend) {
     deferred_.push_back({.pid = next_pid_, .launch = std::move(launch)});
     return next_pid_++;
   }
