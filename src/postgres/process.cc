@@ -140,6 +140,16 @@ void Process::wait(int64_t deadline_ns) {
   wait_deadline_ns_ = kNever;
 }
 
+void Process::wait_until(const Condition& condition) {
+  while (!condition.holds(*this, condition.address, condition.operand)) {
+    state_ = State::kWaitingCondition;
+    condition_ = condition;
+    kernel_.await_condition(*this);
+    suspend();
+    deliver_signals();  // as a native process would handle them in the middle of sem_wait()
+  }
+}
+
 void Process::yield() {
   kernel_.preempt(*this);
   suspend();
@@ -158,7 +168,16 @@ void Process::sleep_ns(int64_t duration_ns) {
 }
 
 int Process::sync_file(int fd, vfs::File::SyncKind kind) {
-  return kind == vfs::File::SyncKind::kAll ? files().fd_sync(fd) : -files().fdatasync(fd);
+  if (!kernel_.syncs_elsewhere()) {
+    return kind == vfs::File::SyncKind::kAll ? files().fd_sync(fd) : -files().fdatasync(fd);
+  }
+  auto pending = files().begin_sync(fd, kind);
+  if (!pending) return wasm::guest_errno(pending.error());
+  if (pending->host_fd < 0) return 0;
+  state_ = State::kWaitingDisk;
+  kernel_.sync(*this, std::move(*pending));
+  suspend();
+  return sync_error_ == 0 ? 0 : wasm::guest_errno(static_cast<os::Errno>(sync_error_));
 }
 
 // --- Sockets
