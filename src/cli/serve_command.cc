@@ -99,7 +99,7 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
-  if (!options.quiet && !options.json_only) {
+  if (!options.quiet) {
     cluster.log_sink = [](std::string_view line) {
       std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
     };
@@ -229,9 +229,9 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
 
 int run_serve(const ServeOptions& options) {
   Signals signals;
-  log::configure({.level = options.quiet || options.json_only ? log::Level::kError
-                           : options.debug_level > 0          ? log::Level::kDebug
-                                                              : log::Level::kWarn});
+  log::configure({.level = options.quiet             ? log::Level::kError
+                           : options.debug_level > 0 ? log::Level::kDebug
+                                                     : log::Level::kInfo});
   return run(options, signals, Announcer(options));
 }
 
