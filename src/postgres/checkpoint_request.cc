@@ -1,5 +1,6 @@
 // RequestCheckpoint(): asks the checkpointer and waits for it, as checkpointer.c does. The image's own version makes the
-// checkpoint in the calling process, which cannot work where processes share buffers.
+// checkpoint in the calling process, which cannot work where processes share buffers. And XLogWrite() asking for one when
+// enough WAL has been written, which the image has lost.
 #include <cstring>
 
 #include "calf_anchors.h"
@@ -46,6 +47,20 @@ u32 guest_text(Process& process, const char* text) {
   return at;
 }
 
+// CheckPointSegments of xlog.c (CalculateCheckpointSegments).
+u64 checkpoint_segments(Process& process) {
+  constexpr double kMegabyte = 1024 * 1024;
+  const double segment_mb = process.load<u32>(PG_ADDRESS_wal_segment_size) / kMegabyte;
+  const double target = process.load<s32>(PG_ADDRESS_max_wal_size_mb) / segment_mb /
+                        (1.0 + process.load<f64>(PG_ADDRESS_CheckPointCompletionTarget));
+  return target < 1 ? 1 : static_cast<u64>(target);
+}
+
+u64 written_segment(Process& process) {
+  // As XLByteToPrevSeg: a segment that has just been filled up still counts as the current one.
+  return (process.load<u64>(PG_ADDRESS_LogwrtResult) - 1) / process.load<u32>(PG_ADDRESS_wal_segment_size);
+}
+
 void report_failure(Process& process) {
   constexpr u32 kError = 21;
   pg_errstart(kError, 0);
@@ -55,6 +70,17 @@ void report_failure(Process& process) {
 }
 
 }  // namespace
+
+extern "C" void pg_XLogWrite(u32 request, u32 timeline, u32 flexible) {
+  constexpr u32 kCheckpointCauseXlog = 0x0080;
+  Process& process = Process::current();
+  const u64 before = written_segment(process);
+  pg_XLogWrite_original(request, timeline, flexible);
+  const u64 after = written_segment(process);
+  if (after == before || process.load<u8>(PG_ADDRESS_IsUnderPostmaster) == 0) return;
+  const u64 redo_segment = pg_GetRedoRecPtr() / process.load<u32>(PG_ADDRESS_wal_segment_size);
+  if (after >= redo_segment + checkpoint_segments(process) - 1) pg_RequestCheckpoint(kCheckpointCauseXlog);
+}
 
 extern "C" void pg_RequestCheckpoint(u32 flags) {
   Process& process = Process::current();

@@ -86,6 +86,11 @@ u32 pg_kill(u32 pid, u32 signal) {
   return static_cast<u32>(-1);
 }
 
+void pg_pqsignal_be(u32 signal, u32 handler) {
+  Process::current().note_handler(static_cast<int>(signal));
+  pg_pqsignal_be_original(signal, handler);
+}
+
 // --- Waiting
 
 u32 pg_WaitEventSetWait(u32 set, u32 timeout_ms, u32 events, u32 max_events, u32 wait_event_info) {

@@ -146,7 +146,8 @@ Result<void> Kernel::share_memory(Process& postmaster) {
   // for again after a crash: then the postmaster has made a new one, and the old one stays behind, unused (the image's
   // postmaster never unmaps it).
   bool found = false;
-  for (u32 address = 0; address < heap_end(postmaster); address += wasm::kWasmPageBytes) {
+  const u32 end = heap_end(postmaster);
+  for (u32 address = 0; address < end; address += wasm::kWasmPageBytes) {
     if (postmaster.load<u32>(address) != kShmemMagic) continue;
     if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
     const u32 size_bytes = postmaster.load<u32>(address + 8);

@@ -84,7 +84,6 @@ void Process::run_child() {
   store(PG_ADDRESS_BlockSig, blocked);
   constexpr u32 kSetMask = 2;
   pg_sigprocmask(kSetMask, PG_ADDRESS_BlockSig, 0);
-  inherited_quit_handler_ = quit_handler();
   store<u32>(PG_ADDRESS_MyBackendType, launch_->type);
   store<u32>(PG_ADDRESS_CurrentMemoryContext, load<u32>(PG_ADDRESS_TopMemoryContext));
   store<u32>(PG_ADDRESS_MyPMChildSlot, launch_->slot);
@@ -113,8 +112,6 @@ void Process::post(int signal) {
   kernel_.make_runnable(*this);
 }
 
-u32 Process::quit_handler() const { return load<u32>(PG_OFFSET_pqsignal_handlers + kSigQuit * 4); }
-
 void Process::deliver_signals() {
   while (has_signals()) {
     if (timer_due_) {
@@ -127,7 +124,7 @@ void Process::deliver_signals() {
     if (signal == kSigKill) exit({.signal = kSigKill});
     if (signal == kSigUrgent) continue;  // only wakes a waiting process
     // InitPostmasterChild() sets SignalHandlerForCrashExit; the image has lost that function, for it does just this.
-    if (signal == kSigQuit && !is_postmaster() && quit_handler() == inherited_quit_handler_) exit({.code = 2});
+    if (signal == kSigQuit && !is_postmaster() && !handles_quit_) exit({.code = 2});
     if (signal == kSigHup && is_postmaster()) kernel_.forget_fork_image();
     pg_raise(static_cast<u32>(signal));
   }

@@ -62,6 +62,7 @@ class Process final : public wasm::Guest {
   // --- Signals. post() may be called while another process runs; delivery is by the process itself, at safe points.
   void post(int signal);
   [[nodiscard]] bool has_signals() const { return pending_signals_ != 0 || timer_due_; }
+  void note_handler(int signal) { handles_quit_ = handles_quit_ || signal == kSigQuit; }
   // Runs the guest's handlers. On the process's own stack.
   void deliver_signals();
 
@@ -85,14 +86,13 @@ class Process final : public wasm::Guest {
 
   [[noreturn]] void run_postmaster();
   [[noreturn]] void run_child();
-  [[nodiscard]] uint32_t quit_handler() const;  // the guest's, as a table index
 
   Kernel& kernel_;
   const int pid_;
   std::vector<std::string> arguments_;
   std::optional<Launch> launch_;
   std::unique_ptr<ClientSocket> client_;
-  uint32_t inherited_quit_handler_ = 0;
+  bool handles_quit_ = false;  // has set a handler for SIGQUIT since it was forked
 
   // The kernel's
   State state_ = State::kRunnable;

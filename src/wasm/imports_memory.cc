@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "calf_anchors.h"
 #include "wasm/files/guest_errno.h"
 #include "wasm/guest.h"
 
@@ -45,6 +46,17 @@ void calf_memory_fill(u32 destination, u32 byte, u32 size) {
   std::memset(begin, 0, static_cast<size_t>(first_page - begin));
   madvise(first_page, static_cast<size_t>(last_page - first_page), MADV_DONTNEED);
   std::memset(last_page, 0, static_cast<size_t>(end - last_page));
+}
+
+// The image's own memset() and memcpy() (guest/hooks.txt).
+u32 pg_memset(u32 destination, u32 byte, u32 size) {
+  calf_memory_fill(destination, byte & 0xff, size);
+  return destination;
+}
+u32 pg_memcpy(u32 destination, u32 source, u32 size) {
+  u8* base = CALF_STATE->base;
+  std::memcpy(base + destination, base + source, size);
+  return destination;
 }
 
 u32 calf_import_env_emscripten_get_heap_max() { return calf_image_maximum_pages * calf::wasm::kWasmPageBytes; }

@@ -159,8 +159,35 @@ Result<void> LinearMemory::unmap_shared(uint32_t address) {
   return map_anonymous(base_ + address, size_bytes);
 }
 
+namespace {
+
+// Which pages of [base, base + size) have ever been touched (/proc/self/pagemap): reading an untouched one would make the
+// kernel map a page for it. Without the file, every page counts as touched.
+class TouchedPages {
+ public:
+  TouchedPages(const uint8_t* base, uint64_t size_bytes) {
+    const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    entries_.resize((size_bytes + kHostPage - 1) / kHostPage);
+    const size_t wanted = entries_.size() * sizeof(uint64_t);
+    const auto offset = static_cast<off_t>(reinterpret_cast<uintptr_t>(base) / kHostPage * sizeof(uint64_t));
+    if (pread(fd, entries_.data(), wanted, offset) != static_cast<ssize_t>(wanted)) entries_.clear();
+    close(fd);
+  }
+  [[nodiscard]] bool touched(uint64_t page) const {
+    constexpr uint64_t kPresentOrSwapped = uint64_t{3} << 62;
+    return page >= entries_.size() || (entries_[page] & kPresentOrSwapped) != 0;
+  }
+
+ private:
+  std::vector<uint64_t> entries_;
+};
+
+}  // namespace
+
 std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, uint64_t end) const {
   std::vector<MemoryImage::Extent> extents;
+  const TouchedPages pages(base_ + begin, end - begin);
   for (uint64_t at = begin; at < end; at += kHostPage) {
     const auto shared = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
       return at >= r.address && at < r.address + round_up(r.size_bytes, kHostPage);
@@ -169,7 +196,7 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
       at = shared->address + round_up(shared->size_bytes, kHostPage) - kHostPage;
       continue;
     }
-    if (is_zero_page(base_ + at)) continue;
+    if (!pages.touched((at - begin) / kHostPage) || is_zero_page(base_ + at)) continue;
     const bool near = !extents.empty() && at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes;
     const bool across_shared =
         near && std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {

@@ -199,6 +199,9 @@ class Server:
             command += ["--auth", o.auth]
         if o.tls:
             command += ["--tls"]
+        if "authentication_timeout" in o.settings:
+            # Up to the startup packet it is the listener that waits.
+            command += ["--handshake-timeout", str(o.settings["authentication_timeout"]).removesuffix("s")]
         for name, value in o.settings.items():
             command += ["-c", f"{name}={value}"]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | o.environment
