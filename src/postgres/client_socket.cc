@@ -5,7 +5,7 @@
 
 namespace calf::postgres {
 
-ClientSocket::ClientSocket(ClientConnection connection) : transport_(std::move(connection.transport)) {
+ClientSocket::ClientSocket(ClientConnection connection) : transport_(std::move(connection.transport)), is_tls_(transport_->is_tls()) {
   const auto length = static_cast<uint32_t>(connection.startup_packet.size() + 4);
   unread_ = {std::byte(length >> 24), std::byte(length >> 16), std::byte(length >> 8), std::byte(length)};
   unread_.insert(unread_.end(), connection.startup_packet.begin(), connection.startup_packet.end());
@@ -43,8 +43,11 @@ net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
     unread_begin_ += n;
     return net::IoResult::moved(n);
   }
+  if (read_blocked_) return net::IoResult::of(net::IoState::kWouldBlockRead);
   const net::IoResult result = transport_->read_some(buffer);
-  read_blocked_ = result.would_block();
+  // A short read has emptied a plain socket: the poller reports the next bytes (edge-triggered), no need to ask again.
+  const bool drained = result.done() && result.bytes < buffer.size() && transport_->descriptor() >= 0 && !is_tls_;
+  read_blocked_ = result.would_block() || drained;
   return result;
 }
 

@@ -40,6 +40,7 @@ class ClientSocket {
 
  private:
   std::unique_ptr<net::Transport> transport_;
+  bool is_tls_;
   std::vector<std::byte> unread_;  // the startup packet with its length
   size_t unread_begin_ = 0;
   bool read_blocked_ = false;

@@ -141,6 +141,11 @@ void Kernel::make_runnable(Process& process) {
   runnable_.push_back(&process);
 }
 
+void Kernel::preempt(Process& process) {
+  process.state_ = Process::State::kRunnable;
+  preempted_.push_back(&process);
+}
+
 Result<void> Kernel::share_memory(Process& postmaster) {
   // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic number. It is looked
   // for again after a crash: then the postmaster has made a new one, and the old one stays behind, unused (the image's
@@ -305,17 +310,48 @@ void Kernel::run_process(Process& process) {
   if (process.exit_status()) bury(process);
 }
 
+// Those that have waited go before those that have used their slice up: what somebody waits for is mostly short. But not
+// for ever: after some of them a long runner has its turn.
+Process* Kernel::choose() {
+  constexpr int kWokenInARow = 16;
+  const bool long_runner_is_due = !preempted_.empty() && woken_in_a_row_ >= kWokenInARow;
+  std::deque<Process*>& queue = runnable_.empty() || long_runner_is_due ? preempted_ : runnable_;
+  if (queue.empty()) return nullptr;
+  woken_in_a_row_ = &queue == &runnable_ ? woken_in_a_row_ + 1 : 0;
+  Process* next = queue.front();
+  queue.pop_front();
+  return next;
+}
+
+// Waits for something to do. To sleep and be woken costs several times what most statements take, so while statements
+// come in quick succession the thread looks for the next one itself for a moment before it sleeps.
+void Kernel::idle() {
+  constexpr int64_t kLongestSpinNs = 50'000;
+  const int64_t began = now_ns();
+  const int64_t deadline = nearest_deadline_ns();
+  if (typical_idle_ns_ < kLongestSpinNs) {
+    const int64_t spin_until = std::min(began + kLongestSpinNs, deadline);
+    while (nobody_is_runnable() && now_ns() < spin_until) poll_events(0);
+  }
+  if (nobody_is_runnable()) {
+    const int64_t now = now_ns();
+    poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
+  }
+  fire_timers();
+  // A moving average over the last eight or so, each counted as at most a millisecond: one long pause does not end the
+  // spinning of a busy server, several in a row do.
+  constexpr int64_t kLongestCountedNs = 1'000'000;
+  typical_idle_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_idle_ns_) / 8;
+}
+
 wasm::ExitStatus Kernel::run() {
   constexpr int64_t kPollEveryNs = 50'000;
   int64_t polled_at = 0;
   while (!postmaster_status_) {
-    if (runnable_.empty()) {
-      const int64_t deadline = nearest_deadline_ns();
-      const int64_t now = now_ns();
-      poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
+    if (nobody_is_runnable()) {
+      idle();
       polled_at = now_ns();
-      fire_timers();
-    } else if (const int64_t now = now_ns(); now - polled_at > kPollEveryNs) {
+    } else if (const int64_t now = now_ns(); runnable_.empty() || now - polled_at > kPollEveryNs) {
       poll_events(0);
       polled_at = now;
       fire_timers();
@@ -324,13 +360,11 @@ wasm::ExitStatus Kernel::run() {
       std::lock_guard lock(mutex_);
       if (halted_) break;
     }
-    if (runnable_.empty()) continue;
-    Process* next = runnable_.front();
-    runnable_.pop_front();
-    run_process(*next);
+    if (Process* next = choose()) run_process(*next);
   }
   // What is left belongs to a cluster that has stopped: no process may run again.
   runnable_.clear();
+  preempted_.clear();
   processes_.clear();
   accepted_.clear();
   {

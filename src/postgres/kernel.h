@@ -55,7 +55,8 @@ class Kernel {
   // kill(): 0, or -1 when there is no such process.
   int send_signal(int pid, int signal);
   void make_runnable(Process& process);
-  [[nodiscard]] bool others_are_runnable() const { return !runnable_.empty(); }
+  // The running process has used its slice up: it goes on after those that have waited.
+  void preempt(Process& process);
   // Has the running process used its slice up? True also when it is time to look at the sockets.
   [[nodiscard]] bool slice_is_over() const { return ticker_.expired(); }
 
@@ -82,7 +83,10 @@ class Kernel {
   void take_requests();
   void poll_events(int64_t timeout_ns);
   void fire_timers();
+  void idle();
   [[nodiscard]] int64_t nearest_deadline_ns() const;
+  [[nodiscard]] bool nobody_is_runnable() const { return runnable_.empty() && preempted_.empty(); }
+  Process* choose();
   void run_process(Process& process);
   void bury(Process& process);
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
@@ -95,10 +99,13 @@ class Kernel {
   SliceTicker ticker_;
 
   std::unordered_map<int, std::unique_ptr<Process>> processes_;
-  std::deque<Process*> runnable_;
+  std::deque<Process*> runnable_;   // new ones, and those that have waited
+  std::deque<Process*> preempted_;  // whose slice was over
+  int woken_in_a_row_ = 0;
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;
+  int64_t typical_idle_ns_ = INT64_C(1'000'000);  // how long the thread has recently waited for something to do
   std::optional<wasm::ExitStatus> postmaster_status_;
   std::shared_ptr<wasm::MemoryImage> fork_image_;
   std::unordered_map<int, std::unique_ptr<ClientSocket>> accepted_;  // by the postmaster's descriptor

@@ -141,8 +141,7 @@ void Process::wait(int64_t deadline_ns) {
 }
 
 void Process::yield() {
-  state_ = State::kWaiting;
-  kernel_.make_runnable(*this);
+  kernel_.preempt(*this);
   suspend();
 }
 

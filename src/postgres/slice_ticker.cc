@@ -5,7 +5,8 @@
 namespace calf::postgres {
 
 namespace {
-constexpr int kIdleTicksBeforeParking = 50;
+constexpr int kTicksInSlice = 4;  // a slice ends at a tick: it is at most a quarter longer than asked for
+constexpr int kIdleTicksBeforeParking = 200;
 }
 
 SliceTicker::SliceTicker(int64_t slice_ns) : slice_ns_(slice_ns), thread_([this] { run(); }) {}
@@ -39,9 +40,11 @@ void SliceTicker::end() {
 void SliceTicker::run() {
   std::unique_lock lock(mutex_);
   uint64_t seen_run = 0;
+  int ticks_of_run = 0;
   int idle_ticks = 0;
   while (!stopping_) {
-    if (flag_ != nullptr && run_ == seen_run) {
+    ticks_of_run = run_ == seen_run ? ticks_of_run + 1 : 0;
+    if (flag_ != nullptr && ticks_of_run >= kTicksInSlice) {
       *flag_ = 1;
       expired_.store(true, std::memory_order_relaxed);
     }
@@ -53,7 +56,7 @@ void SliceTicker::run() {
       parked_ = false;
       idle_ticks = 0;
     } else {
-      wake_.wait_for(lock, std::chrono::nanoseconds(slice_ns_), [&] { return stopping_; });
+      wake_.wait_for(lock, std::chrono::nanoseconds(slice_ns_ / kTicksInSlice), [&] { return stopping_; });
     }
   }
 }
