@@ -31,7 +31,15 @@ Kernel::Kernel(Options options, std::unique_ptr<Poller> poller)
     : options_(std::move(options)),
       clock_(options_.clock),
       poller_(std::move(poller)),
-      ticker_(options_.time_slice_ns) {}
+      ticker_(options_.time_slice_ns),
+      syncs_([this](int pid, int error) {
+        {
+          std::lock_guard lock(mutex_);
+          synced_.push_back({pid, error});
+          has_requests_ = true;
+        }
+        poller_->wake();
+      }) {}
 
 Kernel::~Kernel() = default;
 
@@ -69,12 +77,14 @@ void Kernel::take_requests() {
   if (!has_requests_.load(std::memory_order_acquire)) return;
   std::vector<int> signals;
   std::vector<int> wakeups;
+  std::vector<Synced> synced;
   bool connecting = false;
   {
     std::lock_guard lock(mutex_);
     has_requests_ = false;
     signals.swap(signals_for_postmaster_);
     wakeups.swap(pipe_wakeups_);
+    synced.swap(synced_);
     connecting = !connecting_.empty();
   }
   for (int signal : signals) send_signal(Process::kPostmasterPid, signal);
@@ -83,6 +93,13 @@ void Kernel::take_requests() {
     if (process == nullptr || process->client() == nullptr) continue;
     process->client()->on_ready(true, true);
     make_runnable(*process);
+  }
+  for (const Synced& end : synced) {
+    Process* process = find(end.pid);
+    if (process == nullptr || process->state_ != Process::State::kWaitingDisk) continue;
+    process->sync_error_ = end.error;
+    process->state_ = Process::State::kRunnable;
+    runnable_.push_front(process);  // others may be waiting for the lock that it holds
   }
   if (connecting) {
     if (Process* postmaster = find(Process::kPostmasterPid)) make_runnable(*postmaster);
@@ -136,7 +153,11 @@ int Kernel::send_signal(int pid, int signal) {
 }
 
 void Kernel::make_runnable(Process& process) {
-  if (process.state_ != Process::State::kWaiting) return;
+  if (process.state_ == Process::State::kWaitingCondition) {
+    std::erase(conditional_, &process);
+  } else if (process.state_ != Process::State::kWaiting) {
+    return;
+  }
   process.state_ = Process::State::kRunnable;
   runnable_.push_back(&process);
 }
@@ -211,6 +232,7 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
   processes_.emplace(pid, std::move(process));
   runnable_.push_back(started);
   if (started->client() != nullptr) {
+    clients_ += 1;
     auto wakeup = [this, pid] {
       {
         std::lock_guard lock(mutex_);
@@ -255,6 +277,7 @@ ClientSocket* Kernel::accept(int fd) {
 void Kernel::bury(Process& process) {
   const int pid = process.pid();
   const wasm::ExitStatus status = *process.exit_status();
+  if (process.client() != nullptr) clients_ -= 1;
   if (spare_stacks_.size() < kSpareStacks) {
     wasm::Stack stack = process.fiber().take_stack();
     stack.trim();
@@ -302,12 +325,23 @@ void Kernel::poll_events(int64_t timeout_ns) {
   take_requests();
 }
 
+void Kernel::check_conditions() {
+  std::erase_if(conditional_, [this](Process* process) {
+    const Process::Condition& condition = process->condition_;
+    if (!condition.holds(*process, condition.address, condition.operand)) return false;
+    process->state_ = Process::State::kRunnable;
+    runnable_.push_back(process);
+    return true;
+  });
+}
+
 void Kernel::run_process(Process& process) {
   process.state_ = Process::State::kRunning;
   ticker_.begin(reinterpret_cast<volatile uint32_t*>(process.base() + PG_ADDRESS_InterruptPending));
   process.resume();
   ticker_.end();
   if (process.exit_status()) bury(process);
+  if (!conditional_.empty()) check_conditions();
 }
 
 // Those that have waited go before those that have used their slice up: what somebody waits for is mostly short. But not
@@ -365,6 +399,7 @@ wasm::ExitStatus Kernel::run() {
   // What is left belongs to a cluster that has stopped: no process may run again.
   runnable_.clear();
   preempted_.clear();
+  conditional_.clear();
   processes_.clear();
   accepted_.clear();
   {

@@ -15,6 +15,7 @@
 #include "postgres/poller.h"
 #include "postgres/process.h"
 #include "postgres/slice_ticker.h"
+#include "postgres/sync_thread.h"
 
 namespace calf::postgres {
 
@@ -60,6 +61,13 @@ class Kernel {
   // Has the running process used its slice up? True also when it is time to look at the sockets.
   [[nodiscard]] bool slice_is_over() const { return ticker_.expired(); }
 
+  // The process waits for its condition; it is looked at whenever another process has run.
+  void await_condition(Process& process) { conditional_.push_back(&process); }
+  // With one session nobody would use the time that a sync on another thread frees; it would only come later.
+  [[nodiscard]] bool syncs_elsewhere() const { return clients_ > 1; }
+  // Syncs on the sync thread; the process goes on afterwards.
+  void sync(Process& process, wasm::GuestFiles::PendingSync pending) { syncs_.submit(process.pid(), std::move(pending)); }
+
   // postmaster_child_launch(): the new pid, or -1.
   int launch(Process& postmaster, Launch launch, int client_fd);
   // waitpid(-1, WNOHANG): a child that has ended, or nothing.
@@ -83,6 +91,7 @@ class Kernel {
   void take_requests();
   void poll_events(int64_t timeout_ns);
   void fire_timers();
+  void check_conditions();
   void idle();
   [[nodiscard]] int64_t nearest_deadline_ns() const;
   [[nodiscard]] bool nobody_is_runnable() const { return runnable_.empty() && preempted_.empty(); }
@@ -102,6 +111,8 @@ class Kernel {
   std::deque<Process*> runnable_;   // new ones, and those that have waited
   std::deque<Process*> preempted_;  // whose slice was over
   int woken_in_a_row_ = 0;
+  std::vector<Process*> conditional_;  // wait for their condition
+  int clients_ = 0;                    // processes that have one
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;
@@ -115,8 +126,14 @@ class Kernel {
   std::deque<std::unique_ptr<ClientSocket>> connecting_;
   std::vector<int> signals_for_postmaster_;
   std::vector<int> pipe_wakeups_;  // pids whose in-process pipe has moved
+  struct Synced {
+    int pid;
+    int error;
+  };
+  std::vector<Synced> synced_;
   bool halted_ = false;
   std::atomic<bool> has_requests_{false};
+  SyncThread syncs_;  // last: its thread uses what is above
 };
 
 }  // namespace calf::postgres

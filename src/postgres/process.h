@@ -68,6 +68,13 @@ class Process final : public wasm::Guest {
 
   // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own stack.
   void wait(int64_t deadline_ns);
+  // Waits until `condition` holds; handles signals meanwhile. On the process's own stack.
+  struct Condition {
+    bool (*holds)(const Process& process, uint32_t address, uint64_t operand) = nullptr;
+    uint32_t address = 0;
+    uint64_t operand = 0;
+  };
+  void wait_until(const Condition& condition);
   // Lets others run; goes on in its turn. On the process's own stack.
   void yield();
   // Sets InterruptPending, so that the guest looks at its signals and its time slice soon.
@@ -82,10 +89,17 @@ class Process final : public wasm::Guest {
 
  private:
   friend class Kernel;
-  enum class State { kRunnable, kRunning, kWaiting };
+  enum class State {
+    kRunnable,
+    kRunning,
+    kWaiting,           // for anything: a signal, its socket, its deadline
+    kWaitingCondition,  // for condition_ alone
+    kWaitingDisk,       // for a sync alone
+  };
 
   [[noreturn]] void run_postmaster();
   [[noreturn]] void run_child();
+  void trust_the_owner();
 
   Kernel& kernel_;
   const int pid_;
@@ -96,6 +110,8 @@ class Process final : public wasm::Guest {
 
   // The kernel's
   State state_ = State::kRunnable;
+  Condition condition_;
+  int sync_error_ = 0;  // of the sync that has just ended
   int64_t wait_deadline_ns_ = kNever;
   int64_t timer_deadline_ns_ = kNever;
   int timer_which_ = 0;
