@@ -21,7 +21,8 @@ as_root() {
 # apt_install PACKAGE…: installs what is missing, in one go. Asks dpkg only, so it is quick when nothing is missing.
 apt_install() {
   local missing=() package known
-  known=$(dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "$@" 2>/dev/null | awk '$2 ~ /^ii/ {print $1}')
+  # dpkg-query fails when it has never heard of a package.
+  known=$({ dpkg-query -W -f '${Package} ${db:Status-Abbrev}\n' "$@" 2>/dev/null || true; } | awk '$2 ~ /^ii/ {print $1}')
   for package in "$@"; do grep -qx -- "$package" <<<"$known" || missing+=("$package"); done
   [ ${#missing[@]} -eq 0 ] && return 0
   say "installing ${#missing[@]} packages: ${missing[*]}"

@@ -31,14 +31,15 @@ class PostgresEngine final : public server::Engine {
   }
 
   // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
-  void cancel(uint32_t pid, std::span<const std::byte> key) override {
+  void cancel(server::CancelRequest request) override {
     constexpr uint32_t kCancelRequestCode = 80877102;
     std::vector<std::byte> packet;
-    for (uint32_t word : {kCancelRequestCode, pid}) {
+    for (uint32_t word : {kCancelRequestCode, request.pid}) {
       for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<std::byte>(word >> shift));
     }
-    packet.insert(packet.end(), key.begin(), key.end());
-    cluster_->connect({.transport = std::move(net::MemoryPipe::create().engine_end), .startup_packet = packet});
+    packet.insert(packet.end(), request.key.begin(), request.key.end());
+    auto transport = request.transport ? std::move(request.transport) : std::move(net::MemoryPipe::create().engine_end);
+    cluster_->connect({.transport = std::move(transport), .startup_packet = std::move(packet)});
   }
 
   Result<void> shutdown(server::ShutdownMode mode) override {

@@ -30,6 +30,12 @@ Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::Fil
       return fail(Error::from_errno(std::string("mounting ") + point, static_cast<int>(mounted.error())));
     }
   }
+  constexpr std::string_view kTrust = "local all all trust\n";
+  auto trust = tree->open("/", kTrustFile, {.access = vfs::Access::kWrite, .create = true, .permissions = 0600});
+  if (!trust) return fail(Error::from_errno("writing a guest file", static_cast<int>(trust.error())));
+  if (auto written = (*trust)->pwrite(std::as_bytes(std::span(kTrust)), 0); !written) {
+    return fail(Error::from_errno("writing a guest file", static_cast<int>(written.error())));
+  }
   return tree;
 }
 

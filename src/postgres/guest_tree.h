@@ -12,6 +12,8 @@
 namespace calf::postgres {
 
 inline constexpr const char* kGuestDataDirectory = "/pglite/data";
+// A pg_hba.conf that trusts everybody, for clients inside this program.
+inline constexpr const char* kTrustFile = "/tmp/pg_hba.trust.conf";
 
 // `installation` (PostgreSQL's own read-only files) at /pglite, `data` at /pglite/data, devices, and memory for /dev/shm
 // and /tmp. Nothing else of the host can be reached.

@@ -195,6 +195,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
     CALF_TRY(auto restored, restore_shared(snapshot, region));
     if (region.address != 0) shared.push_back(std::move(restored));
   }
+  snapshot.forget_pages();
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{

@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "calf_anchors.h"
 #include "postgres/guest_address.h"
+#include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 #include "wasm/files/guest_errno.h"
 #include "wasm/side_modules.h"
@@ -146,11 +147,26 @@ void Process::run_child() {
     return at;
   };
   if (!launch_->client_socket.empty()) store(PG_ADDRESS_MyClientSocket, copy_in(launch_->client_socket));
+  if (client_ != nullptr && client_->peer().kind == net::Address::Kind::kInProcess) trust_the_owner();
   store<u8>(PG_ADDRESS_send_ready_for_query, 1);  // the first thing that a session's loop does
   const u32 startup_data = copy_in(launch_->startup_data);
   const u32 kind = PG_ADDRESS_child_process_kinds + launch_->type * kChildKindBytes;
   call_main(load<u32>(kind + kChildKindMain), startup_data, static_cast<u32>(launch_->startup_data.size()));
   exit({.code = 0});
+}
+
+// A client inside this program is its owner and needs no password, whatever pg_hba.conf says: this process's copy of the
+// rules is replaced by one that trusts.
+void Process::trust_the_owner() {
+  const std::string path(kTrustFile);
+  const u32 saved_stack = CALF_STATE->globals[0];
+  const u32 configured = load<u32>(PG_ADDRESS_HbaFileName);
+  const u32 name = pg__emscripten_stack_alloc(static_cast<u32>(path.size()) + 1);
+  std::memcpy(base() + name, path.c_str(), path.size() + 1);
+  store(PG_ADDRESS_HbaFileName, name);
+  pg_load_hba();
+  store(PG_ADDRESS_HbaFileName, configured);
+  CALF_STATE->globals[0] = saved_stack;
 }
 
 // --- Signals

@@ -117,6 +117,7 @@ class Process final : public wasm::Guest {
   [[noreturn]] void run_postmaster();
   [[noreturn]] void run_resumed_postmaster();
   [[noreturn]] void run_child();
+  void trust_the_owner();
 
   Kernel& kernel_;
   const int pid_;

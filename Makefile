@@ -1,0 +1,63 @@
+# The commands of this repository. `make help` lists them; scripts/ does the work.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PREFIX ?= /usr/local
+DESTDIR ?=
+PRESET ?= release
+
+.PHONY: help demo test unit system build bench install uninstall format format-check lint asan tsan fuzz clean
+
+help: ## This list
+	@echo 'make demo                  see it work: builds, starts a server, two psql sessions'
+	@echo 'make test                  everything: builds, unit tests, system tests with real clients'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Variables: PRESET=release|asan|tsan|fuzz  PREFIX=/usr/local  DESTDIR=  ARGS="…" (for unit, system, bench)'
+
+demo: ## Install what is missing, build, show two sessions in real psql
+	@scripts/demo
+
+test: ## Install what is missing, build, run every test
+	@scripts/test
+
+unit: build ## Unit tests only; ARGS go to ctest
+	@ctest --test-dir build/$(PRESET) --output-on-failure $(ARGS)
+
+system: build ## System tests only; ARGS go to pytest
+	@tests/system/run $(ARGS)
+
+build: ## Install what is missing, build build/$(PRESET)/calf
+	@scripts/build $(PRESET)
+
+bench: build ## Calf, PGlite and native PostgreSQL side by side; ARGS="--quick" is short
+	@bench/run $(ARGS)
+
+install: build ## Copy the program to $(PREFIX)/bin
+	install -D -m 755 -s build/release/calf $(DESTDIR)$(PREFIX)/bin/calf
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/calf LICENSE NOTICE README.md
+
+uninstall: ## Remove what install has copied
+	rm -rf $(DESTDIR)$(PREFIX)/bin/calf $(DESTDIR)$(PREFIX)/share/doc/calf
+
+format: ## Format all C++ with clang-format-19
+	@scripts/format
+
+format-check: ## Fail if a file is not formatted
+	@scripts/format --check
+
+lint: ## Includes against the modules' dependency lists, then clang-tidy; ARGS name files
+	@scripts/lint $(ARGS)
+
+asan: ## Build with address and undefined-behaviour sanitizers and run the unit tests
+	@$(MAKE) --no-print-directory unit PRESET=asan
+
+tsan: ## The same with the thread sanitizer
+	@$(MAKE) --no-print-directory unit PRESET=tsan
+
+fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_sql_splitter pack_fuzz
+	@scripts/fuzz $(ARGS)
+
+clean: ## Remove build/; the cache in ~/.cache/calf stays
+	rm -rf build
