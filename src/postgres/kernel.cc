@@ -129,6 +129,12 @@ Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
       .sink = options_.log_sink,
       .environment = options_.environment,
   });
+  // The image's socket() is this constant: take the number, so that no file gets it and closing the listening socket,
+  // when the postmaster ends, finds something.
+  constexpr int kListenSocket = 10;
+  const int placeholder = files->openat(-1, "/dev/null", 0, 0);
+  files->dup3(placeholder, kListenSocket, 0);
+  files->fd_close(placeholder);
   auto postmaster = std::make_unique<Process>(
       *this,
       Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
