@@ -52,7 +52,7 @@ class Emitter {
     for (size_t i = type_.params.size(); i < variable_types_.size(); ++i) {
       head += std::string(c_type(variable_types_[i])) + " l" + std::to_string(i) + "=0;\n";
     }
-    out_.code = head + declarations_ + code_ + "}\n";
+    out_.code = head + declarations_ + resume_ + code_ + "}\n";
     return std::move(out_);
   }
 
@@ -312,8 +312,62 @@ class Emitter {
       target.symbol = patch.symbol;
       ++out_.replaced_calls;
     }
+    if (patches_.resumable_call == function) prepare_resumable_call(*target.type);
     call_target(target);
   }
+
+  // --- a call at which a process can be resumed (BodyPatches::resumable_call)
+
+  static std::string to_bits(ValueType type, const std::string& value) {
+    if (type == ValueType::kF32) return "calf_bits_of_f32(" + value + ')';
+    return type == ValueType::kF64 ? "calf_bits_of_f64(" + value + ')' : value;
+  }
+  static std::string from_bits(ValueType type, const std::string& bits) {
+    if (type == ValueType::kF32) return "calf_f32_of_bits((u32)" + bits + ')';
+    if (type == ValueType::kF64) return "calf_f64_of_bits(" + bits + ')';
+    return type == ValueType::kI32 ? "(u32)" + bits : bits;
+  }
+  // Everything that the function knows there is its locals and the call's arguments, if nothing else
+  // is on the stack: the host is given them before the call, and a function that starts with such a
+  // frame takes them and goes on at the call.
+  void prepare_resumable_call(const FunctionType& callee) {
+    if (++out_.resumable_calls > 1) return;  // refused later, by the count
+    const size_t count = callee.params.size();
+    if (stack_.size() != count) {
+      fail(module_.name + ": resumable-call: " + std::to_string(stack_.size() - count) +
+           " operands lie on the stack below the arguments");
+    }
+    std::vector<std::pair<ValueType, std::string>> frame;
+    for (size_t i = 0; i < variable_types_.size(); ++i)
+      frame.emplace_back(variable_types_[i], "l" + std::to_string(i));
+    for (size_t i = 0; i < count; ++i) {
+      Value& argument = stack_[i];
+      if (argument.constant) continue;
+      std::string name = "a" + std::to_string(i);
+      declarations_ += std::string(c_type(argument.type)) + ' ' + name + "=0;\n";
+      line(name + '=' + text(argument) + ';');
+      frame.emplace_back(argument.type, name);
+      Value saved;
+      saved.type = argument.type;
+      saved.text = std::move(name);
+      saved.is_name = true;
+      argument = std::move(saved);
+    }
+    declarations_ +=
+        "extern void calf_checkpoint_frame(const u64*,u32);\n"
+        "extern const u64*calf_resumed_frame(u32);\n";
+    std::string values, size = std::to_string(frame.size()) + 'u';
+    resume_ = "const u64*frame=calf_resumed_frame(" + size + ");\nif(frame){\n";
+    for (size_t i = 0; i < frame.size(); ++i) {
+      const auto& [type, name] = frame[i];
+      values += (i ? "," : "") + to_bits(type, name);
+      resume_ += name + '=' + from_bits(type, "frame[" + std::to_string(i) + ']') + ";\n";
+    }
+    resume_ += "goto calf_resume;\n}\n";
+    line("{const u64 values[]={" + values + "};calf_checkpoint_frame(values," + size + ");}");
+    line("calf_resume:;");
+  }
+
   void emit_call_indirect() {
     const FunctionType& type = module_.types.at(instruction_.value);
     Value index = pop();
@@ -590,7 +644,7 @@ class Emitter {
   std::vector<ValueType> variable_types_;
   std::vector<Value> stack_;
   std::vector<Frame> frames_;
-  std::string declarations_, code_;
+  std::string declarations_, resume_, code_;
   uint32_t next_temporary_ = 0, next_label_ = 1;
   uint32_t skipped_blocks_ = 0;
   bool reachable_ = true;

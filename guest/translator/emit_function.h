@@ -49,12 +49,15 @@ struct BodyPatches {
   std::vector<CallReplacement> calls;
   std::set<uint32_t> pid_constants;  // i32.const of these values compared by i32.eq/i32.ne become
                                      // the process's pid
+  std::optional<uint32_t> resumable_call;  // the one direct call of this function can be resumed at:
+                                           // see emit_resumable_call()
 };
 
 struct EmittedFunction {
   std::string code;
   std::map<std::string, const FunctionType*> callees;  // C symbols that it calls
   uint32_t patched_constants = 0, replaced_calls = 0;  // places that BodyPatches has changed
+  uint32_t resumable_calls = 0;                        // likewise
 };
 
 EmittedFunction emit_function(const ModuleNames& names, uint32_t function,

@@ -159,6 +159,10 @@ class ImageWriter {
     if (!patches.calls.empty() && emitted.replaced_calls < patches.calls.size()) {
       fail("hooks: replace-call: " + symbol + " does not make such a call");
     }
+    if (patches.resumable_call && emitted.resumable_calls != 1) {
+      fail("hooks: resumable-call: " + symbol + " makes " +
+           std::to_string(emitted.resumable_calls) + " such calls instead of one");
+    }
   }
 
   const BodyPatches& patches_of(const LinkedModule& linked, uint32_t function) const {

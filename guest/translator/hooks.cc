@@ -94,6 +94,11 @@ class Resolver {
         hooks_.patches[function].calls.push_back({named_function(this->word(line, 1), line),
                                                   number(line, 2), "pg_" + this->word(line, 3)});
       }
+      if (word == "resumable-call") {
+        if (hooks_.patches[function].resumable_call)
+          fail(at(line.number) + entry.name + " has a resumable call already");
+        hooks_.patches[function].resumable_call = named_function(this->word(line, 1), line);
+      }
       if (word == "pid-constant") hooks_.patches[function].pid_constants.insert(number(line, 1));
     }
     if (module_.is_import(function)) {
@@ -179,7 +184,7 @@ class Resolver {
 
   static bool is_remark(const std::string& word) {
     return word == "action" || word == "check" || word == "pid-constant" || word == "expect" ||
-           word == "initial" || word == "replace-call";
+           word == "initial" || word == "replace-call" || word == "resumable-call";
   }
 
   // --- functions

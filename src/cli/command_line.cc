@@ -68,7 +68,7 @@ struct RawServe {
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
-  int handshake_timeout_s = 60;
+  int handshake_timeout_s = 0;  // 0: not given
 };
 
 struct RawSql {
@@ -110,14 +110,15 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
   app.add_option("--tls-cert", raw.tls_certificate, "PEM file of the certificate and its chain");
   app.add_option("--tls-key", raw.tls_key, "PEM file of its key (mode 600)");
   app.add_option("--handshake-timeout", raw.handshake_timeout_s,
-                 "Seconds for a client's startup packet (60)");
+                 "Seconds for a client's startup packet (authentication_timeout)");
   app.add_option("--run", options.command,
                  "Run a shell command with DATABASE_URL set; end with its exit code");
   app.add_flag("--exit-with-stdin", options.exit_with_stdin, "End when standard input closes");
   app.add_option("--debug", options.debug_level, "PostgreSQL's debug level, 0 to 5")
       ->check(CLI::Range(0, 5));
-  app.add_flag("--json", options.json_only, "The machine-readable ready line only");
-  app.add_flag("--quiet,-q", options.quiet, "Nothing for people but errors");
+  app.add_flag("--json", options.json_only,
+               "Standard output has the machine-readable ready line, standard error the log only");
+  app.add_flag("--quiet,-q", options.quiet, "No log; nothing for people but errors");
 }
 
 void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
@@ -183,7 +184,8 @@ Result<void> choose_port(int flag, ServeOptions& options) {
   return {};
 }
 
-// PGHOST that is a path names the directory of a socket, as in libpq.
+// PGHOST that is a path names the directory of a socket, as in libpq. It counts when no flag says
+// where to listen.
 void choose_hosts(const RawServe& raw, ServeOptions& options) {
   for (const std::string& directory : raw.socket_directories) {
     for (const std::string& item : split_list(directory))
@@ -191,8 +193,8 @@ void choose_hosts(const RawServe& raw, ServeOptions& options) {
   }
   for (const std::string& path : raw.socket_paths) options.socket_paths.emplace_back(path);
   std::vector<std::string> given = raw.hosts;
-  if (const std::string host = environment({"PGHOST"}); given.empty() && !host.empty()) {
-    given = {host};
+  if (given.empty() && options.socket_directories.empty() && options.socket_paths.empty()) {
+    given = {environment({"PGHOST"}, "127.0.0.1")};
   }
   if (given.empty()) return;
   options.hosts.clear();
@@ -217,6 +219,24 @@ Result<void> choose_tls(const RawServe& raw, ServeOptions& options) {
   return {};
 }
 
+// PostgreSQL's own limit for the same wait, when it is set on the command line.
+Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
+  if (flag_s < 0) {
+    return fail(ErrorCode::kInvalidArgument, "--handshake-timeout must be at least one second");
+  }
+  if (flag_s > 0) {
+    options.handshake_timeout = std::chrono::seconds(flag_s);
+    return {};
+  }
+  for (const auto& [name, value] : options.settings) {
+    if (name != "authentication_timeout") continue;
+    auto timeout = parse_seconds(value);
+    if (!timeout) return fail(std::move(timeout).error().with_context(name));
+    options.handshake_timeout = *timeout;
+  }
+  return {};
+}
+
 Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
   CALF_CHECK_OK(choose_port(raw.port, options));
@@ -236,10 +256,7 @@ Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
   } else if (!options.password.empty()) {
     options.auth = AuthMethod::kScram;
   }
-  if (raw.handshake_timeout_s < 1) {
-    return fail(ErrorCode::kInvalidArgument, "--handshake-timeout must be at least one second");
-  }
-  options.handshake_timeout = std::chrono::seconds(raw.handshake_timeout_s);
+  CALF_CHECK_OK(choose_handshake_timeout(raw.handshake_timeout_s, options));
   if (!environment({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}).empty()) {
     options.init_scripts = "/docker-entrypoint-initdb.d";
   }

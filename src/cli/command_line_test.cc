@@ -83,6 +83,43 @@ TEST_F(CommandLine, reads_the_environment_as_defaults) {
   EXPECT_EQ(serve({"-p", "7000", "memory://"}).port, 7000);
 }
 
+TEST_F(CommandLine, flags_win_over_the_environment) {
+  ::setenv("PGHOST", "/sockets", 1);
+  ::setenv("PGPORT", "nonsense", 1);
+  ::setenv("PGUSER", "anna", 1);
+  ::setenv("PGPASSWORD", "s", 1);
+  ::setenv("PGDATABASE", "shop", 1);
+  ::setenv("PGDATA", "/data", 1);
+  const ServeOptions options = serve({"memory://", "-k", "/elsewhere", "-p", "1", "-U", "bob", "-d",
+                                      "bank", "--password", "t", "--auth", "trust"});
+  EXPECT_EQ(options.hosts, std::vector<std::string>{"127.0.0.1"});
+  EXPECT_EQ(options.socket_directories, std::vector<std::filesystem::path>{"/elsewhere"});
+  EXPECT_EQ(options.port, 1);
+  EXPECT_EQ(options.user + options.password + options.database, "bobtbank");
+  EXPECT_EQ(options.auth, AuthMethod::kTrust);
+  EXPECT_TRUE(std::holds_alternative<MemoryLocation>(options.location));
+  const ServeOptions host = serve({"-h", "10.0.0.1", "-p", "1"});
+  EXPECT_EQ(host.hosts, std::vector<std::string>{"10.0.0.1"});
+  EXPECT_TRUE(host.socket_directories.empty());
+}
+
+TEST_F(CommandLine, the_handshake_has_authentication_timeout_unless_it_is_given) {
+  EXPECT_EQ(serve({}).handshake_timeout, std::chrono::seconds(60));
+  EXPECT_EQ(serve({"-c", "authentication_timeout=2s"}).handshake_timeout, std::chrono::seconds(2));
+  EXPECT_EQ(serve({"-c", "authentication_timeout=2", "--handshake-timeout", "5"}).handshake_timeout,
+            std::chrono::seconds(5));
+  EXPECT_EQ(refused({"serve", "-c", "authentication_timeout=soon"}).exit_code, 1);
+}
+
+TEST(Seconds, are_read_as_postgresql_reads_them) {
+  EXPECT_EQ(parse_seconds("7")->count(), 7000);
+  EXPECT_EQ(parse_seconds(" 1.5 min ")->count(), 90000);
+  EXPECT_EQ(parse_seconds("500ms")->count(), 500);
+  for (const char* text : {"", "s", "-1", "0", "1 fortnight", "1e99"}) {
+    EXPECT_FALSE(parse_seconds(text).has_value()) << text;
+  }
+}
+
 TEST_F(CommandLine, refuses_what_it_does_not_understand) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
                                                     {"bogus"},

@@ -1,5 +1,9 @@
 #include "cli/options.h"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
 namespace calf::cli {
 
 Result<ClusterLocation> parse_location(const std::string& text) {
@@ -24,6 +28,26 @@ Result<std::pair<std::string, std::string>> parse_setting(const std::string& tex
     return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is not name=value");
   }
   return std::pair{text.substr(0, equals), text.substr(equals + 1)};
+}
+
+Result<std::chrono::milliseconds> parse_seconds(const std::string& text) {
+  constexpr std::pair<std::string_view, double> kUnits[] = {
+      {"", 1e3}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}, {"min", 6e4}, {"h", 3.6e6}, {"d", 24 * 3.6e6},
+  };
+  constexpr double kLongestMs = 1e15;
+  const std::size_t begin = std::min(text.find_first_not_of(' '), text.size());
+  double number = 0;
+  const auto parsed = std::from_chars(text.data() + begin, text.data() + text.size(), number);
+  std::string_view unit(parsed.ptr, text.data() + text.size());
+  unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
+  unit = unit.substr(0, unit.find_last_not_of(' ') + 1);
+  for (const auto& [name, factor_ms] : kUnits) {
+    const double ms = std::round(number * factor_ms);
+    if (parsed.ec == std::errc() && unit == name && ms >= 1 && ms <= kLongestMs) {
+      return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+    }
+  }
+  return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is not a time", "say 30, 2s, 500ms");
 }
 
 }  // namespace calf::cli

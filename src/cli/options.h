@@ -31,7 +31,7 @@ struct ServeOptions {
   std::string database = "postgres";
   std::vector<std::string> extensions{};
   std::optional<AuthMethod> auth{};
-  std::chrono::milliseconds handshake_timeout{60'000};
+  std::chrono::milliseconds handshake_timeout{60'000};  // authentication_timeout, unless given
   bool self_signed_tls = false;
   std::optional<net::TlsFiles> tls_files{};
   std::string command{};                                // of --run
@@ -79,5 +79,9 @@ Result<ClusterLocation> parse_location(const std::string& text);
 
 // "name=value" of -c.
 Result<std::pair<std::string, std::string>> parse_setting(const std::string& text);
+
+// A PostgreSQL setting whose unit is the second: "30", "2s", "1500 ms", "1min". kInvalidArgument
+// for what is not one or is less than a millisecond.
+Result<std::chrono::milliseconds> parse_seconds(const std::string& text);
 
 }  // namespace calf::cli

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <mutex>
 #include <thread>
@@ -21,6 +22,11 @@
 namespace calf::cli {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// timeout(1) and some shells signal a process and then its group, too: what comes at once is one
+// signal.
+constexpr auto kSameSignal = std::chrono::milliseconds(300);
 constexpr int kChildGraceMs = 3000;  // for --run's command after it was told to end
 
 // Where lines go: JSON to standard output when a program reads it, words to standard error.
@@ -38,9 +44,6 @@ class Announcer {
     print(stderr, "calf: " + error.message + "\n" +
                       (error.hint.empty() ? "" : "HINT:  " + error.hint + "\n"));
     if (json_) print(stdout, failure_json(error));
-  }
-  void say(const std::string& text) const {
-    if (words_) print(stderr, text);
   }
 
  private:
@@ -99,7 +102,7 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
-  if (!options.quiet && !options.json_only) {
+  if (!options.quiet) {
     cluster.log_sink = [](std::string_view line) {
       std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
     };
@@ -175,6 +178,7 @@ int reap(std::optional<Child>& child, int code) {
 Result<void> stop_engine(server::Engine& engine, Signals& signals) {
   Event done;
   Result<void> result;
+  const Clock::time_point began = Clock::now();
   std::thread stopper([&] {
     result = engine.shutdown(server::ShutdownMode::kFast);
     done.set();
@@ -182,7 +186,7 @@ Result<void> stop_engine(server::Engine& engine, Signals& signals) {
   std::array<pollfd, 2> fds{{{signals.descriptor(), POLLIN, 0}, {done.descriptor(), POLLIN, 0}}};
   while (fds[1].revents == 0) {
     if (::poll(fds.data(), fds.size(), -1) < 0) continue;
-    if (fds[0].revents != 0 && signals.take() != 0) {
+    if (fds[0].revents != 0 && signals.take() != 0 && Clock::now() - began > kSameSignal) {
       (void)engine.shutdown(server::ShutdownMode::kImmediate);
     }
   }
@@ -216,12 +220,10 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
   if (code == 0) code = wait_for_end(options, announcer, signals, engine_exit, child);
   code = reap(child, code);
   running.server->stop();
-  announcer.say("shutting down\n");
   if (auto stopped = stop_engine(*running.engine, signals); !stopped) {
     announcer.failed(stopped.error());
     return code == 0 ? 1 : code;
   }
-  announcer.say("database system is shut down\n");
   return code;
 }
 
@@ -229,9 +231,9 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
 
 int run_serve(const ServeOptions& options) {
   Signals signals;
-  log::configure({.level = options.quiet || options.json_only ? log::Level::kError
-                           : options.debug_level > 0          ? log::Level::kDebug
-                                                              : log::Level::kWarn});
+  log::configure({.level = options.quiet             ? log::Level::kError
+                           : options.debug_level > 0 ? log::Level::kDebug
+                                                     : log::Level::kInfo});
   return run(options, signals, Announcer(options));
 }
 

@@ -65,7 +65,7 @@ class ScriptedEngine final : public server::Engine {
     });
     thread_ = std::thread([this] { run(); });
   }
-  void cancel(std::uint32_t, std::span<const std::byte>) override {}
+  void cancel(server::CancelRequest) override {}
   Result<void> shutdown(server::ShutdownMode) override { return {}; }
   void set_exit_handler(std::function<void(Error)>) override {}
 

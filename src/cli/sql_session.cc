@@ -246,7 +246,7 @@ Result<void> SqlSession::feed_copy(QueryEvents& events) {
 }
 
 void SqlSession::cancel() {
-  if (!key_.key.empty()) engine_.cancel(key_.pid, key_.key);
+  if (!key_.key.empty()) engine_.cancel({.pid = key_.pid, .key = key_.key});
 }
 
 namespace {

@@ -52,6 +52,7 @@ class TlsTransport final : public Transport {
     errno = 0;
     std::size_t n = 0;
     const int returned = SSL_read_ex(stream_.ssl.get(), buffer.data(), buffer.size(), &n);
+    starved_ = returned != 1;
     return returned == 1 ? IoResult::moved(n) : stream_.state_of(returned);
   }
 
@@ -66,7 +67,10 @@ class TlsTransport final : public Transport {
   }
 
   int descriptor() const override { return stream_.clear->descriptor(); }
-  bool has_buffered_input() const override { return SSL_has_pending(stream_.ssl.get()) == 1; }
+  // SSL_has_pending() counts the first part of a record, too, which nobody can read yet.
+  bool has_buffered_input() const override {
+    return !starved_ && SSL_has_pending(stream_.ssl.get()) == 1;
+  }
   bool peer_has_closed() const override { return stream_.clear->peer_has_closed(); }
   void set_wakeup(std::function<void()> wakeup) override {
     stream_.clear->set_wakeup(std::move(wakeup));
@@ -87,6 +91,7 @@ class TlsTransport final : public Transport {
  private:
   TlsStream stream_;
   TlsDetails details_;
+  bool starved_ = false;  // the last read found no whole record
 };
 
 class Handshake final : public TlsHandshake {

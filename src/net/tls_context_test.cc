@@ -104,6 +104,26 @@ TEST(Tls, writes_go_on_after_the_socket_was_full) {
   EXPECT_TRUE(blocked);
 }
 
+TEST(Tls, a_part_of_a_record_is_no_buffered_input) {
+  const auto context = TlsContext::self_signed().value();
+  Connection connection(*context);
+  ASSERT_TRUE(connection.shake());
+  // The client's record goes through a buffer, so that it can be handed over in two parts.
+  BIO* record = BIO_new(BIO_s_mem());
+  SSL_set0_wbio(connection.client.get(), record);
+  ASSERT_EQ(SSL_write(connection.client.get(), "hello", 5), 5);
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(record, &bytes);
+  const auto sealed = std::as_bytes(std::span(bytes, static_cast<std::size_t>(size)));
+  connection.clear->write_some(sealed.first(10));
+  std::array<std::byte, 10> buffer{};
+  EXPECT_EQ(connection.server->read_some(buffer).state, IoState::kWouldBlockRead);
+  EXPECT_FALSE(connection.server->has_buffered_input());
+  connection.clear->write_some(sealed.subspan(10));
+  EXPECT_EQ(connection.server->read_some(buffer).bytes, 5u);
+  EXPECT_FALSE(connection.server->has_buffered_input());
+}
+
 TEST(Tls, a_client_that_does_not_speak_tls_fails_the_handshake) {
   const auto context = TlsContext::self_signed().value();
   Connection connection(*context);

@@ -31,14 +31,15 @@ class PostgresEngine final : public server::Engine {
   }
 
   // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
-  void cancel(uint32_t pid, std::span<const std::byte> key) override {
+  void cancel(server::CancelRequest request) override {
     constexpr uint32_t kCancelRequestCode = 80877102;
     std::vector<std::byte> packet;
-    for (uint32_t word : {kCancelRequestCode, pid}) {
+    for (uint32_t word : {kCancelRequestCode, request.pid}) {
       for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<std::byte>(word >> shift));
     }
-    packet.insert(packet.end(), key.begin(), key.end());
-    cluster_->connect({.transport = std::move(net::MemoryPipe::create().engine_end), .startup_packet = packet});
+    packet.insert(packet.end(), request.key.begin(), request.key.end());
+    auto transport = request.transport ? std::move(request.transport) : std::move(net::MemoryPipe::create().engine_end);
+    cluster_->connect({.transport = std::move(transport), .startup_packet = std::move(packet)});
   }
 
   Result<void> shutdown(server::ShutdownMode mode) override {
@@ -83,6 +84,13 @@ Result<std::shared_ptr<vfs::FileSystem>> file_system_of(std::shared_ptr<const vf
   return std::shared_ptr<vfs::FileSystem>(std::move(*made));
 }
 
+// The booted cluster to go on from; null when these options want one of their own.
+Result<std::shared_ptr<const postgres::Snapshot>> snapshot_for(const cli::ClusterOptions& options) {
+  if (options.pg_hba_conf) return nullptr;
+  CALF_TRY(auto snapshot, fresh_cluster());
+  return snapshot->allows(options.settings) ? snapshot : nullptr;
+}
+
 Result<void> write_file(vfs::FileSystem& data, std::string_view path, std::string_view text) {
   auto file = data.open(path, {.access = vfs::Access::kWrite, .create = true, .truncate = true, .permissions = 0600});
   if (!file) return fail(vfs_error("writing pg_hba.conf", file.error()));
@@ -104,6 +112,7 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares
   std::unique_ptr<DataDirectory> directory;
   std::shared_ptr<vfs::FileSystem> data;
+  std::shared_ptr<const postgres::Snapshot> snapshot;
   bool created = true;
   if (const auto* place = std::get_if<DirectoryLocation>(&options.location)) {
     CALF_TRY(auto opened, DataDirectory::open(place->path));
@@ -112,7 +121,8 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
     CALF_TRY(data, vfs::DirectoryFileSystem::open(
                        {.path = place->path.string(), .files = std::make_shared<os::SystemFiles>()}));
   } else {
-    CALF_TRY(auto pack, template_pack());
+    CALF_TRY(snapshot, snapshot_for(options));
+    CALF_TRY(auto pack, snapshot != nullptr ? fresh_cluster_pack() : template_pack());
     CALF_TRY(data, file_system_of(std::move(pack), false));
   }
   if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
@@ -120,6 +130,7 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   CALF_TRY(auto installation, file_system_of(std::move(installed), true));
   CALF_TRY(auto cluster, postgres::Cluster::start({.installation = std::move(installation),
                                                    .data = std::move(data),
+                                                   .snapshot = std::move(snapshot),
                                                    .settings = options.settings,
                                                    .log_sink = options.log_sink}));
   return OpenedCluster{.engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),

@@ -73,7 +73,7 @@ StartupAction StartupMachine::feed(std::span<const std::byte> bytes) {
   if (!bytes.empty()) {
     const std::uint32_t code = load_u32(std::span(buffer_).subspan(kLengthBytes));
     if (code == kSslCode && !ssl_done_) {
-      return unencrypted_data();
+      return reject("08P01", "received unencrypted data after SSL request");
     }
     if (code == kGssCode && !gss_done_) {
       return reject("08P01", "received unencrypted data after GSSAPI encryption request");
@@ -81,10 +81,6 @@ StartupAction StartupMachine::feed(std::span<const std::byte> bytes) {
     return reject("08P01", "received data before the startup packet was answered");
   }
   return packet_complete();
-}
-
-StartupAction StartupMachine::unencrypted_data() {
-  return reject("08P01", "received unencrypted data after SSL request");
 }
 
 StartupAction StartupMachine::packet_complete() {

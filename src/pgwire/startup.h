@@ -42,7 +42,7 @@ struct Start {
 struct Cancel {
   std::uint32_t pid;
   Bytes key;
-};  // pass it on, then close without an answer
+};  // pass it on; its connection is closed without an answer
 // Send `response` (may be empty: PostgreSQL says nothing either) and close. `reason` is for the
 // log.
 struct Reject {
@@ -71,17 +71,13 @@ class StartupMachine {
   // How many bytes may be read now so that nothing of what follows the packet is taken.
   [[nodiscard]] std::size_t wanted() const;
 
-  // The next bytes. More than wanted() is allowed: bytes that follow an SSLRequest or GSSENCRequest
-  // in the clear are refused (CVE-2021-23222), bytes behind a startup packet too.
+  // The next bytes. More than wanted() is an error of the client's: bytes that follow an SSLRequest
+  // or GSSENCRequest in the clear are refused (CVE-2021-23214), bytes behind a startup packet too.
   StartupAction feed(std::span<const std::byte> bytes);
 
   // The handshake that StartTls asked for is done. `alpn_postgresql`: the client negotiated the
   // protocol "postgresql", which a direct connection must.
   StartupAction tls_started(bool alpn_postgresql);
-
-  // What to do when bytes in the clear were seen behind an SSLRequest that was to be answered with
-  // 'S' (CVE-2021-23222).
-  static StartupAction unencrypted_data();
 
   // The peer closed. True when that is ordinary: nothing at all was sent (a port probe), or nothing
   // after 'N'.

@@ -54,21 +54,6 @@ int signal_for(Cluster::Shutdown mode) {
   return kSigQuit;
 }
 
-// The postmaster's command line. Ours differ from PostgreSQL's defaults only where the image lacks something.
-std::vector<std::string> command_line(const Cluster::Options& options) {
-  std::vector<std::string> arguments = {"/pglite/bin/postgres", "-D", kGuestDataDirectory};
-  auto set = [&](const std::string& name, const std::string& value) {
-    arguments.push_back("-c");
-    arguments.push_back(name + "=" + value);
-  };
-  set("io_method", "sync");  // no worker processes for reads: the image has no threads to wait in
-  for (const auto& [name, value] : options.settings) set(name, value);
-  // The host listens; the guest's sockets are only what its postmaster waits on.
-  set("listen_addresses", "127.0.0.1");
-  set("unix_socket_directories", "");
-  return arguments;
-}
-
 }  // namespace
 
 struct Cluster::Running {
@@ -125,9 +110,12 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                                 .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
                                 .environment = guest_environment(),
                             }));
-  running->thread = std::thread([state, arguments = command_line(options)] {
+  running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
     wasm::prepare_thread();
-    if (auto started = state->kernel->start_postmaster(arguments); !started) {
+    auto started = snapshot != nullptr
+                       ? state->kernel->resume_postmaster(*snapshot, settings, [state] { state->mark_ready(); })
+                       : state->kernel->start_postmaster(postmaster_arguments(settings));
+    if (!started) {
       log::error("{}", started.error().to_string());
       state->mark_stopped({.code = 1});
       return;

@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "postgres/client_socket.h"
+#include "postgres/snapshot.h"
 #include "vfs/file_system.h"
 
 namespace calf::postgres {
@@ -24,6 +25,9 @@ class Cluster {
     // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an initialised cluster. Used by
     // the cluster's thread alone from here on.
     std::shared_ptr<vfs::FileSystem> data;
+    // Go on from here instead of booting, if not null. `data` must hold the snapshot's own files as they are, and the
+    // snapshot must allow `settings`.
+    std::shared_ptr<const Snapshot> snapshot;
     // Settings for this run, as with `postgres -c name=value`; later ones win.
     std::vector<std::pair<std::string, std::string>> settings;
     // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick. Empty: nowhere.

@@ -44,4 +44,19 @@ std::vector<std::string> guest_environment() {
           "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "PATH=/pglite/bin", "TZ=UTC"};
 }
 
+// Ours differ from PostgreSQL's defaults only where the image lacks something.
+std::vector<std::string> postmaster_arguments(const std::vector<std::pair<std::string, std::string>>& settings) {
+std::vector<std::string> arguments = {"/pglite/bin/postgres", "-D", kGuestDataDirectory};
+  auto set = [&](const std::string& name, const std::string& value) {
+    arguments.push_back("-c");
+    arguments.push_back(name + "=" + value);
+  };
+  set("io_method", "sync");  // no worker processes for reads: the image has no threads to wait in
+  for (const auto& [name, value] : settings) set(name, value);
+  // The host listens; the guest's sockets are only what its postmaster waits on.
+  set("listen_addresses", "127.0.0.1");
+  set("unix_socket_directories", "");
+  return arguments;
+}
+
 }  // namespace calf::postgres

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -21,5 +22,8 @@ Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::Fil
                                                         std::shared_ptr<const os::Clock> clock);
 
 std::vector<std::string> guest_environment();
+
+// The postmaster's command line with these settings, as with `postgres -c name=value`; later ones win.
+std::vector<std::string> postmaster_arguments(const std::vector<std::pair<std::string, std::string>>& settings);
 
 }  // namespace calf::postgres

@@ -5,6 +5,7 @@
 #include "calf_anchors.h"
 #include "postgres/kernel.h"
 #include "postgres/wait_event_set.h"
+#include "wasm/abi/calf_resume.h"
 #include "wasm/files/guest_errno.h"
 
 using calf::os::Errno;
@@ -90,6 +91,15 @@ void pg_pqsignal_be(u32 signal, u32 handler) {
   Process::current().note_handler(static_cast<int>(signal));
   pg_pqsignal_be_original(signal, handler);
 }
+
+// --- Snapshots
+
+void calf_checkpoint_frame(const u64* values, u32 count) {
+  Process& process = Process::current();
+  if (process.kernel().is_for_snapshot()) process.keep_frame({values, count});
+}
+
+const u64* calf_resumed_frame(u32 count) { return Process::current().take_resumed_frame(count); }
 
 // --- Waiting
 

@@ -123,8 +123,8 @@ Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
       .clock = options_.clock,
       .random = options_.random,
       .umask = 077,
-      .uid = 123,
-      .gid = 123,
+      .uid = kGuestUser,
+      .gid = kGuestUser,
       .standard_input = std::move(options_.standard_input),
       .sink = options_.log_sink,
       .environment = options_.environment,
@@ -146,6 +146,7 @@ Process* Kernel::find(int pid) {
 
 int Kernel::send_signal(int pid, int signal) {
   // A negative pid names a process group: every process leads its own, and is alone in it.
+  if (is_deferred(std::abs(pid))) start_deferred();
   Process* target = find(std::abs(pid));
   if (target == nullptr) return -1;
   if (signal != 0) target->post(signal);
@@ -201,8 +202,13 @@ Result<void> Kernel::share_memory(Process& postmaster) {
 
 Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {
   // Alone again: the postmaster has reinitialised after a crash, its shared memory is new.
-  if (processes_.size() == 1) fork_image_.reset();
-  if (fork_image_ == nullptr) {
+  if (processes_.size() == 1 && deferred_.empty()) {
+    fork_image_.reset();
+    snapshot_image_.reset();
+  }
+  if (fork_image_ == nullptr && snapshot_image_ != nullptr) {
+    CALF_TRY(fork_image_, postmaster.memory().capture_since(snapshot_image_, heap_end(postmaster)));
+  } else if (fork_image_ == nullptr) {
     CALF_CHECK_OK(share_memory(postmaster));
     CALF_TRY(fork_image_, postmaster.memory().capture(heap_end(postmaster)));
   }
@@ -210,24 +216,33 @@ Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaste
 }
 
 int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
-  auto forked = [&]() -> Result<Process::Parts> {
-    CALF_TRY(auto image, fork_image(postmaster));
-    CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
-    CALF_TRY(auto stack, take_stack());
-    return Process::Parts{
-        .memory = std::move(memory), .files = postmaster.files().fork(), .stack = std::move(stack)};
-  }();
-  if (!forked) {
-    log::error("could not start a process: {}", forked.error().to_string());
-    return -1;
+  constexpr uint32_t kStartupProcess = 13;  // BackendType
+  if (options_.for_snapshot && launch.type != kStartupProcess) {
+    deferred_.push_back({.pid = next_pid_, .launch = std::move(launch)});
+    return next_pid_++;
   }
   std::unique_ptr<ClientSocket> client;
   if (auto it = accepted_.find(client_fd); it != accepted_.end()) {
     client = std::move(it->second);
     accepted_.erase(it);
   }
-  const int pid = next_pid_++;
-  auto process = std::make_unique<Process>(*this, std::move(*forked), pid, std::move(launch), std::move(client));
+  const int pid = next_pid_;
+  if (auto made = make_child(postmaster, pid, std::move(launch), std::move(client)); !made) {
+    log::error("could not start a process: {}", made.error().to_string());
+    return -1;
+  }
+  next_pid_ += 1;
+  return pid;
+}
+
+Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch, std::unique_ptr<ClientSocket> client) {
+  CALF_TRY(auto image, fork_image(postmaster));
+  CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
+  CALF_TRY(auto stack, take_stack());
+  auto process = std::make_unique<Process>(
+      *this,
+      Process::Parts{.memory = std::move(memory), .files = postmaster.files().fork(), .stack = std::move(stack)}, pid,
+      std::move(launch), std::move(client));
   Process* started = process.get();
   processes_.emplace(pid, std::move(process));
   runnable_.push_back(started);
@@ -246,7 +261,32 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
       started->post(kSigKill);
     }
   }
-  return pid;
+  return {};
+}
+
+bool Kernel::is_deferred(int pid) const {
+  return std::any_of(deferred_.begin(), deferred_.end(), [&](const auto& child) { return child.pid == pid; });
+}
+
+void Kernel::start_deferred() {
+  Process* postmaster = find(Process::kPostmasterPid);
+  while (postmaster != nullptr && !deferred_.empty()) {
+    SnapshotState::Child& child = deferred_.front();
+    const int pid = child.pid;
+    // It leaves the list afterwards: until then the postmaster is not alone.
+    const auto made = make_child(*postmaster, pid, std::move(child.launch), nullptr);
+    deferred_.pop_front();
+    if (made) continue;
+    log::error("could not start a process: {}", made.error().to_string());
+    ended_.push_back({pid, {.code = 1}});
+    postmaster->post(kSigChild);
+  }
+}
+
+void Kernel::start_deferred_if_due() {
+  const int64_t now = now_ns();
+  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= kDeferredIdleNs;
+  if (idle || now >= deferred_until_ns_) start_deferred();
 }
 
 std::optional<Kernel::Ended> Kernel::reap() {
@@ -295,7 +335,7 @@ void Kernel::bury(Process& process) {
 // --- The loop
 
 int64_t Kernel::nearest_deadline_ns() const {
-  int64_t nearest = Process::kNever;
+  int64_t nearest = deferred_.empty() ? Process::kNever : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
   for (const auto& [pid, process] : processes_) {
     if (process->state_ == Process::State::kWaiting) nearest = std::min(nearest, process->wait_deadline_ns_);
     nearest = std::min(nearest, process->timer_deadline_ns_);
@@ -305,6 +345,7 @@ int64_t Kernel::nearest_deadline_ns() const {
 
 void Kernel::fire_timers() {
   const int64_t now = now_ns();
+  if (!deferred_.empty()) start_deferred_if_due();
   for (auto& [pid, process] : processes_) {
     if (process->timer_deadline_ns_ <= now) {
       process->timer_deadline_ns_ = Process::kNever;
@@ -362,6 +403,7 @@ Process* Kernel::choose() {
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
   const int64_t began = now_ns();
+  idle_since_ns_ = began;
   const int64_t deadline = nearest_deadline_ns();
   if (typical_idle_ns_ < kLongestSpinNs) {
     const int64_t spin_until = std::min(began + kLongestSpinNs, deadline);

@@ -15,6 +15,7 @@
 #include "postgres/poller.h"
 #include "postgres/process.h"
 #include "postgres/slice_ticker.h"
+#include "postgres/snapshot.h"
 #include "postgres/sync_thread.h"
 
 namespace calf::postgres {
@@ -29,6 +30,7 @@ class Kernel {
     std::vector<std::string> environment;
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
+    bool for_snapshot = false;  // children but the startup process get a pid and do not run: see settle(), record()
   };
 
   static Result<std::unique_ptr<Kernel>> create(Options options);
@@ -47,8 +49,18 @@ class Kernel {
   // --- Cluster thread
   // Makes the first process. `arguments` are the image's command line.
   Result<void> start_postmaster(std::vector<std::string> arguments);
+  // Instead: the postmaster of a snapshot goes on. `settings` are allowed by the snapshot, and PostgreSQL's FATAL ends the
+  // process when a value is bad; `on_ready` is called on the cluster's thread when they have been taken.
+  Result<void> resume_postmaster(const Snapshot& snapshot, Snapshot::Settings settings, std::function<void()> on_ready);
   // Runs the cluster until the postmaster has ended; its exit status.
   wasm::ExitStatus run();
+
+  // --- Making a snapshot (Options::for_snapshot)
+  // Runs until the postmaster serves and waits, alone. kInternal when it ends instead.
+  Result<void> settle();
+  // The settled cluster but its data directory's files and `boot_settings`; pages go to `builder`.
+  Result<SnapshotState> record(SnapshotBuilder& builder);
+  [[nodiscard]] bool is_for_snapshot() const { return options_.for_snapshot; }
 
   // --- From the processes (on their stacks)
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
@@ -86,6 +98,11 @@ class Kernel {
   void forget_fork_image() { fork_image_.reset(); }
 
  private:
+  static constexpr uint32_t kGuestUser = 123;  // user and group: what the image believes to be
+  // A resumed cluster makes its helpers when it has been idle for so long, or so long after it was resumed.
+  static constexpr int64_t kDeferredIdleNs = 20'000'000;
+  static constexpr int64_t kDeferredAtMostNs = 200'000'000;
+
   explicit Kernel(Options options, std::unique_ptr<Poller> poller);
 
   void take_requests();
@@ -101,6 +118,15 @@ class Kernel {
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
   Result<wasm::Stack> take_stack();
+  Result<void> make_child(Process& postmaster, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
+
+  // Children that exist for the postmaster and are still to be made.
+  [[nodiscard]] bool is_deferred(int pid) const;
+  void start_deferred();
+  void start_deferred_if_due();
+  Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot, const SnapshotState::SharedMemory& shared);
+  Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(const std::vector<wasm::SharedRegion>& mapped,
+                                                                       SnapshotBuilder& builder);
 
   Options options_;
   std::shared_ptr<const os::Clock> clock_;
@@ -119,6 +145,10 @@ class Kernel {
   int64_t typical_idle_ns_ = INT64_C(1'000'000);  // how long the thread has recently waited for something to do
   std::optional<wasm::ExitStatus> postmaster_status_;
   std::shared_ptr<wasm::MemoryImage> fork_image_;
+  std::shared_ptr<const wasm::MemoryImage> snapshot_image_;  // what the postmaster's memory started from; or null
+  std::deque<SnapshotState::Child> deferred_;
+  int64_t deferred_until_ns_ = 0;
+  int64_t idle_since_ns_ = 0;
   std::unordered_map<int, std::unique_ptr<ClientSocket>> accepted_;  // by the postmaster's descriptor
 
   // Requests of other threads

@@ -16,6 +16,12 @@ u32 pg___main_argc_argv(u32 count, u32 arguments);
 u32 pg__emscripten_stack_alloc(u32 size);
 void pg__emscripten_timeout(u32 which, f64 now_ms);
 u32 pg_palloc(u32 size);
+u32 pg_emscripten_get_sbrk_ptr(void);  // where the image keeps the end of its heap
+u64 pg_GetCurrentTimestamp(void);
+void pg_SetConfigOption(u32 name, u32 value, u32 context, u32 source);
+u32 pg_errstart(u32 level, u32 domain);
+u32 pg_errmsg(u32 format, u32 varargs);
+void pg_errfinish(u32 file, u32 line, u32 function);
 }
 
 namespace calf::postgres {
@@ -42,6 +48,14 @@ Process::Process(Kernel& kernel, Parts parts, std::vector<std::string> arguments
   memory().state().pid = pid_;
 }
 
+Process::Process(Kernel& kernel, Parts parts, Resumption resumption)
+    : Guest(std::move(parts.memory), std::move(parts.files), std::move(parts.stack)),
+      kernel_(kernel),
+      pid_(kPostmasterPid),
+      resumption_(std::move(resumption)) {
+  memory().state().pid = pid_;
+}
+
 Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client)
     : Guest(std::move(parts.memory), std::move(parts.files), std::move(parts.stack)),
       kernel_(kernel),
@@ -52,6 +66,7 @@ Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::uniqu
 }
 
 void Process::main() {
+  if (resumption_) run_resumed_postmaster();
   if (is_postmaster()) run_postmaster();
   run_child();
 }
@@ -70,6 +85,47 @@ void Process::run_postmaster() {
   }
   store<u32>(pointers + count * 4, 0);
   exit({.code = static_cast<int>(pg___main_argc_argv(count, pointers))});
+}
+
+// The clock has gone on since the snapshot, and the settings are those of this run. What the guest's memory says otherwise
+// is what it said when the main function waited.
+void Process::run_resumed_postmaster() {
+  constexpr u32 kPostmasterContext = 1;    // GucContext
+  constexpr u32 kCommandLineSource = 4;    // GucSource
+  constexpr u32 kLog = 15;                 // elog.h
+  const u32 stack_pointer = memory().state().globals[0];
+  auto guest_text = [this](const char* text) {
+    const u32 at = pg__emscripten_stack_alloc(static_cast<u32>(std::strlen(text)) + 1);
+    std::strcpy(reinterpret_cast<char*>(base() + at), text);
+    return at;
+  };
+  const u64 now = pg_GetCurrentTimestamp();
+  store(PG_ADDRESS_PgStartTime, now);
+  store(PG_ADDRESS_PgReloadTime, now);
+  for (const auto& [name, value] : resumption_->settings) {
+    pg_SetConfigOption(guest_text(name.c_str()), guest_text(value.c_str()), kPostmasterContext, kCommandLineSource);
+    memory().state().globals[0] = stack_pointer;
+  }
+  if (pg_errstart(kLog, 0) != 0) {
+    pg_errmsg(guest_text("database system is ready to accept connections"), 0);
+    pg_errfinish(guest_text("postmaster.c"), 0, guest_text("process_pm_child_exit"));
+  }
+  memory().state().globals[0] = stack_pointer;
+  resumption_->on_ready();
+  frame_is_due_ = true;
+  exit({.code = static_cast<int>(pg___main_argc_argv(0, 0))});
+}
+
+void Process::keep_frame(std::span<const uint64_t> values) {
+  frame_.assign(values.begin(), values.end());
+  heap_end_ = load<u32>(pg_emscripten_get_sbrk_ptr());
+}
+
+const uint64_t* Process::take_resumed_frame(uint32_t count) {
+  if (!frame_is_due_) return nullptr;
+  frame_is_due_ = false;
+  ASSERT(resumption_->frame.size() == count);
+  return resumption_->frame.data();
 }
 
 // What fork_process() and the child's side of postmaster_child_launch() do (launch_backend.c, miscinit.c:

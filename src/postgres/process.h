@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,6 +49,13 @@ class Process final : public wasm::Guest {
   };
   // The first process: runs the image's main with these arguments.
   Process(Kernel& kernel, Parts parts, std::vector<std::string> arguments);
+  // The first process of a snapshot: its main function goes on where it was recorded.
+  struct Resumption {
+    std::vector<uint64_t> frame;
+    std::vector<std::pair<std::string, std::string>> settings;
+    std::function<void()> on_ready;  // on the process's stack, before the main function goes on
+  };
+  Process(Kernel& kernel, Parts parts, Resumption resumption);
   // A child.
   Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
 
@@ -80,6 +88,14 @@ class Process final : public wasm::Guest {
   // Sets InterruptPending, so that the guest looks at its signals and its time slice soon.
   void interrupt();
 
+  // --- Snapshots (wasm/abi/calf_resume.h)
+  // Also notes where the heap ends then.
+  void keep_frame(std::span<const uint64_t> values);
+  [[nodiscard]] const std::vector<uint64_t>& frame() const { return frame_; }
+  [[nodiscard]] uint32_t heap_end() const { return heap_end_; }
+  // The frame to go on with, once; null at other times.
+  [[nodiscard]] const uint64_t* take_resumed_frame(uint32_t count);
+
   // --- Guest
   void set_interval_timer(int which, double delay_ms) override;
   void sleep_ns(int64_t duration_ns) override;
@@ -98,6 +114,7 @@ class Process final : public wasm::Guest {
   };
 
   [[noreturn]] void run_postmaster();
+  [[noreturn]] void run_resumed_postmaster();
   [[noreturn]] void run_child();
   void trust_the_owner();
 
@@ -105,6 +122,10 @@ class Process final : public wasm::Guest {
   const int pid_;
   std::vector<std::string> arguments_;
   std::optional<Launch> launch_;
+  std::optional<Resumption> resumption_;
+  bool frame_is_due_ = false;
+  std::vector<uint64_t> frame_;  // of the newest checkpoint
+  uint32_t heap_end_ = 0;        // then
   std::unique_ptr<ClientSocket> client_;
   bool handles_quit_ = false;  // has set a handler for SIGQUIT since it was forked
 

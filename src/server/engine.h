@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include "base/result.h"
@@ -21,6 +20,15 @@ struct ClientConnection {
   // version, terminated name/value pairs, a user. Between 8 and pgwire::kMaxStartupPacketBytes
   // bytes.
   std::vector<std::byte> startup_packet;
+};
+
+// "Interrupt the session with this pid, if `key` (up to 256 bytes) is its key."
+struct CancelRequest {
+  std::uint32_t pid = 0;
+  std::vector<std::byte> key;
+  // The connection that it came over, if there is one: the engine closes it, unanswered, when the
+  // request has been acted on. libpq waits for that, and then knows that the next query is safe.
+  std::unique_ptr<net::Transport> transport{};
 };
 
 enum class ShutdownMode {
@@ -40,9 +48,8 @@ class Engine {
   // owner and is trusted without a password.
   virtual void connect(ClientConnection connection) = 0;
 
-  // A cancel request: the session with this pid is interrupted if `key` (up to 256 bytes) is its
-  // key; otherwise nothing happens. Does not block.
-  virtual void cancel(std::uint32_t pid, std::span<const std::byte> key) = 0;
+  // Acts on a cancel request; a wrong pid or key is not an error. Does not block.
+  virtual void cancel(CancelRequest request) = 0;
 
   // Stops the engine and blocks until it has stopped. kFast that takes longer than 5 s becomes
   // kImmediate. A second call from another thread with a sharper mode overtakes the first one.

@@ -65,8 +65,10 @@ asio::awaitable<void> Handshake::run(Engine& engine) {
     } else if (auto* start = std::get_if<pgwire::action::Start>(&next)) {
       finish(engine, std::move(*start));
       co_return;
-    } else if (const auto* cancel = std::get_if<pgwire::action::Cancel>(&next)) {
-      engine.cancel(cancel->pid, cancel->key);
+    } else if (auto* cancel = std::get_if<pgwire::action::Cancel>(&next)) {
+      readiness_.reset();  // before the engine's thread registers the descriptor for itself
+      engine.cancel(
+          {.pid = cancel->pid, .key = std::move(cancel->key), .transport = std::move(transport_)});
       co_return;
     } else {
       co_await reject(std::get<pgwire::action::Reject>(next));
@@ -98,12 +100,10 @@ asio::awaitable<StartupAction> Handshake::read_more() {
   co_return gone();
 }
 
+// What a client sends without waiting for the 'S' is taken as the beginning of its TLS handshake,
+// never as a message in the clear (CVE-2021-23214): read_more() leaves it in the socket.
 asio::awaitable<StartupAction> Handshake::start_tls(bool direct) {
   if (!direct) {
-    std::byte early{};
-    if (::recv(transport_->descriptor(), &early, 1, MSG_PEEK | MSG_DONTWAIT) == 1) {
-      co_return pgwire::StartupMachine::unencrypted_data();
-    }
     const char yes = 'S';
     if (!co_await send(std::as_bytes(std::span(&yes, 1)))) co_return gone();
   }

@@ -39,8 +39,19 @@ struct Bound {
   Endpoints endpoints;
 };
 
+// Whether every address of `host` is listened on already: hosts given twice, or by two names.
+Result<bool> is_bound(const std::string& host, const Endpoints& endpoints) {
+  CALF_TRY(const auto addresses, net::resolve(host, endpoints.port));
+  return std::all_of(addresses.begin(), addresses.end(), [&](const net::Address& address) {
+    return std::any_of(endpoints.tcp.begin(), endpoints.tcp.end(),
+                       [&](const net::Address& bound) { return bound.host == address.host; });
+  });
+}
+
 Result<void> bind_tcp(const ServerOptions& options, Bound& bound) {
   for (const std::string& host : options.tcp_hosts) {
+    CALF_TRY(const bool known, is_bound(host, bound.endpoints));
+    if (known) continue;
     CALF_TRY(auto listeners, net::listen_tcp(host, bound.endpoints.port));
     for (net::Listener& listener : listeners) {
       bound.endpoints.port = listener.address().port;
@@ -51,8 +62,25 @@ Result<void> bind_tcp(const ServerOptions& options, Bound& bound) {
   return {};
 }
 
+// The path without "..", "." and symbolic links in its directory: one name for one socket.
+std::filesystem::path canonical_socket(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto directory = std::filesystem::canonical(
+      path.has_parent_path() ? path.parent_path() : std::filesystem::path("."), error);
+  return error ? path : directory / path.filename();
+}
+
+bool is_bound(const std::filesystem::path& path, const Endpoints& endpoints) {
+  return std::any_of(endpoints.unix_sockets.begin(), endpoints.unix_sockets.end(),
+                     [&](const std::filesystem::path& bound) {
+                       return canonical_socket(bound) == canonical_socket(path);
+                     });
+}
+
+// A path that is listened on already is not an error: -k and --path may say the same.
 Result<void> bind_socket(const ServerOptions& options, const std::filesystem::path& path,
                          Bound& bound) {
+  if (is_bound(path, bound.endpoints)) return {};
   CALF_TRY(auto listener, net::listen_unix(path, {.port = bound.endpoints.port,
                                                   .data_directory = options.data_directory}));
   bound.endpoints.unix_sockets.push_back(path);

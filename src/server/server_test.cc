@@ -33,9 +33,10 @@ class RecordingEngine final : public Engine {
     connections_.push_back(std::move(connection));
     changed_.notify_all();
   }
-  void cancel(std::uint32_t pid, std::span<const std::byte> key) override {
+  void cancel(CancelRequest request) override {
     const std::lock_guard lock(mutex_);
-    cancels_.emplace_back(pid, Bytes(key.begin(), key.end()));
+    cancels_.emplace_back(request.pid, std::move(request.key));
+    if (request.transport) request.transport->shutdown();
     changed_.notify_all();
   }
   Result<void> shutdown(ShutdownMode) override { return {}; }
@@ -48,6 +49,10 @@ class RecordingEngine final : public Engine {
     ClientConnection connection = std::move(connections_.front());
     connections_.erase(connections_.begin());
     return connection;
+  }
+  bool has_connection() {
+    const std::lock_guard lock(mutex_);
+    return !connections_.empty();
   }
   std::pair<std::uint32_t, Bytes> next_cancel() {
     std::unique_lock lock(mutex_);
@@ -184,14 +189,16 @@ TEST_F(ServerTest, closes_after_a_malformed_packet_with_the_reason) {
   EXPECT_EQ(garbage.read_all(), "");
 }
 
-TEST_F(ServerTest, refuses_bytes_in_the_clear_before_tls) {
+TEST_F(ServerTest, bytes_in_the_clear_behind_the_tls_request_are_not_read_as_messages) {
   const auto tls = net::TlsContext::self_signed().value();
   start({.tls = tls.get()});
   Client client = connect();
   Bytes bytes = encode([](auto& e) { e.ssl_request(); });
   pgwire::put_bytes(bytes, startup());
   client.send(bytes);
-  EXPECT_NE(client.read_all().find("received unencrypted data"), std::string::npos);
+  EXPECT_EQ(client.read(1), "S");
+  EXPECT_EQ(client.read_all().find("<timeout>"), std::string::npos);
+  EXPECT_FALSE(engine_.has_connection());
 }
 
 TEST_F(ServerTest, offers_tls_on_tcp_but_not_on_unix_sockets) {
@@ -212,6 +219,18 @@ TEST_F(ServerTest, offers_tls_on_tcp_but_not_on_unix_sockets) {
   EXPECT_EQ(engine_.next_connection().transport->peer().kind, net::Address::Kind::kUnix);
   server_->stop();
   EXPECT_FALSE(std::filesystem::exists(path));
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(ServerTest, the_same_place_given_twice_is_listened_on_once) {
+  char pattern[] = "/tmp/calf-server-XXXXXX";
+  const std::filesystem::path directory = ::mkdtemp(pattern);
+  start({.tcp_hosts = {"127.0.0.1", "127.0.0.1"},
+         .socket_directories = {directory, directory / "." / "",
+                                directory / "../" / directory.filename()}});
+  EXPECT_EQ(server_->endpoints().tcp.size(), 1u);
+  EXPECT_EQ(server_->endpoints().unix_sockets.size(), 1u);
+  server_->stop();
   std::filesystem::remove_all(directory);
 }
 

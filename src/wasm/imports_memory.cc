@@ -36,15 +36,8 @@ void calf_memory_fill(u32 destination, u32 byte, u32 size) {
   u8* end = begin + size;
   u8* first_page = reinterpret_cast<u8*>((reinterpret_cast<uintptr_t>(begin) + kHostPage - 1) & ~uintptr_t{kHostPage - 1});
   u8* last_page = reinterpret_cast<u8*>(reinterpret_cast<uintptr_t>(end) & ~uintptr_t{kHostPage - 1});
-  for (const calf::wasm::SharedRegion& region : Guest::current().memory().shared_regions()) {
-    u8* shared = base + region.address;
-    if (shared < last_page && shared + region.size_bytes > first_page) {  // DONTNEED would not zero a shared mapping
-      std::memset(begin, 0, size);
-      return;
-    }
-  }
   std::memset(begin, 0, static_cast<size_t>(first_page - begin));
-  madvise(first_page, static_cast<size_t>(last_page - first_page), MADV_DONTNEED);
+  Guest::current().memory().clear_pages(first_page, last_page);
   std::memset(last_page, 0, static_cast<size_t>(end - last_page));
 }
 

@@ -64,8 +64,9 @@ Result<SharedRegion> SharedRegion::adopt_fd(uint32_t address, uint32_t size_byte
 }
 
 MemoryImage::MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
-                         std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals)
-    : fd_(fd), owner_(std::move(owner)), extents_(std::move(extents)), pages_(pages) {
+                         std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
+                         std::shared_ptr<const MemoryImage> base)
+    : fd_(fd), owner_(std::move(owner)), extents_(std::move(extents)), pages_(pages), base_(std::move(base)) {
   std::copy(globals.begin(), globals.end(), globals_);
 }
 
@@ -100,14 +101,21 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t initial_page
 Result<std::unique_ptr<LinearMemory>> LinearMemory::fork(const MemoryImage& image,
                                                          std::span<const SharedRegion> shared) {
   CALF_TRY(auto memory, create(image.pages(), image.globals()));
-  for (const MemoryImage::Extent& e : image.extents()) {
-    if (e.address >= kModuleFloor) memory->module_ranges_.emplace_back(e.address, e.size_bytes);
-    void* got = mmap(memory->base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE,
-                     MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, image.fd(), static_cast<off_t>(e.offset));
-    if (got == MAP_FAILED) return fail(Error::from_errno("mapping the fork image", errno));
-  }
+  CALF_CHECK_OK(memory->map_image(image));
   for (const SharedRegion& region : shared) CALF_CHECK_OK(memory->map_shared(region));
   return memory;
+}
+
+Result<void> LinearMemory::map_image(const MemoryImage& image) {
+  if (image.base() != nullptr) CALF_CHECK_OK(map_image(*image.base()));
+  for (const MemoryImage::Extent& e : image.extents()) {
+    if (e.address >= kModuleFloor) module_ranges_.emplace_back(e.address, e.size_bytes);
+    void* got = mmap(base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
+                     image.fd(), static_cast<off_t>(e.offset));
+    if (got == MAP_FAILED) return fail(Error::from_errno("mapping the fork image", errno));
+    image_ranges_.emplace_back(e.address, e.size_bytes);
+  }
+  return {};
 }
 
 LinearMemory::~LinearMemory() { munmap(reservation_, kTotalBytes); }
@@ -159,6 +167,21 @@ Result<void> LinearMemory::unmap_shared(uint32_t address) {
   return map_anonymous(base_ + address, size_bytes);
 }
 
+void LinearMemory::clear_pages(uint8_t* begin, uint8_t* end) {
+  auto overlaps = [&](uint64_t address, uint64_t size_bytes) {
+    return base_ + address < end && base_ + address + size_bytes > begin;
+  };
+  // Pages of a file that are given back would come back with the file's bytes.
+  const bool is_backed =
+      std::any_of(shared_.begin(), shared_.end(), [&](const auto& r) { return overlaps(r.address, r.size_bytes); }) ||
+      std::any_of(image_ranges_.begin(), image_ranges_.end(), [&](const auto& r) { return overlaps(r.first, r.second); });
+  if (is_backed) {
+    std::memset(begin, 0, static_cast<size_t>(end - begin));
+  } else {
+    madvise(begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
+  }
+}
+
 namespace {
 
 // Which pages of [base, base + size) have ever been touched (/proc/self/pagemap): reading an untouched one would make the
@@ -178,6 +201,12 @@ class TouchedPages {
     constexpr uint64_t kPresentOrSwapped = uint64_t{3} << 62;
     return page >= entries_.size() || (entries_[page] & kPresentOrSwapped) != 0;
   }
+  // Is it a page of the process's own, not a file's?
+  [[nodiscard]] bool anonymous(uint64_t page) const {
+    constexpr uint64_t kFileOrShared = uint64_t{1} << 61;
+    return touched(page) && (page >= entries_.size() || (entries_[page] & kFileOrShared) == 0);
+  }
+  [[nodiscard]] bool known() const { return !entries_.empty(); }
 
  private:
   std::vector<uint64_t> entries_;
@@ -185,9 +214,9 @@ class TouchedPages {
 
 }  // namespace
 
-std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, uint64_t end) const {
+template <typename Wanted>
+std::vector<MemoryImage::Extent> LinearMemory::extents_where(uint64_t begin, uint64_t end, Wanted wanted) const {
   std::vector<MemoryImage::Extent> extents;
-  const TouchedPages pages(base_ + begin, end - begin);
   for (uint64_t at = begin; at < end; at += kHostPage) {
     const auto shared = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
       return at >= r.address && at < r.address + round_up(r.size_bytes, kHostPage);
@@ -196,7 +225,7 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
       at = shared->address + round_up(shared->size_bytes, kHostPage) - kHostPage;
       continue;
     }
-    if (!pages.touched((at - begin) / kHostPage) || is_zero_page(base_ + at)) continue;
+    if (!wanted(at)) continue;
     const bool near = !extents.empty() && at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes;
     const bool across_shared =
         near && std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
@@ -211,8 +240,15 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   return extents;
 }
 
-Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) const {
-  std::vector<MemoryImage::Extent> extents = nonzero_extents(0, round_up(heap_end, kHostPage));
+std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, uint64_t end) const {
+  const TouchedPages pages(base_ + begin, end - begin);
+  return extents_where(begin, end, [&](uint64_t at) {
+    return pages.touched((at - begin) / kHostPage) && !is_zero_page(base_ + at);
+  });
+}
+
+Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(std::vector<MemoryImage::Extent> extents,
+                                                               std::shared_ptr<const MemoryImage> base) const {
   for (const auto& [address, size_bytes] : module_ranges_) {
     // Whole: a page that is zero now must still be touchable in the copy.
     extents.push_back({.address = static_cast<uint32_t>(address), .size_bytes = static_cast<uint32_t>(size_bytes)});
@@ -227,7 +263,20 @@ Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) co
     offset += e.size_bytes;
   }
   return std::make_shared<MemoryImage>(file->fd(), file, std::move(extents), state().pages,
-                                       std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state().globals));
+                                       std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state().globals), std::move(base));
+}
+
+Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) const {
+  return write_image(nonzero_extents(0, round_up(heap_end, kHostPage)), nullptr);
+}
+
+Result<std::shared_ptr<MemoryImage>> LinearMemory::capture_since(std::shared_ptr<const MemoryImage> base,
+                                                                 uint32_t heap_end) const {
+  const uint64_t end = round_up(heap_end, kHostPage);
+  const TouchedPages pages(base_, end);
+  if (!pages.known()) return capture(heap_end);
+  return write_image(extents_where(0, end, [&](uint64_t at) { return pages.anonymous(at / kHostPage); }),
+                     std::move(base));
 }
 
 }  // namespace calf::wasm

@@ -36,12 +36,14 @@ class MemoryImage {
     uint64_t offset = 0;  // in the file
   };
 
-  // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file.
+  // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file. With a `base` they are only
+  // what differs from it.
   MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
-              std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals);
+              std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals, std::shared_ptr<const MemoryImage> base = nullptr);
 
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] const std::vector<Extent>& extents() const { return extents_; }
+  [[nodiscard]] const MemoryImage* base() const { return base_.get(); }
   [[nodiscard]] uint64_t pages() const { return pages_; }
   [[nodiscard]] const uint32_t* globals() const { return globals_; }
   [[nodiscard]] uint64_t size_bytes() const;
@@ -52,6 +54,7 @@ class MemoryImage {
   std::vector<Extent> extents_;
   uint64_t pages_;
   uint32_t globals_[CALF_GLOBAL_SLOTS];
+  std::shared_ptr<const MemoryImage> base_;  // shared: images of several moments have the same one
 };
 
 // Cluster thread. Unmaps everything when destroyed.
@@ -85,10 +88,14 @@ class LinearMemory {
   Result<void> map_shared(const SharedRegion& region);
   // Back to private zeros.
   Result<void> unmap_shared(uint32_t address);
+  // Zeros whole host pages; where that is possible by giving them back to the system.
+  void clear_pages(uint8_t* begin, uint8_t* end);
   [[nodiscard]] const std::vector<SharedRegion>& shared_regions() const { return shared_; }
 
   // Copies what is not zero outside the shared regions below `heap_end`, and the side modules' places, into a new file.
   Result<std::shared_ptr<MemoryImage>> capture(uint32_t heap_end) const;
+  // The same for a memory that was made by fork(*base, ...): only what has changed since is copied.
+  Result<std::shared_ptr<MemoryImage>> capture_since(std::shared_ptr<const MemoryImage> base, uint32_t heap_end) const;
   // The page-aligned non-zero extents of [begin, end) that are private. For capture and snapshots.
   [[nodiscard]] std::vector<MemoryImage::Extent> nonzero_extents(uint64_t begin, uint64_t end) const;
   // Ranges above the heap that were committed (side modules), as {address, size}.
@@ -98,11 +105,17 @@ class LinearMemory {
   LinearMemory(uint8_t* reservation, uint8_t* base) : reservation_(reservation), base_(base) {}
   static Result<std::unique_ptr<LinearMemory>> reserve();
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
+  Result<void> map_image(const MemoryImage& image);
+  template <typename Wanted>
+  [[nodiscard]] std::vector<MemoryImage::Extent> extents_where(uint64_t begin, uint64_t end, Wanted wanted) const;
+  Result<std::shared_ptr<MemoryImage>> write_image(std::vector<MemoryImage::Extent> extents,
+                                                   std::shared_ptr<const MemoryImage> base) const;
 
   uint8_t* reservation_;
   uint8_t* base_;
   std::vector<SharedRegion> shared_;
   std::vector<std::pair<uint64_t, uint64_t>> module_ranges_;
+  std::vector<std::pair<uint64_t, uint64_t>> image_ranges_;  // private mappings of an image's file
 };
 
 }  // namespace calf::wasm

@@ -283,6 +283,54 @@ TEST_P(TranslatorTest, indirect_calls_check_signature_and_range) {
   expect_like_interpreter(read(TEST_DATA "/calls.wat"));
 }
 
+// A host that resumes `saved` once: the second call of resumed() must see the first one's locals.
+constexpr const char* kResumingHost = R"(
+#include "calf_anchors.h"
+static u64 saved[16];
+static unsigned saved_count, resumes;
+void calf_checkpoint_frame(const u64* values, unsigned count) {
+  saved_count = count;
+  for (unsigned i = 0; i < count; ++i) saved[i] = values[i];
+}
+const u64* calf_resumed_frame(unsigned count) { return saved_count == count && resumes++ == 0 ? saved : 0; }
+unsigned pg_Wait(unsigned a, unsigned b) { return a * 10 + b; }
+)";
+
+TEST_P(TranslatorTest, a_resumable_call_goes_on_with_the_locals_and_arguments_of_its_checkpoint) {
+  assemble(read(TEST_DATA "/resume.wat"), "image.wasm");
+  write(path("hooks.txt"), R"(
+function Wait
+  refers "wait here"
+  action replace
+function Loop
+  calls Wait
+  resumable-call Wait
+)");
+  Outcome outcome = translate("--hooks=" + path("hooks.txt"));
+  ASSERT_EQ(outcome.status, 0) << outcome.output;
+  // Exports run in the order of their names: the first run counts from 5, the second goes on from
+  // the first one's checkpoint whatever it is given, the third starts anew.
+  EXPECT_EQ(execute(kResumingHost),
+            (Results{{"run1", "59"}, {"run2", "59"}, {"run3", "79"}}));
+}
+
+TEST_P(TranslatorTest, refuses_a_resumable_call_that_is_not_the_only_one_or_has_operands_below) {
+  const std::string hooks = "function Wait\n  refers \"wait here\"\n  action replace\nfunction Loop\n"
+                            "  calls Wait\n  resumable-call Wait\n";
+  const std::string head = "(module (memory 1) (data (i32.const 16) \"wait here\\00\")"
+                           "(func $wait (result i32) (i32.load (i32.const 16)))"
+                           "(func $loop (result i32) ";
+  write(path("hooks.txt"), hooks);
+  assemble(head + "(i32.add (call $wait) (call $wait))))", "image.wasm");
+  Outcome outcome = translate("--hooks=" + path("hooks.txt"));
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_NE(outcome.output.find("resumable-call"), std::string::npos) << outcome.output;
+  assemble(head + "(i32.sub (i32.load (i32.const 0)) (call $wait))))", "image.wasm");
+  outcome = translate("--hooks=" + path("hooks.txt"));
+  EXPECT_NE(outcome.status, 0);
+  EXPECT_NE(outcome.output.find("operands lie on the stack"), std::string::npos) << outcome.output;
+}
+
 TEST_P(TranslatorTest, longjmp_returns_to_the_newest_invoke_and_restores_the_stack_pointer) {
   assemble(read(TEST_DATA "/longjmp.wat"), "image.wasm");
   ASSERT_EQ(translate().status, 0);

@@ -138,13 +138,14 @@ void ProxyEngine::connect(ClientConnection connection) {
   sessions_.push_back(std::move(session));
 }
 
-void ProxyEngine::cancel(std::uint32_t pid, std::span<const std::byte> key) {
+void ProxyEngine::cancel(CancelRequest request) {
   const int fd = connect_to_postgres();
   if (fd < 0) return;
   const auto postgres = net::make_socket_transport(fd);
   pgwire::Bytes packet;
-  pgwire::FrontendEncoder(packet).cancel_request(pid, key);
+  pgwire::FrontendEncoder(packet).cancel_request(request.pid, request.key);
   write_all(*postgres, packet);
+  if (request.transport) request.transport->shutdown();
 }
 
 Result<void> ProxyEngine::shutdown(ShutdownMode) {

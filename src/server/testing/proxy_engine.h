@@ -18,7 +18,7 @@ class ProxyEngine final : public Engine {
   ~ProxyEngine() override;
 
   void connect(ClientConnection connection) override;
-  void cancel(std::uint32_t pid, std::span<const std::byte> key) override;
+  void cancel(CancelRequest request) override;
   Result<void> shutdown(ShutdownMode mode) override;
   void set_exit_handler(std::function<void(Error)> on_exit) override;
 

@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "os/clock.h"
 #include "os/random.h"
 #include "vfs/namespace.h"
@@ -60,6 +61,20 @@ class GuestFiles {
   // (positions shared), its own table, working directory and umask. Close-on-exec descriptors are
   // kept, for nothing is executed.
   [[nodiscard]] std::unique_ptr<GuestFiles> fork() const;
+
+  // --- Descriptors as values, for snapshots. The standard streams (0, 1, 2) are not among them.
+  struct Descriptor {
+    enum class Kind : uint32_t { kNullDevice, kPipeReader, kPipeWriter };
+    int fd = -1;
+    Kind kind = Kind::kNullDevice;
+    uint32_t pipe = 0;  // the same number for both ends
+    int status_flags = 0;
+    bool close_on_exec = false;
+  };
+  // kInternal when something else than pipes and /dev/null is open.
+  [[nodiscard]] Result<std::vector<Descriptor>> describe() const;
+  // Puts them into a table that has nothing but the standard streams; pipes are new and empty.
+  Result<void> restore(std::span<const Descriptor> descriptors);
 
   // --- Opening, closing, copying descriptors
   int openat(int dir_fd, const char* path, int flags, uint32_t mode) noexcept;
@@ -146,6 +161,7 @@ class GuestFiles {
   // For the host: the file behind a descriptor, or null; and the working directory.
   [[nodiscard]] vfs::File* file(int fd) noexcept;
   [[nodiscard]] const std::string& working_directory() const { return working_directory_; }
+  [[nodiscard]] uint32_t creation_mask() const { return umask_; }
   [[nodiscard]] size_t open_count() const;
 
  private:

@@ -33,6 +33,7 @@ class Stream : public vfs::File {
   }
 
   virtual Readiness readiness() const { return {}; }
+  virtual std::optional<PipeSide> pipe_side() const { return std::nullopt; }
 };
 
 class OutputStream final : public Stream {
@@ -103,6 +104,7 @@ class PipeReader final : public Stream {
   Readiness readiness() const override {
     return {pipe_->size > 0 || !pipe_->has_writer, false, !pipe_->has_writer};
   }
+  std::optional<PipeSide> pipe_side() const override { return PipeSide{pipe_.get(), false}; }
 
  private:
   std::shared_ptr<Pipe> pipe_;  // shared by the two ends
@@ -130,12 +132,18 @@ class PipeWriter final : public Stream {
   Readiness readiness() const override {
     return {false, pipe_->size < kPipeCapacity || !pipe_->has_reader, false};
   }
+  std::optional<PipeSide> pipe_side() const override { return PipeSide{pipe_.get(), true}; }
 
  private:
   std::shared_ptr<Pipe> pipe_;  // shared by the two ends
 };
 
 }  // namespace
+
+std::optional<PipeSide> pipe_side_of(vfs::File& file) {
+  auto* stream = dynamic_cast<Stream*>(&file);
+  return stream != nullptr ? stream->pipe_side() : std::nullopt;
+}
 
 PipeEnds make_pipe() {
   auto pipe = std::make_shared<Pipe>();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "vfs/file_system.h"
@@ -30,6 +31,13 @@ struct PipeEnds {
   std::unique_ptr<vfs::File> writer;
 };
 PipeEnds make_pipe();
+
+// Which pipe an end belongs to; nothing for other files.
+struct PipeSide {
+  const void* pipe = nullptr;  // its identity only
+  bool writer = false;
+};
+std::optional<PipeSide> pipe_side_of(vfs::File& file);
 
 // Reads as empty; what is written goes to `sink`, if there is one.
 std::unique_ptr<vfs::File> make_stream(int fd, OutputSink sink);

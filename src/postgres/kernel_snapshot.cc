@@ -1,0 +1,218 @@
+// Kernel: recording a settled cluster as a snapshot, and going on from one.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.h"
+#include "os/shared_memory.h"
+#include "postgres/kernel.h"
+
+namespace calf::postgres {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr const char* kSharedMemoryDirectory = "/dev/shm";
+
+bool is_zero(std::span<const std::byte> bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
+bool is_same_file(int a, int b) {
+  struct stat first = {};
+  struct stat second = {};
+  return fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+         first.st_ino == second.st_ino;
+}
+
+// The non-zero pages of shared memory, read through its descriptor: reading a mapping would fill its holes.
+Result<std::vector<wasm::MemoryImage::Extent>> record_extents(int fd, uint64_t offset, uint64_t size_bytes,
+                                                              SnapshotBuilder& builder) {
+  std::vector<wasm::MemoryImage::Extent> extents;
+  std::vector<std::byte> run;
+  auto finish_run = [&](uint64_t end) {
+    if (run.empty()) return;
+    extents.push_back({.address = static_cast<uint32_t>(end - run.size()),
+                       .size_bytes = static_cast<uint32_t>(run.size()),
+                       .offset = builder.add_pages(run)});
+    run.clear();
+  };
+  for (uint64_t at = 0; at < size_bytes; at += kPage) {
+    std::byte page[kPage] = {};
+    const uint64_t size = std::min(kPage, size_bytes - at);
+    if (pread(fd, page, size, static_cast<off_t>(offset + at)) < 0) {
+      return fail(Error::from_errno("reading shared memory", errno));
+    }
+    if (is_zero({page, size})) {
+      finish_run(at);
+    } else {
+      run.insert(run.end(), page, page + kPage);
+    }
+  }
+  finish_run((size_bytes + kPage - 1) / kPage * kPage);
+  return extents;
+}
+
+Result<void> write_at(int fd, std::span<const std::byte> bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0) return fail(Error::from_errno("filling shared memory", errno));
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace
+
+// --- Recording
+
+Result<void> Kernel::settle() {
+  ASSERT(options_.for_snapshot);
+  while (!postmaster_status_) {
+    const Process* postmaster = find(Process::kPostmasterPid);
+    const bool alone = processes_.size() == 1 && ended_.empty() && !postmaster->frame().empty();
+    if (alone && postmaster->state_ == Process::State::kWaiting && !postmaster->has_signals()) return {};
+    if (nobody_is_runnable()) {
+      const int64_t deadline = nearest_deadline_ns();
+      poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now_ns()));
+      fire_timers();
+    }
+    if (Process* next = choose()) run_process(*next);
+  }
+  return fail(ErrorCode::kInternal, "the postmaster has ended instead of waiting for clients");
+}
+
+// All of /dev/shm: what the postmaster maps has its address there, what only children map has none.
+Result<std::vector<SnapshotState::SharedMemory>> Kernel::record_shared_files(
+    const std::vector<wasm::SharedRegion>& mapped, SnapshotBuilder& builder) {
+  auto directory = options_.tree->open("/", kSharedMemoryDirectory, {.directory = true});
+  if (!directory) return fail(os::to_error("opening /dev/shm", directory.error()));
+  std::vector<std::string> paths;
+  auto read = (*directory)->read_directory(0, [&](const vfs::DirectoryEntry& entry) {
+    if (entry.name != "." && entry.name != "..") {
+      paths.push_back(std::string(kSharedMemoryDirectory) + "/" + std::string(entry.name));
+    }
+    return true;
+  });
+  if (!read) return fail(os::to_error("reading /dev/shm", read.error()));
+  std::vector<SnapshotState::SharedMemory> files;
+  for (const std::string& path : paths) {
+    auto file = options_.tree->open("/", path, {.access = vfs::Access::kReadWrite});
+    if (!file) return fail(os::to_error("opening " + path, file.error()));
+    const auto stat = (*file)->stat();
+    if (!stat) return fail(os::to_error("looking at " + path, stat.error()));
+    const auto mapping = (*file)->map_shared(0, stat->size_bytes);
+    if (!mapping) return fail(os::to_error("mapping " + path, mapping.error()));
+    SnapshotState::SharedMemory shared{.size_bytes = static_cast<uint32_t>(stat->size_bytes), .path = path};
+    for (const wasm::SharedRegion& region : mapped) {
+      if (is_same_file(region.fd, mapping->fd)) shared.address = region.address;
+    }
+    CALF_TRY(shared.extents, record_extents(mapping->fd, mapping->offset, stat->size_bytes, builder));
+    files.push_back(std::move(shared));
+  }
+  return files;
+}
+
+Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
+  Process& postmaster = *find(Process::kPostmasterPid);
+  const wasm::LinearMemory& memory = postmaster.memory();
+  if (!memory.module_ranges().empty() || memory.state().jump_frame != nullptr ||
+      postmaster.timer_deadline_ns_ != Process::kNever) {
+    return fail(ErrorCode::kInternal, "the postmaster has modules, a jump frame or a timer: it cannot be recorded");
+  }
+  SnapshotState state;
+  state.pages = memory.state().pages;
+  std::copy_n(memory.state().globals, CALF_GLOBAL_SLOTS, state.globals);
+  state.frame = postmaster.frame();
+  state.memory = memory.nonzero_extents(0, (postmaster.heap_end() + kPage - 1) / kPage * kPage);
+  for (auto& extent : state.memory) {
+    extent.offset = builder.add_pages(postmaster.bytes(extent.address, extent.size_bytes));
+  }
+  CALF_TRY(state.shared, record_shared_files(memory.shared_regions(), builder));
+  const auto named = state.shared;
+  for (const wasm::SharedRegion& region : memory.shared_regions()) {
+    if (std::any_of(named.begin(), named.end(), [&](const auto& f) { return f.address == region.address; })) continue;
+    CALF_TRY(auto extents, record_extents(region.fd, region.offset, region.size_bytes, builder));
+    state.shared.push_back({.address = region.address, .size_bytes = region.size_bytes, .extents = std::move(extents)});
+  }
+  if (state.shared.size() != named.size() + 1) {
+    return fail(ErrorCode::kInternal, "not exactly one shared memory segment is without a file");
+  }
+  CALF_TRY(state.descriptors, postmaster.files().describe());
+  state.working_directory = postmaster.files().working_directory();
+  state.umask = postmaster.files().creation_mask();
+  state.next_pid = next_pid_;
+  state.children.assign(deferred_.begin(), deferred_.end());
+  return state;
+}
+
+// --- Going on
+
+Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot, const SnapshotState::SharedMemory& shared) {
+  int fd = -1;
+  uint64_t offset = 0;
+  os::SharedMemory segment;           // keep `fd` open until the region has its own
+  std::unique_ptr<vfs::File> file;
+  if (shared.path.empty()) {
+    auto created = os::SharedMemory::create("calf-shared-memory", shared.size_bytes);
+    if (!created) return fail(os::to_error("creating shared memory", created.error()));
+    segment = std::move(*created);
+    fd = segment.fd();
+  } else {
+    auto opened = options_.tree->open(
+        "/", shared.path, {.access = vfs::Access::kReadWrite, .create = true, .permissions = 0600});
+    if (!opened) return fail(os::to_error("creating " + shared.path, opened.error()));
+    file = std::move(*opened);
+    if (auto sized = file->truncate(shared.size_bytes); !sized) return fail(os::to_error("sizing " + shared.path, sized.error()));
+    auto mapping = file->map_shared(0, shared.size_bytes);
+    if (!mapping) return fail(os::to_error("mapping " + shared.path, mapping.error()));
+    fd = mapping->fd;
+    offset = mapping->offset;
+  }
+  for (const auto& extent : shared.extents) {
+    // The last page may go past the end of the region.
+    const uint64_t size = std::min<uint64_t>(extent.size_bytes, shared.size_bytes - extent.address);
+    CALF_CHECK_OK(write_at(fd, snapshot.bytes().subspan(extent.offset, size), offset + extent.address));
+  }
+  return wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, fd, offset);
+}
+
+Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Settings settings,
+                                       std::function<void()> on_ready) {
+  const SnapshotState& state = snapshot.state();
+  std::vector<wasm::SharedRegion> shared;
+  for (const auto& region : state.shared) {
+    CALF_TRY(auto restored, restore_shared(snapshot, region));
+    if (region.address != 0) shared.push_back(std::move(restored));
+  }
+  CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
+  CALF_TRY(auto stack, take_stack());
+  auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
+      .tree = options_.tree,
+      .clock = options_.clock,
+      .random = options_.random,
+      .working_directory = state.working_directory,
+      .umask = state.umask,
+      .uid = kGuestUser,
+      .gid = kGuestUser,
+      .sink = options_.log_sink,
+      .environment = options_.environment,
+  });
+  CALF_CHECK_OK(files->restore(state.descriptors));
+  auto postmaster = std::make_unique<Process>(
+      *this,
+      Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
+      Process::Resumption{.frame = state.frame, .settings = std::move(settings), .on_ready = std::move(on_ready)});
+  snapshot_image_ = snapshot.memory();
+  next_pid_ = state.next_pid;
+  deferred_.assign(state.children.begin(), state.children.end());
+  deferred_until_ns_ = now_ns() + kDeferredAtMostNs;
+  runnable_.push_back(postmaster.get());
+  processes_.emplace(postmaster->pid(), std::move(postmaster));
+  return {};
+}
+
+}  // namespace calf::postgres

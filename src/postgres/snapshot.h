@@ -1,0 +1,85 @@
+// A booted postmaster as bytes (docs/formats/snapshot.md): made at build time, embedded in the binary, and the start of
+// every fresh cluster in memory. Not for making one or for going on from one: kernel_snapshot.cc.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "postgres/process.h"
+#include "wasm/files/guest_files.h"
+#include "wasm/linear_memory.h"
+
+namespace calf::postgres {
+
+struct SnapshotState {
+  struct SharedMemory {
+    uint32_t address = 0;  // where the postmaster maps it; 0: nowhere, only its children do
+    uint32_t size_bytes = 0;
+    std::string path;  // of the guest's file that is mapped; empty: PostgreSQL's main segment
+    std::vector<wasm::MemoryImage::Extent> extents;  // what is not zero; addresses count from the region's begin
+  };
+  struct Child {
+    int pid = 0;
+    Launch launch;  // without a client
+  };
+
+  // The postmaster
+  uint64_t pages = 0;
+  uint32_t globals[CALF_GLOBAL_SLOTS] = {};
+  std::vector<uint64_t> frame;  // calf_checkpoint_frame()
+  std::vector<wasm::MemoryImage::Extent> memory;
+  std::vector<SharedMemory> shared;
+  std::vector<wasm::GuestFiles::Descriptor> descriptors;
+  std::string working_directory;
+  uint32_t umask = 0;
+  // The cluster
+  int next_pid = 0;
+  std::vector<Child> children;  // have a pid, but have not yet run
+  std::vector<std::string> boot_settings;  // settings that are fixed when a postmaster boots
+};
+
+// Immutable; any thread.
+class Snapshot {
+ public:
+  using Settings = std::vector<std::pair<std::string, std::string>>;
+
+  // `bytes` must stay valid as long as the snapshot; their pages are mapped from the file that they were loaded from, or
+  // copied if there is none. kDataCorrupted.
+  static Result<std::shared_ptr<const Snapshot>> open(std::span<const std::byte> bytes);
+
+  [[nodiscard]] const SnapshotState& state() const { return state_; }
+  // The data directory's files at that moment, a vfs::Pack.
+  [[nodiscard]] std::span<const std::byte> data_pack() const { return data_pack_; }
+  // Where the extents' offsets count from.
+  [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
+
+  // Can a cluster with these settings go on from here? Not when one of them is among those that size shared memory or
+  // choose the processes.
+  [[nodiscard]] bool allows(const Settings& settings) const;
+
+ private:
+  Snapshot() = default;
+  std::span<const std::byte> bytes_;
+  std::span<const std::byte> data_pack_;
+  SnapshotState state_;
+  std::shared_ptr<const wasm::MemoryImage> memory_;
+};
+
+// Collects the parts and writes the file. One thread.
+class SnapshotBuilder {
+ public:
+  // Appends a page-aligned piece of memory; its offset.
+  uint64_t add_pages(std::span<const std::byte> bytes);
+  std::string finish(const SnapshotState& state, std::string_view data_pack) &&;
+
+ private:
+  std::string pages_;
+};
+
+}  // namespace calf::postgres
