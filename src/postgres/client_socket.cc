@@ -27,13 +27,19 @@ Result<void> ClientSocket::attach(Poller& poller, void* tag, std::function<void(
   return poller.add(transport_->descriptor(), tag, Poller::Interest::kRead);
 }
 
-void ClientSocket::on_ready(bool readable, bool writable) {
-  if (readable) read_blocked_ = false;
-  if (writable) write_blocked_ = false;
-  if (writable && polls_writable_) {
+void ClientSocket::on_ready(const Poller::Event& event) {
+  if (event.readable) read_blocked_ = false;
+  if (event.writable) write_blocked_ = false;
+  closing_ = closing_ || event.closed;
+  if (event.writable && polls_writable_) {
     polls_writable_ = false;
     poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kRead);
   }
+}
+
+void ClientSocket::on_moved() {
+  read_blocked_ = false;
+  write_blocked_ = false;
 }
 
 net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
@@ -46,7 +52,9 @@ net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
   if (read_blocked_) return net::IoResult::of(net::IoState::kWouldBlockRead);
   const net::IoResult result = transport_->read_some(buffer);
   // A short read has emptied a plain socket: the poller reports the next bytes (edge-triggered), no need to ask again.
-  const bool drained = result.done() && result.bytes < buffer.size() && transport_->descriptor() >= 0 && !is_tls_;
+  // Unless the peer has closed, which has been reported already: then the end of the stream is still to be read.
+  const bool drained = result.done() && result.bytes < buffer.size() && transport_->descriptor() >= 0 && !is_tls_ &&
+                       !closing_;
   read_blocked_ = result.would_block() || drained;
   return result;
 }

@@ -27,7 +27,9 @@ class ClientSocket {
   // Begins to report readiness to `tag`; in-process pipes call `wakeup` (on another thread) instead.
   Result<void> attach(Poller& poller, void* tag, std::function<void()> wakeup);
   // From the poller.
-  void on_ready(bool readable, bool writable);
+  void on_ready(const Poller::Event& event);
+  // From an in-process pipe: it has moved.
+  void on_moved();
 
   net::IoResult read(std::span<std::byte> buffer);
   net::IoResult write(std::span<const std::byte> bytes);
@@ -41,6 +43,7 @@ class ClientSocket {
  private:
   std::unique_ptr<net::Transport> transport_;
   bool is_tls_;
+  bool closing_ = false;  // the peer has closed: no further event will say so
   std::vector<std::byte> unread_;  // the startup packet with its length
   size_t unread_begin_ = 0;
   bool read_blocked_ = false;

@@ -91,7 +91,7 @@ void Kernel::take_requests() {
   for (int pid : wakeups) {
     Process* process = find(pid);
     if (process == nullptr || process->client() == nullptr) continue;
-    process->client()->on_ready(true, true);
+    process->client()->on_moved();
     make_runnable(*process);
   }
   for (const Synced& end : synced) {
@@ -360,7 +360,7 @@ void Kernel::fire_timers() {
 void Kernel::poll_events(int64_t timeout_ns) {
   poller_->poll(timeout_ns, [this](const Poller::Event& event) {
     auto* process = static_cast<Process*>(event.tag);
-    process->client()->on_ready(event.readable, event.writable);
+    process->client()->on_ready(event);
     make_runnable(*process);
   });
   take_requests();
