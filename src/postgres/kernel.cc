@@ -18,7 +18,9 @@ constexpr size_t kSpareStacks = 16;
 // PGShmemHeader: magic 0, creator's pid 4, total size 8.
 constexpr uint32_t kShmemMagic = 679834894;
 
-uint32_t heap_end(wasm::Guest& guest) { return guest.load<u32>(pg_emscripten_get_sbrk_ptr()); }
+uint32_t heap_end(wasm::Guest& guest) {
+  return guest.load<u32>(pg_emscripten_get_sbrk_ptr());
+}
 
 }  // namespace
 
@@ -129,15 +131,16 @@ Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
       .sink = options_.log_sink,
       .environment = options_.environment,
   });
-  // The image's socket() is this constant: take the number, so that no file gets it and closing the listening socket,
-  // when the postmaster ends, finds something.
+  // The image's socket() is this constant: take the number, so that no file gets it and closing the
+  // listening socket, when the postmaster ends, finds something.
   constexpr int kListenSocket = 10;
   const int placeholder = files->openat(-1, "/dev/null", 0, 0);
   files->dup3(placeholder, kListenSocket, 0);
   files->fd_close(placeholder);
   auto postmaster = std::make_unique<Process>(
       *this,
-      Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
+      Process::Parts{
+          .memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
       std::move(arguments));
   Process& started = *postmaster;
   processes_.emplace(started.pid(), std::move(postmaster));
@@ -175,9 +178,9 @@ void Kernel::preempt(Process& process) {
 }
 
 Result<void> Kernel::share_memory(Process& postmaster) {
-  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic number. It is looked
-  // for again after a crash: then the postmaster has made a new one, and the old one stays behind, unused (the image's
-  // postmaster never unmaps it).
+  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic
+  // number. It is looked for again after a crash: then the postmaster has made a new one, and the
+  // old one stays behind, unused (the image's postmaster never unmaps it).
   bool found = false;
   const u32 end = heap_end(postmaster);
   for (u32 address = 0; address < end; address += wasm::kWasmPageBytes) {
@@ -185,17 +188,21 @@ Result<void> Kernel::share_memory(Process& postmaster) {
     if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
     const u32 size_bytes = postmaster.load<u32>(address + 8);
     const auto& known = postmaster.memory().shared_regions();
-    const bool is_known = std::any_of(known.begin(), known.end(), [&](const auto& r) { return r.address == address; });
+    const bool is_known = std::any_of(known.begin(), known.end(),
+                                      [&](const auto& r) { return r.address == address; });
     if (is_known) {
       found = true;
       continue;
     }
     auto created = os::SharedMemory::create("calf-shared-memory", size_bytes);
-    if (!created) return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
-    CALF_TRY(wasm::SharedRegion region, wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
+    if (!created)
+      return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
+    CALF_TRY(wasm::SharedRegion region,
+             wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
     for (const auto& extent : postmaster.memory().nonzero_extents(address, address + size_bytes)) {
       const std::span<std::byte> bytes = postmaster.bytes(extent.address, extent.size_bytes);
-      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) != static_cast<ssize_t>(bytes.size())) {
+      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) !=
+          static_cast<ssize_t>(bytes.size())) {
         return fail(Error::from_errno("filling shared memory", errno));
       }
     }
@@ -241,14 +248,16 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
   return pid;
 }
 
-Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch, std::unique_ptr<ClientSocket> client) {
+Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
+                                std::unique_ptr<ClientSocket> client) {
   CALF_TRY(auto image, fork_image(postmaster));
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
   CALF_TRY(auto stack, take_stack());
-  auto process = std::make_unique<Process>(
-      *this,
-      Process::Parts{.memory = std::move(memory), .files = postmaster.files().fork(), .stack = std::move(stack)}, pid,
-      std::move(launch), std::move(client));
+  auto process = std::make_unique<Process>(*this,
+                                           Process::Parts{.memory = std::move(memory),
+                                                          .files = postmaster.files().fork(),
+                                                          .stack = std::move(stack)},
+                                           pid, std::move(launch), std::move(client));
   Process* started = process.get();
   processes_.emplace(pid, std::move(process));
   runnable_.push_back(started);
@@ -271,7 +280,8 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch, std
 }
 
 bool Kernel::is_deferred(int pid) const {
-  return std::any_of(deferred_.begin(), deferred_.end(), [&](const auto& child) { return child.pid == pid; });
+  return std::any_of(deferred_.begin(), deferred_.end(),
+                     [&](const auto& child) { return child.pid == pid; });
 }
 
 void Kernel::start_deferred() {
@@ -341,9 +351,12 @@ void Kernel::bury(Process& process) {
 // --- The loop
 
 int64_t Kernel::nearest_deadline_ns() const {
-  int64_t nearest = deferred_.empty() ? Process::kNever : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
+  int64_t nearest = deferred_.empty()
+                        ? Process::kNever
+                        : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
   for (const auto& [pid, process] : processes_) {
-    if (process->state_ == Process::State::kWaiting) nearest = std::min(nearest, process->wait_deadline_ns_);
+    if (process->state_ == Process::State::kWaiting)
+      nearest = std::min(nearest, process->wait_deadline_ns_);
     nearest = std::min(nearest, process->timer_deadline_ns_);
   }
   return nearest;
@@ -359,7 +372,8 @@ void Kernel::fire_timers() {
       process->interrupt();
       make_runnable(*process);
     }
-    if (process->state_ == Process::State::kWaiting && process->wait_deadline_ns_ <= now) make_runnable(*process);
+    if (process->state_ == Process::State::kWaiting && process->wait_deadline_ns_ <= now)
+      make_runnable(*process);
   }
 }
 
@@ -391,8 +405,8 @@ void Kernel::run_process(Process& process) {
   if (!conditional_.empty()) check_conditions();
 }
 
-// Those that have waited go before those that have used their slice up: what somebody waits for is mostly short. But not
-// for ever: after some of them a long runner has its turn.
+// Those that have waited go before those that have used their slice up: what somebody waits for is
+// mostly short. But not for ever: after some of them a long runner has its turn.
 Process* Kernel::choose() {
   constexpr int kWokenInARow = 16;
   const bool long_runner_is_due = !preempted_.empty() && woken_in_a_row_ >= kWokenInARow;
@@ -404,8 +418,9 @@ Process* Kernel::choose() {
   return next;
 }
 
-// Waits for something to do. To sleep and be woken costs several times what most statements take, so while statements
-// come in quick succession the thread looks for the next one itself for a moment before it sleeps.
+// Waits for something to do. To sleep and be woken costs several times what most statements take,
+// so while statements come in quick succession the thread looks for the next one itself for a
+// moment before it sleeps.
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
   const int64_t began = now_ns();
@@ -420,8 +435,8 @@ void Kernel::idle() {
     poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
   }
   fire_timers();
-  // A moving average over the last eight or so, each counted as at most a millisecond: one long pause does not end the
-  // spinning of a busy server, several in a row do.
+  // A moving average over the last eight or so, each counted as at most a millisecond: one long
+  // pause does not end the spinning of a busy server, several in a row do.
   constexpr int64_t kLongestCountedNs = 1'000'000;
   typical_idle_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_idle_ns_) / 8;
 }

@@ -1,5 +1,6 @@
 // A PostgreSQL process: a guest with a pid, signals, a timer and, if it is a backend, a client.
-// Not for choosing who runs (kernel.h), nor for what PostgreSQL's functions ask of the host (hooks.cc).
+// Not for choosing who runs (kernel.h), nor for what PostgreSQL's functions ask of the host
+// (hooks.cc).
 #pragma once
 
 #include <array>
@@ -57,7 +58,8 @@ class Process final : public wasm::Guest {
   };
   Process(Kernel& kernel, Parts parts, Resumption resumption);
   // A child.
-  Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
+  Process(Kernel& kernel, Parts parts, int pid, Launch launch,
+          std::unique_ptr<ClientSocket> client);
 
   static Process& current() { return static_cast<Process&>(Guest::current()); }
 
@@ -67,14 +69,16 @@ class Process final : public wasm::Guest {
   [[nodiscard]] ClientSocket* client() { return client_.get(); }
   [[nodiscard]] const std::optional<Launch>& launch() const { return launch_; }
 
-  // --- Signals. post() may be called while another process runs; delivery is by the process itself, at safe points.
+  // --- Signals. post() may be called while another process runs; delivery is by the process
+  // itself, at safe points.
   void post(int signal);
   [[nodiscard]] bool has_signals() const { return pending_signals_ != 0 || timer_due_; }
   void note_handler(int signal) { handles_quit_ = handles_quit_ || signal == kSigQuit; }
   // Runs the guest's handlers. On the process's own stack.
   void deliver_signals();
 
-  // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own stack.
+  // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own
+  // stack.
   void wait(int64_t deadline_ns);
   // Waits until `condition` holds; handles signals meanwhile. On the process's own stack.
   struct Condition {
