@@ -35,16 +35,10 @@ class ClientSocket {
   net::IoResult read(std::span<std::byte> buffer);
   net::IoResult write(std::span<const std::byte> bytes);
 
-<<<<<<< HEAD
   // Can read (write) go on, as far as is known? After a would-block answer: not before the poller
   // (or the pipe's wake-up) has said so; a look at the transport itself could run ahead of that,
   // and its reader would wait in vain.
   [[nodiscard]] bool readable() const { return !read_blocked_; }
-=======
-  // Can read (write) go on, as far as is known? After a would-block answer: not before the poller
-  // has said so.
-  [[nodiscard]] bool readable() const { return !read_blocked_ || transport_->has_buffered_input(); }
->>>>>>> people
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
