@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <thread>
+#include <variant>
 
 #include "cli/engine_factory.h"
 #include "cli/script_input.h"
@@ -247,6 +248,8 @@ int run_sql(const SqlOptions& options) {
     return kExitBadConnection;
   }
   const int code = run_in(*cluster->engine, signals, options);
+  // Nothing of it survives: no checkpoint, no farewell.
+  if (std::holds_alternative<MemoryLocation>(options.location)) return code;
   if (const auto stopped = cluster->engine->shutdown(server::ShutdownMode::kFast); !stopped) {
     print_error(stopped.error());
     return code == kExitOk ? kExitFailure : code;

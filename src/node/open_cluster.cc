@@ -141,6 +141,7 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
                                                    .data = std::move(data),
                                                    .snapshot = std::move(snapshot),
                                                    .settings = options.settings,
+                                                   .ephemeral = directory == nullptr,
                                                    .log_sink = options.log_sink}));
   return OpenedCluster{
       .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),

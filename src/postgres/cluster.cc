@@ -64,6 +64,7 @@ struct Cluster::Running {
   std::unique_ptr<Kernel> kernel;
   std::shared_ptr<LogLines> log;
   std::thread thread;
+  bool ephemeral = false;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -101,6 +102,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
   wasm::install_trap_handler();
   auto running = std::make_unique<Running>();
   Running* state = running.get();
+  running->ephemeral = options.ephemeral;
   running->log =
       std::make_shared<LogLines>([state, sink = options.log_sink](std::string_view line) {
         if (line.find("database system is ready to accept connections") != std::string_view::npos)
@@ -145,6 +147,7 @@ Cluster::Cluster(std::unique_ptr<Running> running) : running_(std::move(running)
 
 Cluster::~Cluster() {
   constexpr int64_t kImmediateMs = 1000;
+  if (running_->ephemeral) running_->kernel->halt();
   request_shutdown(Shutdown::kImmediate);
   if (!wait_stopped(kImmediateMs)) running_->kernel->halt();
   if (running_->thread.joinable()) running_->thread.join();

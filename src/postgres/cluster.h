@@ -17,7 +17,8 @@
 
 namespace calf::postgres {
 
-// Any thread. Destroying a cluster that runs stops it as kImmediate does.
+// Any thread. Destroying a cluster that runs stops it as kImmediate does; an ephemeral one at once,
+// its sessions see the connection closed.
 class Cluster {
  public:
   struct Options {
@@ -31,6 +32,8 @@ class Cluster {
     std::shared_ptr<const Snapshot> snapshot;
     // Settings for this run, as with `postgres -c name=value`; later ones win.
     std::vector<std::pair<std::string, std::string>> settings;
+    // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
+    bool ephemeral = false;
     // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick.
     // Empty: nowhere.
     std::function<void(std::string_view)> log_sink;

@@ -9,18 +9,12 @@
 #include "base/log.h"
 #include "calf_anchors.h"
 
-extern "C" u32 pg_emscripten_get_sbrk_ptr(void);  // where the image keeps the end of its heap
-
 namespace calf::postgres {
 namespace {
 
 constexpr size_t kSpareStacks = 16;
 // PGShmemHeader: magic 0, creator's pid 4, total size 8.
 constexpr uint32_t kShmemMagic = 679834894;
-
-uint32_t heap_end(wasm::Guest& guest) {
-  return guest.load<u32>(pg_emscripten_get_sbrk_ptr());
-}
 
 }  // namespace
 
@@ -182,7 +176,7 @@ Result<void> Kernel::share_memory(Process& postmaster) {
   // number. It is looked for again after a crash: then the postmaster has made a new one, and the
   // old one stays behind, unused (the image's postmaster never unmaps it).
   bool found = false;
-  const u32 end = heap_end(postmaster);
+  const u32 end = postmaster.heap_end();
   for (u32 address = 0; address < end; address += wasm::kWasmPageBytes) {
     if (postmaster.load<u32>(address) != kShmemMagic) continue;
     if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
@@ -220,17 +214,19 @@ Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaste
     snapshot_image_.reset();
   }
   if (fork_image_ == nullptr && snapshot_image_ != nullptr) {
-    CALF_TRY(fork_image_, postmaster.memory().capture_since(snapshot_image_, heap_end(postmaster)));
+    CALF_TRY(fork_image_,
+             postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
   } else if (fork_image_ == nullptr) {
     CALF_CHECK_OK(share_memory(postmaster));
-    CALF_TRY(fork_image_, postmaster.memory().capture(heap_end(postmaster)));
+    CALF_TRY(fork_image_, postmaster.memory().capture(postmaster.heap_end()));
   }
   return fork_image_;
 }
 
 int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
-  constexpr uint32_t kStartupProcess = 13;  // BackendType
-  if (options_.for_snapshot && launch.type != kStartupProcess) {
+  constexpr uint32_t kBackend = 1;  // BackendType
+  constexpr uint32_t kStartupProcess = 13;
+  if (options_.for_snapshot && launch.type != kStartupProcess && launch.type != kBackend) {
     deferred_.push_back({.pid = next_pid_, .launch = std::move(launch)});
     return next_pid_++;
   }

@@ -31,8 +31,7 @@ class Kernel {
     std::vector<std::string> environment;
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
-    bool for_snapshot =
-        false;  // children but the startup process get a pid and do not run: see settle(), record()
+    bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
 
   static Result<std::unique_ptr<Kernel>> create(Options options);
@@ -60,7 +59,7 @@ class Kernel {
   wasm::ExitStatus run();
 
   // --- Making a snapshot (Options::for_snapshot)
-  // Runs until the postmaster serves and waits, alone. kInternal when it ends instead.
+  // Runs until the postmaster waits, alone. kInternal when it ends instead.
   Result<void> settle();
   // The settled cluster but its data directory's files and `boot_settings`; pages go to `builder`.
   Result<SnapshotState> record(SnapshotBuilder& builder);

@@ -73,6 +73,7 @@ Result<void> write_at(int fd, std::span<const std::byte> bytes, uint64_t offset)
 
 Result<void> Kernel::settle() {
   ASSERT(options_.for_snapshot);
+  poll_events(0);
   while (!postmaster_status_) {
     const Process* postmaster = find(Process::kPostmasterPid);
     const bool alone = processes_.size() == 1 && ended_.empty() && !postmaster->frame().empty();
@@ -177,8 +178,14 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
         "/", shared.path, {.access = vfs::Access::kReadWrite, .create = true, .permissions = 0600});
     if (!opened) return fail(os::to_error("creating " + shared.path, opened.error()));
     file = std::move(*opened);
-    if (auto sized = file->truncate(shared.size_bytes); !sized)
-      return fail(os::to_error("sizing " + shared.path, sized.error()));
+    // Shared while it is small: what it grows by afterwards is a hole.
+    for (const uint64_t size_bytes : {uint64_t{1}, uint64_t{shared.size_bytes}}) {
+      if (auto sized = file->truncate(size_bytes); !sized)
+        return fail(os::to_error("sizing " + shared.path, sized.error()));
+      if (auto mapped = file->map_shared(0, size_bytes); !mapped) {
+        return fail(os::to_error("mapping " + shared.path, mapped.error()));
+      }
+    }
     auto mapping = file->map_shared(0, shared.size_bytes);
     if (!mapping) return fail(os::to_error("mapping " + shared.path, mapping.error()));
     fd = mapping->fd;
@@ -201,6 +208,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
     CALF_TRY(auto restored, restore_shared(snapshot, region));
     if (region.address != 0) shared.push_back(std::move(restored));
   }
+  snapshot.forget_pages();
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{

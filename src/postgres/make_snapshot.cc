@@ -1,5 +1,6 @@
 #include "postgres/make_snapshot.h"
 
+#include "net/memory_pipe.h"
 #include "os/clock.h"
 #include "os/random.h"
 #include "postgres/guest_tree.h"
@@ -41,6 +42,31 @@ Result<std::vector<std::string>> boot_settings(std::shared_ptr<vfs::FileSystem> 
   return names;
 }
 
+void append_text(std::vector<std::byte>& out, std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+  out.push_back(std::byte{0});
+}
+
+// One short session: it leaves the relation cache's files and the catalogs' pages in the buffers,
+// so that the first session of a cluster that goes on from here finds them.
+Result<void> serve_one_session(Kernel& kernel) {
+  std::vector<std::byte> startup = {std::byte{0}, std::byte{3}, std::byte{0},
+                                    std::byte{0}};  // protocol 3.0
+  for (const char* text : {"user", "postgres", "database", "postgres"}) append_text(startup, text);
+  startup.push_back(std::byte{0});
+  constexpr std::string_view kQuery("Q\0\0\0\x0dselect 1\0", 14);
+  constexpr std::string_view kTerminate("X\0\0\0\4", 5);
+  net::MemoryPipe pipe = net::MemoryPipe::create();
+  kernel.connect({.transport = std::move(pipe.engine_end), .startup_packet = std::move(startup)});
+  for (std::string_view message : {kQuery, kTerminate}) {
+    const auto put = pipe.client_end->write_some(std::as_bytes(std::span(message)));
+    if (put.bytes != message.size())
+      return fail(ErrorCode::kInternal, "the pipe to the first session is full");
+  }
+  return kernel.settle();
+}
+
 }  // namespace
 
 Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
@@ -66,6 +92,11 @@ Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
     return fail(std::move(settled).error().with_context(messages));
   if (messages.find(kReady) == std::string::npos)
     return fail(ErrorCode::kInternal, "not ready: " + messages);
+  if (auto served = serve_one_session(*kernel); !served)
+    return fail(std::move(served).error().with_context(messages));
+  if (messages.find("ERROR") != std::string::npos || messages.find("FATAL") != std::string::npos) {
+    return fail(ErrorCode::kInternal, "the first session has failed: " + messages);
+  }
   SnapshotBuilder builder;
   CALF_TRY(SnapshotState state, kernel->record(builder));
   state.boot_settings = std::move(settings);

@@ -67,6 +67,7 @@ Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch,
 }
 
 void Process::main() {
+  heap_end_at_ = pg_emscripten_get_sbrk_ptr();
   if (resumption_) run_resumed_postmaster();
   if (is_postmaster()) run_postmaster();
   run_child();
@@ -116,11 +117,6 @@ void Process::run_resumed_postmaster() {
   resumption_->on_ready();
   frame_is_due_ = true;
   exit({.code = static_cast<int>(pg___main_argc_argv(0, 0))});
-}
-
-void Process::keep_frame(std::span<const uint64_t> values) {
-  frame_.assign(values.begin(), values.end());
-  heap_end_ = load<u32>(pg_emscripten_get_sbrk_ptr());
 }
 
 const uint64_t* Process::take_resumed_frame(uint32_t count) {

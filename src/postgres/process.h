@@ -69,6 +69,9 @@ class Process final : public wasm::Guest {
   [[nodiscard]] ClientSocket* client() { return client_.get(); }
   [[nodiscard]] const std::optional<Launch>& launch() const { return launch_; }
 
+  // Where its heap ends. The postmaster's, after it has begun to run.
+  [[nodiscard]] uint32_t heap_end() const { return load<uint32_t>(heap_end_at_); }
+
   // --- Signals. post() may be called while another process runs; delivery is by the process
   // itself, at safe points.
   void post(int signal);
@@ -93,10 +96,8 @@ class Process final : public wasm::Guest {
   void interrupt();
 
   // --- Snapshots (wasm/abi/calf_resume.h)
-  // Also notes where the heap ends then.
-  void keep_frame(std::span<const uint64_t> values);
+  void keep_frame(std::span<const uint64_t> values) { frame_.assign(values.begin(), values.end()); }
   [[nodiscard]] const std::vector<uint64_t>& frame() const { return frame_; }
-  [[nodiscard]] uint32_t heap_end() const { return heap_end_; }
   // The frame to go on with, once; null at other times.
   [[nodiscard]] const uint64_t* take_resumed_frame(uint32_t count);
 
@@ -128,8 +129,8 @@ class Process final : public wasm::Guest {
   std::optional<Launch> launch_;
   std::optional<Resumption> resumption_;
   bool frame_is_due_ = false;
+  uint32_t heap_end_at_ = 0;     // the variable's address; only code of the guest knows it
   std::vector<uint64_t> frame_;  // of the newest checkpoint
-  uint32_t heap_end_ = 0;        // then
   std::unique_ptr<ClientSocket> client_;
   bool handles_quit_ = false;  // has set a handler for SIGQUIT since it was forked
 

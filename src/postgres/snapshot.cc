@@ -1,5 +1,6 @@
 #include "postgres/snapshot.h"
 
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -179,9 +180,9 @@ bool extents_fit(const std::vector<wasm::MemoryImage::Extent>& extents, const He
 }
 
 Result<std::shared_ptr<const wasm::MemoryImage>> image_of(const SnapshotState& state,
-                                                          std::span<const std::byte> bytes) {
-  auto file = os::find_backing_file(bytes);
-  if (!file || file->offset % kPage != 0) {
+                                                          std::span<const std::byte> bytes,
+                                                          std::optional<os::BackingFile> file) {
+  if (!file) {
     auto copy = os::SharedMemory::create("calf-snapshot", 0);
     if (!copy) return fail(os::to_error("copying the snapshot", copy.error()));
     for (size_t done = 0; done < bytes.size();) {
@@ -228,8 +229,17 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
   }
   snapshot->bytes_ = bytes;
   snapshot->data_pack_ = bytes.subspan(header.pack_offset, header.pack_size);
-  CALF_TRY(snapshot->memory_, image_of(state, bytes));
+  auto file = os::find_backing_file(bytes);
+  if (file && file->offset % kPage != 0) file.reset();
+  snapshot->in_file_ = file.has_value();
+  CALF_TRY(snapshot->memory_, image_of(state, bytes, std::move(file)));
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+void Snapshot::forget_pages() const {
+  if (!in_file_) return;
+  const std::byte* end = data_pack_.data() - reinterpret_cast<uintptr_t>(data_pack_.data()) % kPage;
+  madvise(const_cast<std::byte*>(bytes_.data()), static_cast<size_t>(end - bytes_.data()), MADV_DONTNEED);
 }
 
 bool Snapshot::allows(const Settings& settings) const {

@@ -61,6 +61,10 @@ class Snapshot {
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
+  // Gives the pages back that reading bytes() has made resident; they come from the file again when
+  // they are read.
+  void forget_pages() const;
+
   // Can a cluster with these settings go on from here? Not when one of them is among those that
   // size shared memory or choose the processes.
   [[nodiscard]] bool allows(const Settings& settings) const;
@@ -69,6 +73,7 @@ class Snapshot {
   Snapshot() = default;
   std::span<const std::byte> bytes_;
   std::span<const std::byte> data_pack_;
+  bool in_file_ = false;  // bytes_ are a mapping of a file
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

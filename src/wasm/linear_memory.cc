@@ -237,41 +237,49 @@ class TouchedPages {
   std::vector<uint64_t> entries_;
 };
 
-}  // namespace
-
+// The pages of [begin, end) that are `wanted`, and small gaps between them. The range has no shared
+// region in it.
 template <typename Wanted>
-std::vector<MemoryImage::Extent> LinearMemory::extents_where(uint64_t begin, uint64_t end,
-                                                             Wanted wanted) const {
-  std::vector<MemoryImage::Extent> extents;
+void append_extents(std::vector<MemoryImage::Extent>& extents, uint64_t begin, uint64_t end,
+                    Wanted wanted) {
+  const size_t first = extents.size();
   for (uint64_t at = begin; at < end; at += kHostPage) {
-    const auto shared = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
-      return at >= r.address && at < r.address + round_up(r.size_bytes, kHostPage);
-    });
-    if (shared != shared_.end()) {
-      at = shared->address + round_up(shared->size_bytes, kHostPage) - kHostPage;
-      continue;
-    }
     if (!wanted(at)) continue;
-    const bool near = !extents.empty() &&
-                      at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes;
-    const bool across_shared =
-        near && std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
-          return r.address >= extents.back().address && r.address < at;
-        });
-    if (near && !across_shared) {
+    if (extents.size() > first &&
+        at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes) {
       extents.back().size_bytes = static_cast<uint32_t>(at + kHostPage - extents.back().address);
     } else {
       extents.push_back({.address = static_cast<uint32_t>(at), .size_bytes = kHostPage});
     }
   }
-  return extents;
+}
+
+}  // namespace
+
+std::vector<std::pair<uint64_t, uint64_t>> LinearMemory::private_ranges(uint64_t begin,
+                                                                        uint64_t end) const {
+  std::vector<SharedRegion> regions = shared_;
+  std::sort(regions.begin(), regions.end(),
+            [](const auto& a, const auto& b) { return a.address < b.address; });
+  std::vector<std::pair<uint64_t, uint64_t>> ranges;
+  for (const SharedRegion& region : regions) {
+    if (region.address > begin) ranges.emplace_back(begin, std::min<uint64_t>(region.address, end));
+    begin = std::max(begin, region.address + round_up(region.size_bytes, kHostPage));
+    if (begin >= end) return ranges;
+  }
+  ranges.emplace_back(begin, end);
+  return ranges;
 }
 
 std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, uint64_t end) const {
-  const TouchedPages pages(base_ + begin, end - begin);
-  return extents_where(begin, end, [&](uint64_t at) {
-    return pages.touched((at - begin) / kHostPage) && !is_zero_page(base_ + at);
-  });
+  std::vector<MemoryImage::Extent> extents;
+  for (const auto& [from, to] : private_ranges(begin, end)) {
+    const TouchedPages pages(base_ + from, to - from);
+    append_extents(extents, from, to, [&, first = from](uint64_t at) {
+      return pages.touched((at - first) / kHostPage) && !is_zero_page(base_ + at);
+    });
+  }
+  return extents;
 }
 
 Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(
@@ -302,12 +310,15 @@ Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) co
 
 Result<std::shared_ptr<MemoryImage>> LinearMemory::capture_since(
     std::shared_ptr<const MemoryImage> base, uint32_t heap_end) const {
-  const uint64_t end = round_up(heap_end, kHostPage);
-  const TouchedPages pages(base_, end);
-  if (!pages.known()) return capture(heap_end);
-  return write_image(
-      extents_where(0, end, [&](uint64_t at) { return pages.anonymous(at / kHostPage); }),
-      std::move(base));
+  std::vector<MemoryImage::Extent> extents;
+  for (const auto& [from, to] : private_ranges(0, round_up(heap_end, kHostPage))) {
+    const TouchedPages pages(base_ + from, to - from);
+    if (!pages.known()) return capture(heap_end);
+    append_extents(extents, from, to, [&, first = from](uint64_t at) {
+      return pages.anonymous((at - first) / kHostPage);
+    });
+  }
+  return write_image(std::move(extents), std::move(base));
 }
 
 }  // namespace calf::wasm

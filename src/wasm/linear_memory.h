@@ -118,9 +118,9 @@ class LinearMemory {
   static Result<std::unique_ptr<LinearMemory>> reserve();
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
   Result<void> map_image(const MemoryImage& image);
-  template <typename Wanted>
-  [[nodiscard]] std::vector<MemoryImage::Extent> extents_where(uint64_t begin, uint64_t end,
-                                                               Wanted wanted) const;
+  // The parts of [begin, end) that no shared region covers, in order.
+  [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> private_ranges(uint64_t begin,
+                                                                          uint64_t end) const;
   Result<std::shared_ptr<MemoryImage>> write_image(std::vector<MemoryImage::Extent> extents,
                                                    std::shared_ptr<const MemoryImage> base) const;
 

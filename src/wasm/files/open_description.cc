@@ -59,6 +59,7 @@ constexpr size_t kPipeCapacity = 64 * 1024;
 constexpr size_t kPipeBuf = 4096;
 
 struct Pipe {
+  Pipe() {}  // the bytes stay as they are: what is not written is never read, nor touched
   std::array<std::byte, kPipeCapacity> bytes;
   size_t begin = 0;  // of what is not yet read
   size_t size = 0;
