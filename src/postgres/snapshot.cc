@@ -239,7 +239,8 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
 void Snapshot::forget_pages() const {
   if (!in_file_) return;
   const std::byte* end = data_pack_.data() - reinterpret_cast<uintptr_t>(data_pack_.data()) % kPage;
-  madvise(const_cast<std::byte*>(bytes_.data()), static_cast<size_t>(end - bytes_.data()), MADV_DONTNEED);
+  madvise(const_cast<std::byte*>(bytes_.data()), static_cast<size_t>(end - bytes_.data()),
+          MADV_DONTNEED);
 }
 
 bool Snapshot::allows(const Settings& settings) const {
