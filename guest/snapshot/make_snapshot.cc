@@ -50,7 +50,8 @@ Result<void> make(char** arguments) {
   CALF_TRY(const std::string template_blob, read_input(arguments[2]));
   CALF_TRY(auto installation, in_memory(installation_blob, true));
   CALF_TRY(auto data, in_memory(template_blob, false));
-  CALF_TRY(const std::string snapshot, postgres::make_snapshot(std::move(installation), std::move(data)));
+  CALF_TRY(const std::string snapshot,
+           postgres::make_snapshot(std::move(installation), std::move(data)));
   return write_output(arguments[3], snapshot);
 }
 

@@ -327,9 +327,9 @@ class Emitter {
     if (type == ValueType::kF64) return "calf_f64_of_bits(" + bits + ')';
     return type == ValueType::kI32 ? "(u32)" + bits : bits;
   }
-  // Everything that the function knows there is its locals and the call's arguments, if nothing else
-  // is on the stack: the host is given them before the call, and a function that starts with such a
-  // frame takes them and goes on at the call.
+  // Everything that the function knows there is its locals and the call's arguments, if nothing
+  // else is on the stack: the host is given them before the call, and a function that starts with
+  // such a frame takes them and goes on at the call.
   void prepare_resumable_call(const FunctionType& callee) {
     if (++out_.resumable_calls > 1) return;  // refused later, by the count
     const size_t count = callee.params.size();

@@ -49,8 +49,8 @@ struct BodyPatches {
   std::vector<CallReplacement> calls;
   std::set<uint32_t> pid_constants;  // i32.const of these values compared by i32.eq/i32.ne become
                                      // the process's pid
-  std::optional<uint32_t> resumable_call;  // the one direct call of this function can be resumed at:
-                                           // see emit_resumable_call()
+  std::optional<uint32_t> resumable_call;  // the one direct call of this function can be resumed
+                                           // at: see emit_resumable_call()
 };
 
 struct EmittedFunction {

@@ -8,7 +8,7 @@
 namespace calf {
 
 enum class ErrorCode {
-  kInvalidArgument,   // the caller's input is wrong; trying again will not help
+  kInvalidArgument,  // the caller's input is wrong; trying again will not help
   kNotFound,
   kAlreadyExists,
   kPermissionDenied,
@@ -16,10 +16,10 @@ enum class ErrorCode {
   kUnavailable,        // not now; trying again may help
   kDeadlineExceeded,
   kCancelled,
-  kDataCorrupted,      // what is stored or received breaks its own format
-  kIo,                 // the operating system refused; `system_errno` says how
+  kDataCorrupted,  // what is stored or received breaks its own format
+  kIo,             // the operating system refused; `system_errno` says how
   kUnsupported,
-  kInternal,           // our own mistake
+  kInternal,  // our own mistake
 };
 
 // Stable name of a code, e.g. "permission denied". Any thread.
@@ -28,8 +28,8 @@ std::string_view to_string(ErrorCode code);
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;
-  std::string hint{};      // what the operator can do; may be empty
-  int system_errno = 0;    // Linux errno for kIo and kPermissionDenied, otherwise 0
+  std::string hint{};    // what the operator can do; may be empty
+  int system_errno = 0;  // Linux errno for kIo and kPermissionDenied, otherwise 0
 
   // The same error, seen from one level up: "opening the data directory: <message>".
   [[nodiscard]] Error with_context(std::string_view context) &&;

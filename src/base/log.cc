@@ -33,11 +33,16 @@ Log& instance() {
 
 spdlog::level::level_enum spdlog_level(Level level) {
   switch (level) {
-    case Level::kDebug: return spdlog::level::debug;
-    case Level::kInfo: return spdlog::level::info;
-    case Level::kWarn: return spdlog::level::warn;
-    case Level::kError: return spdlog::level::err;
-    case Level::kOff: break;
+    case Level::kDebug:
+      return spdlog::level::debug;
+    case Level::kInfo:
+      return spdlog::level::info;
+    case Level::kWarn:
+      return spdlog::level::warn;
+    case Level::kError:
+      return spdlog::level::err;
+    case Level::kOff:
+      break;
   }
   return spdlog::level::off;
 }
@@ -54,9 +59,13 @@ std::string as_json(Level level, std::string_view message) {
 
 }  // namespace
 
-void configure(const Options& options) { instance() = Log{make_logger(options), options.format}; }
+void configure(const Options& options) {
+  instance() = Log{make_logger(options), options.format};
+}
 
-bool enabled(Level level) { return instance().logger->should_log(spdlog_level(level)); }
+bool enabled(Level level) {
+  return instance().logger->should_log(spdlog_level(level));
+}
 
 void write(Level level, std::string_view message) {
   Log& log = instance();

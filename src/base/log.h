@@ -15,8 +15,8 @@ struct Options {
   Format format = Format::kText;
 };
 
-// Sets the process-wide log up. Call it once, before other threads start; until then warnings and errors are
-// written as text. Any thread may log afterwards.
+// Sets the process-wide log up. Call it once, before other threads start; until then warnings and
+// errors are written as text. Any thread may log afterwards.
 void configure(const Options& options);
 
 [[nodiscard]] bool enabled(Level level);
@@ -24,7 +24,8 @@ void write(Level level, std::string_view message);
 
 template <typename... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kDebug)) write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Level::kDebug))
+    write(Level::kDebug, fmt::format(format, std::forward<Args>(args)...));
 }
 template <typename... Args>
 void info(fmt::format_string<Args...> format, Args&&... args) {
@@ -36,7 +37,8 @@ void warn(fmt::format_string<Args...> format, Args&&... args) {
 }
 template <typename... Args>
 void error(fmt::format_string<Args...> format, Args&&... args) {
-  if (enabled(Level::kError)) write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
+  if (enabled(Level::kError))
+    write(Level::kError, fmt::format(format, std::forward<Args>(args)...));
 }
 
 }  // namespace calf::log

@@ -27,15 +27,15 @@ using Result = tl::expected<T, Error>;
 #define CALF_CONCAT(a, b) CALF_CONCAT_(a, b)
 
 // CALF_TRY(auto file, open(path)): declares `file`, or returns open's error from this function.
-#define CALF_TRY(declaration, expression)                               \
-  auto CALF_CONCAT(result_, __LINE__) = (expression);                   \
-  if (!CALF_CONCAT(result_, __LINE__))                                  \
+#define CALF_TRY(declaration, expression)                                   \
+  auto CALF_CONCAT(result_, __LINE__) = (expression);                       \
+  if (!CALF_CONCAT(result_, __LINE__))                                      \
     return ::calf::fail(std::move(CALF_CONCAT(result_, __LINE__)).error()); \
   declaration = std::move(*CALF_CONCAT(result_, __LINE__))
 
 // CALF_CHECK_OK(sync(file)): returns the error from this function, if there is one.
-#define CALF_CHECK_OK(expression)                                                        \
-  do {                                                                                   \
-    if (auto check_result = (expression); !check_result)                                 \
-      return ::calf::fail(std::move(check_result).error());                              \
+#define CALF_CHECK_OK(expression)                           \
+  do {                                                      \
+    if (auto check_result = (expression); !check_result)    \
+      return ::calf::fail(std::move(check_result).error()); \
   } while (0)

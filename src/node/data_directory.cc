@@ -43,8 +43,8 @@ std::string describe_owner(int lock_fd) {
   const ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
   const auto record = nlohmann::json::parse(n > 0 ? text : "", nullptr, false);
   if (!record.is_object() || !record.contains("pid")) return "another program";
-  return fmt::format("process {} on host {} (since {})", record.value("pid", 0), record.value("host", "?"),
-                     record.value("started_at", 0));
+  return fmt::format("process {} on host {} (since {})", record.value("pid", 0),
+                     record.value("host", "?"), record.value("started_at", 0));
 }
 
 Result<int> lock(const fs::path& directory) {
@@ -54,7 +54,8 @@ Result<int> lock(const fs::path& directory) {
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const std::string owner = describe_owner(fd);
     close(fd);
-    return fail(ErrorCode::kUnavailable, "data directory \"" + directory.string() + "\" is in use by " + owner,
+    return fail(ErrorCode::kUnavailable,
+                "data directory \"" + directory.string() + "\" is in use by " + owner,
                 "stop that program first, or choose another directory");
   }
   const std::string record = owner_record();
@@ -75,11 +76,13 @@ Result<bool> needs_creation(const fs::path& path) {
     const std::string version = read_first_line(path / kVersionFile);
     if (version == kVersion) return false;
     return fail(ErrorCode::kInvalidArgument,
-                "\"" + path.string() + "\" holds a cluster of PostgreSQL " + version + ", this is " + kVersion,
+                "\"" + path.string() + "\" holds a cluster of PostgreSQL " + version +
+                    ", this is " + kVersion,
                 "dump it with its own version and restore it here");
   }
   if (fs::is_empty(path, error) && !error) return true;
-  return fail(ErrorCode::kInvalidArgument, "\"" + path.string() + "\" is not empty and holds no cluster",
+  return fail(ErrorCode::kInvalidArgument,
+              "\"" + path.string() + "\" is not empty and holds no cluster",
               "choose an empty or new directory");
 }
 
@@ -116,9 +119,12 @@ Result<DataDirectory::Opened> DataDirectory::open(const fs::path& path) {
   CALF_TRY(const bool fresh, needs_creation(path));
   if (fresh) CALF_CHECK_OK(create(path));
   CALF_TRY(const int lock_fd, lock(path));
-  return Opened{.directory = std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd)), .created = fresh};
+  return Opened{.directory = std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd)),
+                .created = fresh};
 }
 
-DataDirectory::~DataDirectory() { close(lock_fd_); }
+DataDirectory::~DataDirectory() {
+  close(lock_fd_);
+}
 
 }  // namespace calf::node

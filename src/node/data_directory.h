@@ -1,4 +1,5 @@
-// A data directory of the host: created whole or not at all, and owned by one running program at a time.
+// A data directory of the host: created whole or not at all, and owned by one running program at a
+// time.
 #pragma once
 
 #include <filesystem>
@@ -15,9 +16,10 @@ class DataDirectory {
     std::unique_ptr<DataDirectory> directory;
     bool created = false;  // made by this call, from the template
   };
-  // Creates `path` (beside, then renamed) if it is missing or empty, and locks it. Errors: kUnavailable when another
-  // program has it, naming the owner; kInvalidArgument when it is there but no cluster of this version; kPermissionDenied;
-  // kIo. Blocks for the time of writing some 25 MB when it creates. Any thread.
+  // Creates `path` (beside, then renamed) if it is missing or empty, and locks it. Errors:
+  // kUnavailable when another program has it, naming the owner; kInvalidArgument when it is there
+  // but no cluster of this version; kPermissionDenied; kIo. Blocks for the time of writing some 25
+  // MB when it creates. Any thread.
   static Result<Opened> open(const std::filesystem::path& path);
 
   ~DataDirectory();
@@ -27,7 +29,8 @@ class DataDirectory {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
-  DataDirectory(std::filesystem::path path, int lock_fd) : path_(std::move(path)), lock_fd_(lock_fd) {}
+  DataDirectory(std::filesystem::path path, int lock_fd)
+      : path_(std::move(path)), lock_fd_(lock_fd) {}
   std::filesystem::path path_;
   int lock_fd_;
 };

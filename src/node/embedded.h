@@ -1,5 +1,5 @@
-// The files that the program carries inside: PostgreSQL's installation and the template of a fresh cluster,
-// and such a cluster already booted.
+// The files that the program carries inside: PostgreSQL's installation and the template of a fresh
+// cluster, and such a cluster already booted.
 #pragma once
 
 #include <memory>

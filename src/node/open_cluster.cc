@@ -1,4 +1,5 @@
-// The composition root for the PostgreSQL engine: options of the command line -> a running cluster behind server::Engine.
+// The composition root for the PostgreSQL engine: options of the command line -> a running cluster
+// behind server::Engine.
 #include <chrono>
 #include <thread>
 
@@ -22,7 +23,8 @@ constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessio
 // Any thread.
 class PostgresEngine final : public server::Engine {
  public:
-  PostgresEngine(std::unique_ptr<DataDirectory> directory, std::unique_ptr<postgres::Cluster> cluster)
+  PostgresEngine(std::unique_ptr<DataDirectory> directory,
+                 std::unique_ptr<postgres::Cluster> cluster)
       : directory_(std::move(directory)), cluster_(std::move(cluster)) {}
 
   void connect(server::ClientConnection connection) override {
@@ -35,10 +37,12 @@ class PostgresEngine final : public server::Engine {
     constexpr uint32_t kCancelRequestCode = 80877102;
     std::vector<std::byte> packet;
     for (uint32_t word : {kCancelRequestCode, request.pid}) {
-      for (int shift = 24; shift >= 0; shift -= 8) packet.push_back(static_cast<std::byte>(word >> shift));
+      for (int shift = 24; shift >= 0; shift -= 8)
+        packet.push_back(static_cast<std::byte>(word >> shift));
     }
     packet.insert(packet.end(), request.key.begin(), request.key.end());
-    auto transport = request.transport ? std::move(request.transport) : std::move(net::MemoryPipe::create().engine_end);
+    auto transport = request.transport ? std::move(request.transport)
+                                       : std::move(net::MemoryPipe::create().engine_end);
     cluster_->connect({.transport = std::move(transport), .startup_packet = std::move(packet)});
   }
 
@@ -62,7 +66,8 @@ class PostgresEngine final : public server::Engine {
   void set_exit_handler(std::function<void(Error)> on_exit) override {
     cluster_->set_stop_handler([this, on_exit = std::move(on_exit)](const Result<void>& outcome) {
       if (stopping_) return;
-      on_exit(outcome ? Error{.code = ErrorCode::kUnavailable, .message = "the database system has stopped"}
+      on_exit(outcome ? Error{.code = ErrorCode::kUnavailable,
+                              .message = "the database system has stopped"}
                       : outcome.error());
     });
   }
@@ -73,9 +78,12 @@ class PostgresEngine final : public server::Engine {
   std::atomic<bool> stopping_{false};
 };
 
-Error vfs_error(std::string_view what, os::Errno error) { return Error::from_errno(what, static_cast<int>(error)); }
+Error vfs_error(std::string_view what, os::Errno error) {
+  return Error::from_errno(what, static_cast<int>(error));
+}
 
-Result<std::shared_ptr<vfs::FileSystem>> file_system_of(std::shared_ptr<const vfs::Pack> pack, bool read_only) {
+Result<std::shared_ptr<vfs::FileSystem>> file_system_of(std::shared_ptr<const vfs::Pack> pack,
+                                                        bool read_only) {
   auto made = vfs::MemoryFileSystem::create({.clock = std::make_shared<os::SystemClock>(),
                                              .read_only = read_only,
                                              .pack = std::move(pack),
@@ -92,7 +100,8 @@ Result<std::shared_ptr<const postgres::Snapshot>> snapshot_for(const cli::Cluste
 }
 
 Result<void> write_file(vfs::FileSystem& data, std::string_view path, std::string_view text) {
-  auto file = data.open(path, {.access = vfs::Access::kWrite, .create = true, .truncate = true, .permissions = 0600});
+  auto file = data.open(
+      path, {.access = vfs::Access::kWrite, .create = true, .truncate = true, .permissions = 0600});
   if (!file) return fail(vfs_error("writing pg_hba.conf", file.error()));
   if (auto written = (*file)->pwrite(std::as_bytes(std::span(text)), 0); !written) {
     return fail(vfs_error("writing pg_hba.conf", written.error()));
@@ -118,8 +127,8 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
     CALF_TRY(auto opened, DataDirectory::open(place->path));
     created = opened.created;
     directory = std::move(opened.directory);
-    CALF_TRY(data, vfs::DirectoryFileSystem::open(
-                       {.path = place->path.string(), .files = std::make_shared<os::SystemFiles>()}));
+    CALF_TRY(data, vfs::DirectoryFileSystem::open({.path = place->path.string(),
+                                                   .files = std::make_shared<os::SystemFiles>()}));
   } else {
     CALF_TRY(snapshot, snapshot_for(options));
     CALF_TRY(auto pack, snapshot != nullptr ? fresh_cluster_pack() : template_pack());
@@ -134,8 +143,9 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
                                                    .settings = options.settings,
                                                    .ephemeral = directory == nullptr,
                                                    .log_sink = options.log_sink}));
-  return OpenedCluster{.engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),
-                       .created = created};
+  return OpenedCluster{
+      .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),
+      .created = created};
 }
 
 }  // namespace calf::cli

@@ -37,7 +37,8 @@ std::string ask(SqlSession& session, const std::string& sql) {
 TEST(FreshCluster, has_a_snapshot_that_allows_what_can_be_changed_at_run_time) {
   const auto snapshot = fresh_cluster();
   ASSERT_TRUE(snapshot) << snapshot.error().to_string();
-  EXPECT_TRUE((*snapshot)->allows({{"port", "5433"}, {"work_mem", "64MB"}, {"fsync", "off"}, {"log_statement", "all"}}));
+  EXPECT_TRUE((*snapshot)->allows(
+      {{"port", "5433"}, {"work_mem", "64MB"}, {"fsync", "off"}, {"log_statement", "all"}}));
   EXPECT_FALSE((*snapshot)->allows({{"max_connections", "7"}}));
   EXPECT_FALSE((*snapshot)->allows({{"Shared_Buffers", "1MB"}}));
   EXPECT_FALSE((*snapshot)->allows({{"wal_level", "logical"}}));
@@ -48,13 +49,15 @@ TEST(FreshCluster, answers_and_keeps_what_it_is_given) {
   auto cluster = fresh();
   auto session = log_in(cluster);
   EXPECT_EQ(ask(*session, "select 6 * 7"), "42");
-  ASSERT_TRUE(cli::execute(*session, "create table t as select generate_series(1, 10000) as n; checkpoint"));
+  ASSERT_TRUE(cli::execute(*session,
+                           "create table t as select generate_series(1, 10000) as n; checkpoint"));
   EXPECT_EQ(ask(*log_in(cluster), "select sum(n) from t"), "50005000");
 }
 
 TEST(FreshCluster, says_that_it_is_ready_and_when_it_started) {
   std::string log;
-  auto cluster = fresh({.log_sink = [&log](std::string_view line) { log.append(line).append("\n"); }});
+  auto cluster =
+      fresh({.log_sink = [&log](std::string_view line) { log.append(line).append("\n"); }});
   auto session = log_in(cluster);
   EXPECT_THAT(log, HasSubstr("database system is ready to accept connections"));
   EXPECT_EQ(ask(*session, "select now() - pg_postmaster_start_time() < '1 minute'"), "t");
@@ -66,7 +69,8 @@ TEST(FreshCluster, takes_settings_and_boots_for_those_that_a_snapshot_cannot_hav
   auto session = log_in(resumed);
   EXPECT_EQ(ask(*session, "show port"), "6543");
   EXPECT_EQ(ask(*session, "show work_mem"), "7MB");
-  EXPECT_EQ(ask(*session, "select source from pg_settings where name = 'work_mem'"), "command line");
+  EXPECT_EQ(ask(*session, "select source from pg_settings where name = 'work_mem'"),
+            "command line");
   auto booted = fresh({.settings = {{"max_connections", "7"}}});
   EXPECT_EQ(ask(*log_in(booted), "show max_connections"), "7");
 }
@@ -74,7 +78,8 @@ TEST(FreshCluster, takes_settings_and_boots_for_those_that_a_snapshot_cannot_hav
 TEST(FreshCluster, refuses_a_bad_value_with_the_words_of_postgresql) {
   const auto opened = cli::open_cluster({.settings = {{"work_mem", "plenty"}}});
   ASSERT_FALSE(opened);
-  EXPECT_THAT(opened.error().message, HasSubstr("invalid value for parameter \"work_mem\": \"plenty\""));
+  EXPECT_THAT(opened.error().message,
+              HasSubstr("invalid value for parameter \"work_mem\": \"plenty\""));
 }
 
 TEST(FreshCluster, is_apart_from_another_one_of_the_same_process) {
@@ -93,17 +98,21 @@ TEST(FreshCluster, is_apart_from_another_one_of_the_same_process) {
 TEST(FreshCluster, has_its_helpers_within_a_second) {
   auto cluster = fresh();
   std::this_thread::sleep_for(std::chrono::seconds(1));
-  EXPECT_EQ(ask(*log_in(cluster),
-                "select string_agg(backend_type, ',' order by backend_type) from pg_stat_activity "
-                "where backend_type <> 'client backend'"),
-            "autovacuum launcher,background writer,checkpointer,logical replication launcher,walwriter");
+  EXPECT_EQ(
+      ask(*log_in(cluster),
+          "select string_agg(backend_type, ',' order by backend_type) from pg_stat_activity "
+          "where backend_type <> 'client backend'"),
+      "autovacuum launcher,background writer,checkpointer,logical replication launcher,walwriter");
 }
 
 TEST(FreshCluster, has_its_helpers_although_a_session_is_busy) {
   auto cluster = fresh();
   auto session = log_in(cluster);
-  ASSERT_TRUE(cli::execute(*session, "do $$ begin while clock_timestamp() < now() + '0.5 s' loop end loop; end $$"));
-  EXPECT_EQ(ask(*session, "select count(*) from pg_stat_activity where backend_type = 'checkpointer'"), "1");
+  ASSERT_TRUE(cli::execute(
+      *session, "do $$ begin while clock_timestamp() < now() + '0.5 s' loop end loop; end $$"));
+  EXPECT_EQ(
+      ask(*session, "select count(*) from pg_stat_activity where backend_type = 'checkpointer'"),
+      "1");
 }
 
 // At once: the helpers are still to be made. And later: they are there.
@@ -112,8 +121,9 @@ TEST(FreshCluster, recovers_from_a_crash) {
     auto cluster = fresh();
     auto session = log_in(cluster);
     ASSERT_TRUE(cli::execute(*session, "create table t as select 1 as a"));
-    ASSERT_TRUE(cli::execute(*session,
-                             "create function crash(int) returns cstring strict language internal as 'textout'"));
+    ASSERT_TRUE(cli::execute(
+        *session,
+        "create function crash(int) returns cstring strict language internal as 'textout'"));
     std::this_thread::sleep_for(pause);
     EXPECT_FALSE(cli::execute(*session, "select crash(-65536)"));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -130,7 +140,8 @@ TEST(FreshCluster, recovers_from_a_crash) {
 TEST(FreshCluster, stops_in_order_at_once_and_later) {
   for (const auto pause : {std::chrono::milliseconds(0), std::chrono::milliseconds(300)}) {
     std::string log;
-    auto cluster = fresh({.log_sink = [&log](std::string_view line) { log.append(line).append("\n"); }});
+    auto cluster =
+        fresh({.log_sink = [&log](std::string_view line) { log.append(line).append("\n"); }});
     std::this_thread::sleep_for(pause);
     const auto stopped = cluster.engine->shutdown(server::ShutdownMode::kFast);
     EXPECT_TRUE(stopped) << stopped.error().to_string();

@@ -1,4 +1,5 @@
-// The file that a constant of this program was loaded from, so that it can be mapped a second time at another place.
+// The file that a constant of this program was loaded from, so that it can be mapped a second time
+// at another place.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +16,9 @@ struct BackingFile {
   std::shared_ptr<const void> owner;
 };
 
-// `bytes` must be read-only data of the executable or of a shared library. Nothing when the file cannot be found or
-// opened, or has other bytes there (it was replaced while the program runs): the caller copies then. Only the first page
-// is compared. Any thread.
+// `bytes` must be read-only data of the executable or of a shared library. Nothing when the file
+// cannot be found or opened, or has other bytes there (it was replaced while the program runs): the
+// caller copies then. Only the first page is compared. Any thread.
 std::optional<BackingFile> find_backing_file(std::span<const std::byte> bytes);
 
 }  // namespace calf::os

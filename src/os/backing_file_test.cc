@@ -9,7 +9,8 @@
 namespace calf::os {
 namespace {
 
-const char kConstant[] = "a constant that is in the program's read-only data, with words that are nowhere else";
+const char kConstant[] =
+    "a constant that is in the program's read-only data, with words that are nowhere else";
 
 TEST(BackingFile, has_the_bytes_of_a_constant) {
   const auto found = find_backing_file(std::as_bytes(std::span(kConstant)));

@@ -1,6 +1,7 @@
-// RequestCheckpoint(): asks the checkpointer and waits for it, as checkpointer.c does. The image's own version makes the
-// checkpoint in the calling process, which cannot work where processes share buffers. And XLogWrite() asking for one when
-// enough WAL has been written, which the image has lost.
+// RequestCheckpoint(): asks the checkpointer and waits for it, as checkpointer.c does. The image's
+// own version makes the checkpoint in the calling process, which cannot work where processes share
+// buffers. And XLogWrite() asking for one when enough WAL has been written, which the image has
+// lost.
 #include <cstring>
 
 #include "calf_anchors.h"
@@ -21,7 +22,8 @@ u32 pg__emscripten_stack_alloc(u32 size);
 
 namespace {
 
-// CheckpointerShmemStruct: ckpt_started 8, ckpt_done 12, ckpt_failed 16, ckpt_flags 20, start_cv 24, done_cv 36.
+// CheckpointerShmemStruct: ckpt_started 8, ckpt_done 12, ckpt_failed 16, ckpt_flags 20, start_cv
+// 24, done_cv 36.
 constexpr u32 kStarted = 8;
 constexpr u32 kDone = 12;
 constexpr u32 kFailed = 16;
@@ -58,7 +60,8 @@ u64 checkpoint_segments(Process& process) {
 
 u64 written_segment(Process& process) {
   // As XLByteToPrevSeg: a segment that has just been filled up still counts as the current one.
-  return (process.load<u64>(PG_ADDRESS_LogwrtResult) - 1) / process.load<u32>(PG_ADDRESS_wal_segment_size);
+  return (process.load<u64>(PG_ADDRESS_LogwrtResult) - 1) /
+         process.load<u32>(PG_ADDRESS_wal_segment_size);
 }
 
 void report_failure(Process& process) {
@@ -79,7 +82,8 @@ extern "C" void pg_XLogWrite(u32 request, u32 timeline, u32 flexible) {
   const u64 after = written_segment(process);
   if (after == before || process.load<u8>(PG_ADDRESS_IsUnderPostmaster) == 0) return;
   const u64 redo_segment = pg_GetRedoRecPtr() / process.load<u32>(PG_ADDRESS_wal_segment_size);
-  if (after >= redo_segment + checkpoint_segments(process) - 1) pg_RequestCheckpoint(kCheckpointCauseXlog);
+  if (after >= redo_segment + checkpoint_segments(process) - 1)
+    pg_RequestCheckpoint(kCheckpointCauseXlog);
 }
 
 extern "C" void pg_RequestCheckpoint(u32 flags) {

@@ -5,14 +5,17 @@
 
 namespace calf::postgres {
 
-ClientSocket::ClientSocket(ClientConnection connection) : transport_(std::move(connection.transport)), is_tls_(transport_->is_tls()) {
+ClientSocket::ClientSocket(ClientConnection connection)
+    : transport_(std::move(connection.transport)), is_tls_(transport_->is_tls()) {
   const auto length = static_cast<uint32_t>(connection.startup_packet.size() + 4);
-  unread_ = {std::byte(length >> 24), std::byte(length >> 16), std::byte(length >> 8), std::byte(length)};
+  unread_ = {std::byte(length >> 24), std::byte(length >> 16), std::byte(length >> 8),
+             std::byte(length)};
   unread_.insert(unread_.end(), connection.startup_packet.begin(), connection.startup_packet.end());
 }
 
 ClientSocket::~ClientSocket() {
-  if (poller_ != nullptr && transport_->descriptor() >= 0) poller_->remove(transport_->descriptor());
+  if (poller_ != nullptr && transport_->descriptor() >= 0)
+    poller_->remove(transport_->descriptor());
   transport_->set_wakeup({});
   transport_->shutdown();
 }
@@ -51,10 +54,11 @@ net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
   }
   if (read_blocked_) return net::IoResult::of(net::IoState::kWouldBlockRead);
   const net::IoResult result = transport_->read_some(buffer);
-  // A short read has emptied a plain socket: the poller reports the next bytes (edge-triggered), no need to ask again.
-  // Unless the peer has closed, which has been reported already: then the end of the stream is still to be read.
-  const bool drained = result.done() && result.bytes < buffer.size() && transport_->descriptor() >= 0 && !is_tls_ &&
-                       !closing_;
+  // A short read has emptied a plain socket: the poller reports the next bytes (edge-triggered), no
+  // need to ask again. Unless the peer has closed, which has been reported already: then the end of
+  // the stream is still to be read.
+  const bool drained = result.done() && result.bytes < buffer.size() &&
+                       transport_->descriptor() >= 0 && !is_tls_ && !closing_;
   read_blocked_ = result.would_block() || drained;
   return result;
 }

@@ -1,5 +1,5 @@
-// A client's connection as its backend sees it: bytes in, bytes out, never waiting. The startup packet that the server
-// has read already comes first.
+// A client's connection as its backend sees it: bytes in, bytes out, never waiting. The startup
+// packet that the server has read already comes first.
 #pragma once
 
 #include <memory>
@@ -24,7 +24,8 @@ class ClientSocket {
   ClientSocket(const ClientSocket&) = delete;
   ClientSocket& operator=(const ClientSocket&) = delete;
 
-  // Begins to report readiness to `tag`; in-process pipes call `wakeup` (on another thread) instead.
+  // Begins to report readiness to `tag`; in-process pipes call `wakeup` (on another thread)
+  // instead.
   Result<void> attach(Poller& poller, void* tag, std::function<void()> wakeup);
   // From the poller.
   void on_ready(const Poller::Event& event);
@@ -34,8 +35,10 @@ class ClientSocket {
   net::IoResult read(std::span<std::byte> buffer);
   net::IoResult write(std::span<const std::byte> bytes);
 
-  // Can read (write) go on, as far as is known? After a would-block answer: not before the poller has said so.
-  [[nodiscard]] bool readable() const { return !read_blocked_ || transport_->has_buffered_input(); }
+  // Can read (write) go on, as far as is known? After a would-block answer: not before the poller
+  // (or the pipe's wake-up) has said so; a look at the transport itself could run ahead of that,
+  // and its reader would wait in vain.
+  [[nodiscard]] bool readable() const { return !read_blocked_; }
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
@@ -43,7 +46,7 @@ class ClientSocket {
  private:
   std::unique_ptr<net::Transport> transport_;
   bool is_tls_;
-  bool closing_ = false;  // the peer has closed: no further event will say so
+  bool closing_ = false;           // the peer has closed: no further event will say so
   std::vector<std::byte> unread_;  // the startup packet with its length
   size_t unread_begin_ = 0;
   bool read_blocked_ = false;

@@ -13,7 +13,8 @@
 namespace calf::postgres {
 namespace {
 
-// Lines out of what the guest writes to its standard error; knows when the server is ready and why it failed.
+// Lines out of what the guest writes to its standard error; knows when the server is ready and why
+// it failed.
 class LogLines {
  public:
   explicit LogLines(std::function<void(std::string_view)> sink) : sink_(std::move(sink)) {}
@@ -47,9 +48,12 @@ class LogLines {
 
 int signal_for(Cluster::Shutdown mode) {
   switch (mode) {
-    case Cluster::Shutdown::kSmart: return kSigTerm;
-    case Cluster::Shutdown::kFast: return kSigInt;
-    case Cluster::Shutdown::kImmediate: return kSigQuit;
+    case Cluster::Shutdown::kSmart:
+      return kSigTerm;
+    case Cluster::Shutdown::kFast:
+      return kSigInt;
+    case Cluster::Shutdown::kImmediate:
+      return kSigQuit;
   }
   return kSigQuit;
 }
@@ -83,7 +87,8 @@ struct Cluster::Running {
       const bool clean = status.signal == 0 && status.code == 0;
       if (!clean && !stop_asked) {
         const std::string& why = log->last_failure();
-        outcome = fail(ErrorCode::kUnavailable, why.empty() ? "the database system has stopped unexpectedly" : why,
+        outcome = fail(ErrorCode::kUnavailable,
+                       why.empty() ? "the database system has stopped unexpectedly" : why,
                        "see the log above");
       }
       handler = stop_handler;
@@ -98,24 +103,27 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
   auto running = std::make_unique<Running>();
   Running* state = running.get();
   running->ephemeral = options.ephemeral;
-  running->log = std::make_shared<LogLines>(
-      [state, sink = options.log_sink](std::string_view line) {
-        if (line.find("database system is ready to accept connections") != std::string_view::npos) state->mark_ready();
+  running->log =
+      std::make_shared<LogLines>([state, sink = options.log_sink](std::string_view line) {
+        if (line.find("database system is ready to accept connections") != std::string_view::npos)
+          state->mark_ready();
         if (sink) sink(line);
       });
   auto clock = std::make_shared<os::SystemClock>();
   CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
-  CALF_TRY(running->kernel, Kernel::create({
-                                .tree = std::move(tree),
-                                .clock = clock,
-                                .random = std::make_shared<os::SystemRandom>(),
-                                .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
-                                .environment = guest_environment(),
-                            }));
+  CALF_TRY(running->kernel,
+           Kernel::create({
+               .tree = std::move(tree),
+               .clock = clock,
+               .random = std::make_shared<os::SystemRandom>(),
+               .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
+               .environment = guest_environment(),
+           }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
     wasm::prepare_thread();
     auto started = snapshot != nullptr
-                       ? state->kernel->resume_postmaster(*snapshot, settings, [state] { state->mark_ready(); })
+                       ? state->kernel->resume_postmaster(*snapshot, settings,
+                                                          [state] { state->mark_ready(); })
                        : state->kernel->start_postmaster(postmaster_arguments(settings));
     if (!started) {
       log::error("{}", started.error().to_string());
@@ -129,7 +137,8 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
   state->changed.wait(lock, [&] { return state->ready || state->stopped; });
   if (!state->ready) {
     const std::string why = state->log->last_failure();
-    return fail(ErrorCode::kUnavailable, why.empty() ? "the database system did not start" : why, "see the log above");
+    return fail(ErrorCode::kUnavailable, why.empty() ? "the database system did not start" : why,
+                "see the log above");
   }
   return cluster;
 }
@@ -144,7 +153,9 @@ Cluster::~Cluster() {
   if (running_->thread.joinable()) running_->thread.join();
 }
 
-void Cluster::connect(ClientConnection connection) { running_->kernel->connect(std::move(connection)); }
+void Cluster::connect(ClientConnection connection) {
+  running_->kernel->connect(std::move(connection));
+}
 
 void Cluster::request_shutdown(Shutdown mode) {
   {
@@ -156,7 +167,8 @@ void Cluster::request_shutdown(Shutdown mode) {
 
 Result<void> Cluster::wait_stopped(int64_t timeout_ms) {
   std::unique_lock lock(running_->mutex);
-  if (!running_->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms), [&] { return running_->stopped; })) {
+  if (!running_->changed.wait_for(lock, std::chrono::milliseconds(timeout_ms),
+                                  [&] { return running_->stopped; })) {
     return fail(ErrorCode::kDeadlineExceeded, "the database system has not stopped in time");
   }
   return running_->outcome;

@@ -1,4 +1,5 @@
-// A running PostgreSQL cluster: one data directory, its processes, one thread. The door of this module.
+// A running PostgreSQL cluster: one data directory, its processes, one thread. The door of this
+// module.
 #pragma once
 
 #include <filesystem>
@@ -16,30 +17,32 @@
 
 namespace calf::postgres {
 
-// Any thread. Destroying a cluster that runs stops it as kImmediate does; an ephemeral one at once, its sessions see the
-// connection closed.
+// Any thread. Destroying a cluster that runs stops it as kImmediate does; an ephemeral one at once,
+// its sessions see the connection closed.
 class Cluster {
  public:
   struct Options {
     // PostgreSQL's own read-only files (installation.h), what /pglite is to the guest.
     std::shared_ptr<vfs::FileSystem> installation;
-    // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an initialised cluster. Used by
-    // the cluster's thread alone from here on.
+    // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an
+    // initialised cluster. Used by the cluster's thread alone from here on.
     std::shared_ptr<vfs::FileSystem> data;
-    // Go on from here instead of booting, if not null. `data` must hold the snapshot's own files as they are, and the
-    // snapshot must allow `settings`.
+    // Go on from here instead of booting, if not null. `data` must hold the snapshot's own files as
+    // they are, and the snapshot must allow `settings`.
     std::shared_ptr<const Snapshot> snapshot;
     // Settings for this run, as with `postgres -c name=value`; later ones win.
     std::vector<std::pair<std::string, std::string>> settings;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
     bool ephemeral = false;
-    // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick. Empty: nowhere.
+    // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick.
+    // Empty: nowhere.
     std::function<void(std::string_view)> log_sink;
   };
   enum class Shutdown { kSmart, kFast, kImmediate };
 
-  // Starts the cluster and returns when it accepts connections; crash recovery, if it is needed, has been done then.
-  // Errors: kInvalidArgument for a bad setting, kDataCorrupted, kIo; PostgreSQL's own FATAL message is in the error.
+  // Starts the cluster and returns when it accepts connections; crash recovery, if it is needed,
+  // has been done then. Errors: kInvalidArgument for a bad setting, kDataCorrupted, kIo;
+  // PostgreSQL's own FATAL message is in the error.
   static Result<std::unique_ptr<Cluster>> start(Options options);
   ~Cluster();
   Cluster(const Cluster&) = delete;
@@ -50,8 +53,8 @@ class Cluster {
 
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);
-  // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error says why it stopped if
-  // it was not asked to.
+  // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error
+  // says why it stopped if it was not asked to.
   Result<void> wait_stopped(int64_t timeout_ms);
   // Called once, on the cluster's thread, when the cluster has stopped.
   void set_stop_handler(std::function<void(Result<void>)> handler);

@@ -10,7 +10,8 @@ namespace calf::postgres {
 uint32_t encode_guest_address(const net::Address& address, std::span<std::byte> out) {
   constexpr uint16_t kUnix = 1;
   constexpr uint16_t kInet = 2;
-  constexpr uint16_t kInet6 = 10;  // not Linux's host value by chance only: the guest's C library is musl
+  constexpr uint16_t kInet6 =
+      10;  // not Linux's host value by chance only: the guest's C library is musl
   constexpr uint32_t kInetSize = 16;
   constexpr uint32_t kInet6Size = 28;
   if (out.size() < kInet6Size) return 0;
@@ -22,7 +23,8 @@ uint32_t encode_guest_address(const net::Address& address, std::span<std::byte> 
     put(2, htons(address.port));
     return kInetSize;
   }
-  if (address.kind == Kind::kIp6 && inet_pton(AF_INET6, address.host.c_str(), out.data() + 8) == 1) {
+  if (address.kind == Kind::kIp6 &&
+      inet_pton(AF_INET6, address.host.c_str(), out.data() + 8) == 1) {
     put(0, kInet6);
     put(2, htons(address.port));
     return kInet6Size;

@@ -15,15 +15,17 @@ inline constexpr const char* kGuestDataDirectory = "/pglite/data";
 // A pg_hba.conf that trusts everybody, for clients inside this program.
 inline constexpr const char* kTrustFile = "/tmp/pg_hba.trust.conf";
 
-// `installation` (PostgreSQL's own read-only files) at /pglite, `data` at /pglite/data, devices, and memory for /dev/shm
-// and /tmp. Nothing else of the host can be reached.
-Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(std::shared_ptr<vfs::FileSystem> installation,
-                                                        std::shared_ptr<vfs::FileSystem> data,
-                                                        std::shared_ptr<const os::Clock> clock);
+// `installation` (PostgreSQL's own read-only files) at /pglite, `data` at /pglite/data, devices,
+// and memory for /dev/shm and /tmp. Nothing else of the host can be reached.
+Result<std::shared_ptr<vfs::Namespace>> make_guest_tree(
+    std::shared_ptr<vfs::FileSystem> installation, std::shared_ptr<vfs::FileSystem> data,
+    std::shared_ptr<const os::Clock> clock);
 
 std::vector<std::string> guest_environment();
 
-// The postmaster's command line with these settings, as with `postgres -c name=value`; later ones win.
-std::vector<std::string> postmaster_arguments(const std::vector<std::pair<std::string, std::string>>& settings);
+// The postmaster's command line with these settings, as with `postgres -c name=value`; later ones
+// win.
+std::vector<std::string> postmaster_arguments(
+    const std::vector<std::pair<std::string, std::string>>& settings);
 
 }  // namespace calf::postgres

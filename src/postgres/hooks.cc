@@ -1,6 +1,7 @@
-// Functions of PostgreSQL that the host provides or wraps; guest/hooks.txt says how each of them is found in the image.
-// They run on the calling process's stack, and an error that PostgreSQL raises in a function called from here jumps
-// over these frames: nothing that needs a destructor may be alive across such a call.
+// Functions of PostgreSQL that the host provides or wraps; guest/hooks.txt says how each of them is
+// found in the image. They run on the calling process's stack, and an error that PostgreSQL raises
+// in a function called from here jumps over these frames: nothing that needs a destructor may be
+// alive across such a call.
 #include "base/log.h"
 #include "calf_anchors.h"
 #include "postgres/kernel.h"
@@ -28,12 +29,17 @@ void set_guest_errno(Process& process, Errno error) {
 u32 io_result(Process& process, const calf::net::IoResult& result) {
   using calf::net::IoState;
   switch (result.state) {
-    case IoState::kDone: return static_cast<u32>(result.bytes);
-    case IoState::kEndOfStream: return 0;
+    case IoState::kDone:
+      return static_cast<u32>(result.bytes);
+    case IoState::kEndOfStream:
+      return 0;
     case IoState::kWouldBlockRead:
-    case IoState::kWouldBlockWrite: set_guest_errno(process, Errno::kAgain); break;
+    case IoState::kWouldBlockWrite:
+      set_guest_errno(process, Errno::kAgain);
+      break;
     case IoState::kError:
-      set_guest_errno(process, static_cast<Errno>(result.system_errno == 0 ? ECONNRESET : result.system_errno));
+      set_guest_errno(
+          process, static_cast<Errno>(result.system_errno == 0 ? ECONNRESET : result.system_errno));
       break;
   }
   return static_cast<u32>(-1);
@@ -41,7 +47,8 @@ u32 io_result(Process& process, const calf::net::IoResult& result) {
 
 std::vector<std::byte> copy_of(Process& process, u32 address, u32 size_bytes) {
   const std::span<std::byte> bytes = process.bytes(address, size_bytes);
-  return address == 0 ? std::vector<std::byte>{} : std::vector<std::byte>(bytes.begin(), bytes.end());
+  return address == 0 ? std::vector<std::byte>{}
+                      : std::vector<std::byte>(bytes.begin(), bytes.end());
 }
 
 }  // namespace
@@ -50,25 +57,29 @@ extern "C" {
 
 // --- Processes (launch_backend.c, libc)
 
-u32 pg_postmaster_child_launch(u32 type, u32 slot, u32 startup_data, u32 length, u32 client_socket) {
+u32 pg_postmaster_child_launch(u32 type, u32 slot, u32 startup_data, u32 length,
+                               u32 client_socket) {
   constexpr u32 kClientSocketBytes = 136;  // sock 0, raddr 4 (128 bytes and its length)
   constexpr u32 kBackend = 1;
   constexpr u32 kForkStarted = 16;  // BackendStartupData.fork_started
   Process& process = Process::current();
-  if (type == kBackend && length >= kForkStarted + 8) process.store(startup_data + kForkStarted, pg_GetCurrentTimestamp());
+  if (type == kBackend && length >= kForkStarted + 8)
+    process.store(startup_data + kForkStarted, pg_GetCurrentTimestamp());
   const int client_fd = client_socket == 0 ? -1 : process.load<s32>(client_socket);
-  const int pid = process.kernel().launch(process,
-                                          Launch{.type = type,
-                                                 .slot = slot,
-                                                 .startup_data = copy_of(process, startup_data, length),
-                                                 .client_socket = copy_of(process, client_socket, kClientSocketBytes)},
-                                          client_fd);
+  const int pid = process.kernel().launch(
+      process,
+      Launch{.type = type,
+             .slot = slot,
+             .startup_data = copy_of(process, startup_data, length),
+             .client_socket = copy_of(process, client_socket, kClientSocketBytes)},
+      client_fd);
   if (pid < 0) set_guest_errno(process, Errno::kNoMemory);
   return static_cast<u32>(pid);
 }
 
-// The image's waitpid() never fills in a status, so the compiler has dropped that parameter. The postmaster's only call
-// passes a variable of its frame, at a fixed distance from its stack pointer.
+// The image's waitpid() never fills in a status, so the compiler has dropped that parameter. The
+// postmaster's only call passes a variable of its frame, at a fixed distance from its stack
+// pointer.
 u32 pg_waitpid(u32) {
   Process& process = Process::current();
   const auto ended = process.kernel().reap();
@@ -99,7 +110,9 @@ void calf_checkpoint_frame(const u64* values, u32 count) {
   if (process.kernel().is_for_snapshot()) process.keep_frame({values, count});
 }
 
-const u64* calf_resumed_frame(u32 count) { return Process::current().take_resumed_frame(count); }
+const u64* calf_resumed_frame(u32 count) {
+  return Process::current().take_resumed_frame(count);
+}
 
 // --- Waiting
 
@@ -107,7 +120,8 @@ u32 pg_WaitEventSetWait(u32 set, u32 timeout_ms, u32 events, u32 max_events, u32
   Process& process = Process::current();
   const u32 report = process.load<u32>(PG_ADDRESS_my_wait_event_info);
   process.store(report, wait_event_info);
-  const u32 found = calf::postgres::wait_for_events(process, set, static_cast<s32>(timeout_ms), events, max_events);
+  const u32 found = calf::postgres::wait_for_events(process, set, static_cast<s32>(timeout_ms),
+                                                    events, max_events);
   process.store<u32>(process.load<u32>(PG_ADDRESS_my_wait_event_info), 0);
   return found;
 }

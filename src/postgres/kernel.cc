@@ -125,9 +125,16 @@ Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
       .sink = options_.log_sink,
       .environment = options_.environment,
   });
+  // The image's socket() is this constant: take the number, so that no file gets it and closing the
+  // listening socket, when the postmaster ends, finds something.
+  constexpr int kListenSocket = 10;
+  const int placeholder = files->openat(-1, "/dev/null", 0, 0);
+  files->dup3(placeholder, kListenSocket, 0);
+  files->fd_close(placeholder);
   auto postmaster = std::make_unique<Process>(
       *this,
-      Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
+      Process::Parts{
+          .memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
       std::move(arguments));
   Process& started = *postmaster;
   processes_.emplace(started.pid(), std::move(postmaster));
@@ -165,9 +172,9 @@ void Kernel::preempt(Process& process) {
 }
 
 Result<void> Kernel::share_memory(Process& postmaster) {
-  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic number. It is looked
-  // for again after a crash: then the postmaster has made a new one, and the old one stays behind, unused (the image's
-  // postmaster never unmaps it).
+  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic
+  // number. It is looked for again after a crash: then the postmaster has made a new one, and the
+  // old one stays behind, unused (the image's postmaster never unmaps it).
   bool found = false;
   const u32 end = postmaster.heap_end();
   for (u32 address = 0; address < end; address += wasm::kWasmPageBytes) {
@@ -175,17 +182,21 @@ Result<void> Kernel::share_memory(Process& postmaster) {
     if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
     const u32 size_bytes = postmaster.load<u32>(address + 8);
     const auto& known = postmaster.memory().shared_regions();
-    const bool is_known = std::any_of(known.begin(), known.end(), [&](const auto& r) { return r.address == address; });
+    const bool is_known = std::any_of(known.begin(), known.end(),
+                                      [&](const auto& r) { return r.address == address; });
     if (is_known) {
       found = true;
       continue;
     }
     auto created = os::SharedMemory::create("calf-shared-memory", size_bytes);
-    if (!created) return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
-    CALF_TRY(wasm::SharedRegion region, wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
+    if (!created)
+      return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
+    CALF_TRY(wasm::SharedRegion region,
+             wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
     for (const auto& extent : postmaster.memory().nonzero_extents(address, address + size_bytes)) {
       const std::span<std::byte> bytes = postmaster.bytes(extent.address, extent.size_bytes);
-      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) != static_cast<ssize_t>(bytes.size())) {
+      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) !=
+          static_cast<ssize_t>(bytes.size())) {
         return fail(Error::from_errno("filling shared memory", errno));
       }
     }
@@ -203,7 +214,8 @@ Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaste
     snapshot_image_.reset();
   }
   if (fork_image_ == nullptr && snapshot_image_ != nullptr) {
-    CALF_TRY(fork_image_, postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
+    CALF_TRY(fork_image_,
+             postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
   } else if (fork_image_ == nullptr) {
     CALF_CHECK_OK(share_memory(postmaster));
     CALF_TRY(fork_image_, postmaster.memory().capture(postmaster.heap_end()));
@@ -232,14 +244,16 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
   return pid;
 }
 
-Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch, std::unique_ptr<ClientSocket> client) {
+Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
+                                std::unique_ptr<ClientSocket> client) {
   CALF_TRY(auto image, fork_image(postmaster));
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
   CALF_TRY(auto stack, take_stack());
-  auto process = std::make_unique<Process>(
-      *this,
-      Process::Parts{.memory = std::move(memory), .files = postmaster.files().fork(), .stack = std::move(stack)}, pid,
-      std::move(launch), std::move(client));
+  auto process = std::make_unique<Process>(*this,
+                                           Process::Parts{.memory = std::move(memory),
+                                                          .files = postmaster.files().fork(),
+                                                          .stack = std::move(stack)},
+                                           pid, std::move(launch), std::move(client));
   Process* started = process.get();
   processes_.emplace(pid, std::move(process));
   runnable_.push_back(started);
@@ -262,7 +276,8 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch, std
 }
 
 bool Kernel::is_deferred(int pid) const {
-  return std::any_of(deferred_.begin(), deferred_.end(), [&](const auto& child) { return child.pid == pid; });
+  return std::any_of(deferred_.begin(), deferred_.end(),
+                     [&](const auto& child) { return child.pid == pid; });
 }
 
 void Kernel::start_deferred() {
@@ -332,9 +347,12 @@ void Kernel::bury(Process& process) {
 // --- The loop
 
 int64_t Kernel::nearest_deadline_ns() const {
-  int64_t nearest = deferred_.empty() ? Process::kNever : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
+  int64_t nearest = deferred_.empty()
+                        ? Process::kNever
+                        : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
   for (const auto& [pid, process] : processes_) {
-    if (process->state_ == Process::State::kWaiting) nearest = std::min(nearest, process->wait_deadline_ns_);
+    if (process->state_ == Process::State::kWaiting)
+      nearest = std::min(nearest, process->wait_deadline_ns_);
     nearest = std::min(nearest, process->timer_deadline_ns_);
   }
   return nearest;
@@ -350,7 +368,8 @@ void Kernel::fire_timers() {
       process->interrupt();
       make_runnable(*process);
     }
-    if (process->state_ == Process::State::kWaiting && process->wait_deadline_ns_ <= now) make_runnable(*process);
+    if (process->state_ == Process::State::kWaiting && process->wait_deadline_ns_ <= now)
+      make_runnable(*process);
   }
 }
 
@@ -382,8 +401,8 @@ void Kernel::run_process(Process& process) {
   if (!conditional_.empty()) check_conditions();
 }
 
-// Those that have waited go before those that have used their slice up: what somebody waits for is mostly short. But not
-// for ever: after some of them a long runner has its turn.
+// Those that have waited go before those that have used their slice up: what somebody waits for is
+// mostly short. But not for ever: after some of them a long runner has its turn.
 Process* Kernel::choose() {
   constexpr int kWokenInARow = 16;
   const bool long_runner_is_due = !preempted_.empty() && woken_in_a_row_ >= kWokenInARow;
@@ -395,8 +414,9 @@ Process* Kernel::choose() {
   return next;
 }
 
-// Waits for something to do. To sleep and be woken costs several times what most statements take, so while statements
-// come in quick succession the thread looks for the next one itself for a moment before it sleeps.
+// Waits for something to do. To sleep and be woken costs several times what most statements take,
+// so while statements come in quick succession the thread looks for the next one itself for a
+// moment before it sleeps.
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
   const int64_t began = now_ns();
@@ -411,8 +431,8 @@ void Kernel::idle() {
     poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
   }
   fire_timers();
-  // A moving average over the last eight or so, each counted as at most a millisecond: one long pause does not end the
-  // spinning of a busy server, several in a row do.
+  // A moving average over the last eight or so, each counted as at most a millisecond: one long
+  // pause does not end the spinning of a busy server, several in a row do.
   constexpr int64_t kLongestCountedNs = 1'000'000;
   typical_idle_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_idle_ns_) / 8;
 }

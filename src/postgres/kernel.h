@@ -1,5 +1,6 @@
-// The tiny operating system of one cluster: its process table, who runs, signals, timers, the clients' sockets.
-// Not for PostgreSQL's own decisions: the postmaster is PostgreSQL's, running as the first process.
+// The tiny operating system of one cluster: its process table, who runs, signals, timers, the
+// clients' sockets. Not for PostgreSQL's own decisions: the postmaster is PostgreSQL's, running as
+// the first process.
 #pragma once
 
 #include <atomic>
@@ -49,9 +50,11 @@ class Kernel {
   // --- Cluster thread
   // Makes the first process. `arguments` are the image's command line.
   Result<void> start_postmaster(std::vector<std::string> arguments);
-  // Instead: the postmaster of a snapshot goes on. `settings` are allowed by the snapshot, and PostgreSQL's FATAL ends the
-  // process when a value is bad; `on_ready` is called on the cluster's thread when they have been taken.
-  Result<void> resume_postmaster(const Snapshot& snapshot, Snapshot::Settings settings, std::function<void()> on_ready);
+  // Instead: the postmaster of a snapshot goes on. `settings` are allowed by the snapshot, and
+  // PostgreSQL's FATAL ends the process when a value is bad; `on_ready` is called on the cluster's
+  // thread when they have been taken.
+  Result<void> resume_postmaster(const Snapshot& snapshot, Snapshot::Settings settings,
+                                 std::function<void()> on_ready);
   // Runs the cluster until the postmaster has ended; its exit status.
   wasm::ExitStatus run();
 
@@ -75,10 +78,13 @@ class Kernel {
 
   // The process waits for its condition; it is looked at whenever another process has run.
   void await_condition(Process& process) { conditional_.push_back(&process); }
-  // With one session nobody would use the time that a sync on another thread frees; it would only come later.
+  // With one session nobody would use the time that a sync on another thread frees; it would only
+  // come later.
   [[nodiscard]] bool syncs_elsewhere() const { return clients_ > 1; }
   // Syncs on the sync thread; the process goes on afterwards.
-  void sync(Process& process, wasm::GuestFiles::PendingSync pending) { syncs_.submit(process.pid(), std::move(pending)); }
+  void sync(Process& process, wasm::GuestFiles::PendingSync pending) {
+    syncs_.submit(process.pid(), std::move(pending));
+  }
 
   // postmaster_child_launch(): the new pid, or -1.
   int launch(Process& postmaster, Launch launch, int client_fd);
@@ -90,7 +96,8 @@ class Kernel {
   std::optional<Ended> reap();
 
   [[nodiscard]] bool has_pending_connection();
-  // accept(): takes the oldest waiting connection and remembers it by its descriptor until launch() or close.
+  // accept(): takes the oldest waiting connection and remembers it by its descriptor until launch()
+  // or close.
   ClientSocket* accept(int fd);
   [[nodiscard]] Poller& poller() { return *poller_; }
 
@@ -99,7 +106,8 @@ class Kernel {
 
  private:
   static constexpr uint32_t kGuestUser = 123;  // user and group: what the image believes to be
-  // A resumed cluster makes its helpers when it has been idle for so long, or so long after it was resumed.
+  // A resumed cluster makes its helpers when it has been idle for so long, or so long after it was
+  // resumed.
   static constexpr int64_t kDeferredIdleNs = 20'000'000;
   static constexpr int64_t kDeferredAtMostNs = 200'000'000;
 
@@ -118,15 +126,17 @@ class Kernel {
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
   Result<wasm::Stack> take_stack();
-  Result<void> make_child(Process& postmaster, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
+  Result<void> make_child(Process& postmaster, int pid, Launch launch,
+                          std::unique_ptr<ClientSocket> client);
 
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool is_deferred(int pid) const;
   void start_deferred();
   void start_deferred_if_due();
-  Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot, const SnapshotState::SharedMemory& shared);
-  Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(const std::vector<wasm::SharedRegion>& mapped,
-                                                                       SnapshotBuilder& builder);
+  Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot,
+                                            const SnapshotState::SharedMemory& shared);
+  Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(
+      const std::vector<wasm::SharedRegion>& mapped, SnapshotBuilder& builder);
 
   Options options_;
   std::shared_ptr<const os::Clock> clock_;
@@ -142,14 +152,17 @@ class Kernel {
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;
-  int64_t typical_idle_ns_ = INT64_C(1'000'000);  // how long the thread has recently waited for something to do
+  int64_t typical_idle_ns_ =
+      INT64_C(1'000'000);  // how long the thread has recently waited for something to do
   std::optional<wasm::ExitStatus> postmaster_status_;
   std::shared_ptr<wasm::MemoryImage> fork_image_;
-  std::shared_ptr<const wasm::MemoryImage> snapshot_image_;  // what the postmaster's memory started from; or null
+  std::shared_ptr<const wasm::MemoryImage>
+      snapshot_image_;  // what the postmaster's memory started from; or null
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
   int64_t idle_since_ns_ = 0;
-  std::unordered_map<int, std::unique_ptr<ClientSocket>> accepted_;  // by the postmaster's descriptor
+  std::unordered_map<int, std::unique_ptr<ClientSocket>>
+      accepted_;  // by the postmaster's descriptor
 
   // Requests of other threads
   std::mutex mutex_;

@@ -27,8 +27,10 @@ bool is_same_file(int a, int b) {
          first.st_ino == second.st_ino;
 }
 
-// The non-zero pages of shared memory, read through its descriptor: reading a mapping would fill its holes.
-Result<std::vector<wasm::MemoryImage::Extent>> record_extents(int fd, uint64_t offset, uint64_t size_bytes,
+// The non-zero pages of shared memory, read through its descriptor: reading a mapping would fill
+// its holes.
+Result<std::vector<wasm::MemoryImage::Extent>> record_extents(int fd, uint64_t offset,
+                                                              uint64_t size_bytes,
                                                               SnapshotBuilder& builder) {
   std::vector<wasm::MemoryImage::Extent> extents;
   std::vector<std::byte> run;
@@ -75,7 +77,8 @@ Result<void> Kernel::settle() {
   while (!postmaster_status_) {
     const Process* postmaster = find(Process::kPostmasterPid);
     const bool alone = processes_.size() == 1 && ended_.empty() && !postmaster->frame().empty();
-    if (alone && postmaster->state_ == Process::State::kWaiting && !postmaster->has_signals()) return {};
+    if (alone && postmaster->state_ == Process::State::kWaiting && !postmaster->has_signals())
+      return {};
     if (nobody_is_runnable()) {
       const int64_t deadline = nearest_deadline_ns();
       poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now_ns()));
@@ -107,11 +110,13 @@ Result<std::vector<SnapshotState::SharedMemory>> Kernel::record_shared_files(
     if (!stat) return fail(os::to_error("looking at " + path, stat.error()));
     const auto mapping = (*file)->map_shared(0, stat->size_bytes);
     if (!mapping) return fail(os::to_error("mapping " + path, mapping.error()));
-    SnapshotState::SharedMemory shared{.size_bytes = static_cast<uint32_t>(stat->size_bytes), .path = path};
+    SnapshotState::SharedMemory shared{.size_bytes = static_cast<uint32_t>(stat->size_bytes),
+                                       .path = path};
     for (const wasm::SharedRegion& region : mapped) {
       if (is_same_file(region.fd, mapping->fd)) shared.address = region.address;
     }
-    CALF_TRY(shared.extents, record_extents(mapping->fd, mapping->offset, stat->size_bytes, builder));
+    CALF_TRY(shared.extents,
+             record_extents(mapping->fd, mapping->offset, stat->size_bytes, builder));
     files.push_back(std::move(shared));
   }
   return files;
@@ -122,7 +127,8 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
   const wasm::LinearMemory& memory = postmaster.memory();
   if (!memory.module_ranges().empty() || memory.state().jump_frame != nullptr ||
       postmaster.timer_deadline_ns_ != Process::kNever) {
-    return fail(ErrorCode::kInternal, "the postmaster has modules, a jump frame or a timer: it cannot be recorded");
+    return fail(ErrorCode::kInternal,
+                "the postmaster has modules, a jump frame or a timer: it cannot be recorded");
   }
   SnapshotState state;
   state.pages = memory.state().pages;
@@ -135,9 +141,13 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
   CALF_TRY(state.shared, record_shared_files(memory.shared_regions(), builder));
   const auto named = state.shared;
   for (const wasm::SharedRegion& region : memory.shared_regions()) {
-    if (std::any_of(named.begin(), named.end(), [&](const auto& f) { return f.address == region.address; })) continue;
+    if (std::any_of(named.begin(), named.end(),
+                    [&](const auto& f) { return f.address == region.address; }))
+      continue;
     CALF_TRY(auto extents, record_extents(region.fd, region.offset, region.size_bytes, builder));
-    state.shared.push_back({.address = region.address, .size_bytes = region.size_bytes, .extents = std::move(extents)});
+    state.shared.push_back({.address = region.address,
+                            .size_bytes = region.size_bytes,
+                            .extents = std::move(extents)});
   }
   if (state.shared.size() != named.size() + 1) {
     return fail(ErrorCode::kInternal, "not exactly one shared memory segment is without a file");
@@ -152,10 +162,11 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
 
 // --- Going on
 
-Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot, const SnapshotState::SharedMemory& shared) {
+Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
+                                                  const SnapshotState::SharedMemory& shared) {
   int fd = -1;
   uint64_t offset = 0;
-  os::SharedMemory segment;           // keep `fd` open until the region has its own
+  os::SharedMemory segment;  // keep `fd` open until the region has its own
   std::unique_ptr<vfs::File> file;
   if (shared.path.empty()) {
     auto created = os::SharedMemory::create("calf-shared-memory", shared.size_bytes);
@@ -169,7 +180,8 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot, cons
     file = std::move(*opened);
     // Shared while it is small: what it grows by afterwards is a hole.
     for (const uint64_t size_bytes : {uint64_t{1}, uint64_t{shared.size_bytes}}) {
-      if (auto sized = file->truncate(size_bytes); !sized) return fail(os::to_error("sizing " + shared.path, sized.error()));
+      if (auto sized = file->truncate(size_bytes); !sized)
+        return fail(os::to_error("sizing " + shared.path, sized.error()));
       if (auto mapped = file->map_shared(0, size_bytes); !mapped) {
         return fail(os::to_error("mapping " + shared.path, mapped.error()));
       }
@@ -182,7 +194,8 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot, cons
   for (const auto& extent : shared.extents) {
     // The last page may go past the end of the region.
     const uint64_t size = std::min<uint64_t>(extent.size_bytes, shared.size_bytes - extent.address);
-    CALF_CHECK_OK(write_at(fd, snapshot.bytes().subspan(extent.offset, size), offset + extent.address));
+    CALF_CHECK_OK(
+        write_at(fd, snapshot.bytes().subspan(extent.offset, size), offset + extent.address));
   }
   return wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, fd, offset);
 }
@@ -212,8 +225,10 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   CALF_CHECK_OK(files->restore(state.descriptors));
   auto postmaster = std::make_unique<Process>(
       *this,
-      Process::Parts{.memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
-      Process::Resumption{.frame = state.frame, .settings = std::move(settings), .on_ready = std::move(on_ready)});
+      Process::Parts{
+          .memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
+      Process::Resumption{
+          .frame = state.frame, .settings = std::move(settings), .on_ready = std::move(on_ready)});
   snapshot_image_ = snapshot.memory();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());

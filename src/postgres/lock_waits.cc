@@ -1,6 +1,6 @@
-// Waiting for PostgreSQL's lightweight locks (lwlock.c). Processes are switched only where they wait, so such a lock is
-// found taken only while its holder waits for the disk or sleeps; then the others must go on. Each function here waits
-// until the image's own version will not have to.
+// Waiting for PostgreSQL's lightweight locks (lwlock.c). Processes are switched only where they
+// wait, so such a lock is found taken only while its holder waits for the disk or sleeps; then the
+// others must go on. Each function here waits until the image's own version will not have to.
 #include "calf_anchors.h"
 #include "postgres/kernel.h"
 
@@ -43,7 +43,8 @@ bool insertions_finished(const Process& process, u32 insert_locks, u64 upto) {
 
 // XLogFlush() takes WALWriteLock right after this without another chance to wait.
 bool can_flush_after_insertions(const Process& process, u32 insert_locks, u64 upto) {
-  return insertions_finished(process, insert_locks, upto) && can_take(process, wal_write_lock(process), kExclusive);
+  return insertions_finished(process, insert_locks, upto) &&
+         can_take(process, wal_write_lock(process), kExclusive);
 }
 
 }  // namespace
@@ -52,7 +53,8 @@ extern "C" {
 
 u32 pg_LWLockAcquire(u32 lock, u32 mode) {
   Process& process = Process::current();
-  if (!can_take(process, lock, mode)) [[unlikely]] process.wait_until({can_take, lock, mode});
+  if (!can_take(process, lock, mode)) [[unlikely]]
+    process.wait_until({can_take, lock, mode});
   return pg_LWLockAcquire_original(lock, mode);
 }
 
@@ -67,10 +69,12 @@ u64 pg_WaitXLogInsertionsToFinish(u64 upto) {
 
 void pg_XLogFlush(u64 record) {
   Process& process = Process::current();
-  // While another process syncs WAL, many can gather here; the first one that goes on syncs for all of them.
+  // While another process syncs WAL, many can gather here; the first one that goes on syncs for all
+  // of them.
   const bool flushed = process.load<u64>(PG_ADDRESS_LogwrtResult + kFlushed) >= record;
   const u32 lock = wal_write_lock(process);
-  if (!flushed && !can_take(process, lock, kExclusive)) process.wait_until({can_take, lock, kExclusive});
+  if (!flushed && !can_take(process, lock, kExclusive))
+    process.wait_until({can_take, lock, kExclusive});
   pg_XLogFlush_original(record);
 }
 

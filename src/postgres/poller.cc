@@ -46,7 +46,8 @@ Result<void> Poller::add(int fd, void* tag, Interest interest) {
   epoll_event event = {};
   event.events = epoll_events(interest);
   event.data.ptr = tag;
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) return fail(Error::from_errno("polling a socket", errno));
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0)
+    return fail(Error::from_errno("polling a socket", errno));
   return {};
 }
 
@@ -57,13 +58,16 @@ void Poller::modify(int fd, void* tag, Interest interest) {
   epoll_ctl(epoll_fd_, EPOLL_CTL_MOD, fd, &event);
 }
 
-void Poller::remove(int fd) { epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
+void Poller::remove(int fd) {
+  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
+}
 
 void Poller::poll(int64_t timeout_ns, const std::function<void(const Event&)>& on_event) {
   constexpr int kBatch = 64;
   epoll_event events[kBatch];
   timespec timeout = {timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
-  const int n = epoll_pwait2(epoll_fd_, events, kBatch, timeout_ns < 0 ? nullptr : &timeout, nullptr);
+  const int n =
+      epoll_pwait2(epoll_fd_, events, kBatch, timeout_ns < 0 ? nullptr : &timeout, nullptr);
   for (int i = 0; i < n; ++i) {
     if (events[i].data.ptr == nullptr) {
       uint64_t count = 0;

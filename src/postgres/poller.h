@@ -1,6 +1,7 @@
 // Readiness of the cluster's client sockets, and wake-ups from other threads (epoll and eventfd).
-// Not for listening or for anything that other threads own: those use asio. The cluster's thread polls by itself because
-// a client's bytes must reach its backend without a hop through another thread.
+// Not for listening or for anything that other threads own: those use asio. The cluster's thread
+// polls by itself because a client's bytes must reach its backend without a hop through another
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ class Poller {
     bool writable;
     bool closed;
   };
-  // Waits at most `timeout_ns` (negative: for ever; 0: not at all) and calls `on_event` for each. A wake() ends the wait.
+  // Waits at most `timeout_ns` (negative: for ever; 0: not at all) and calls `on_event` for each. A
+  // wake() ends the wait.
   void poll(int64_t timeout_ns, const std::function<void(const Event&)>& on_event);
 
   // Any thread: makes the running or next poll return.

@@ -56,7 +56,8 @@ Process::Process(Kernel& kernel, Parts parts, Resumption resumption)
   memory().state().pid = pid_;
 }
 
-Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client)
+Process::Process(Kernel& kernel, Parts parts, int pid, Launch launch,
+                 std::unique_ptr<ClientSocket> client)
     : Guest(std::move(parts.memory), std::move(parts.files), std::move(parts.stack)),
       kernel_(kernel),
       pid_(pid),
@@ -88,12 +89,12 @@ void Process::run_postmaster() {
   exit({.code = static_cast<int>(pg___main_argc_argv(count, pointers))});
 }
 
-// The clock has gone on since the snapshot, and the settings are those of this run. What the guest's memory says otherwise
-// is what it said when the main function waited.
+// The clock has gone on since the snapshot, and the settings are those of this run. What the
+// guest's memory says otherwise is what it said when the main function waited.
 void Process::run_resumed_postmaster() {
-  constexpr u32 kPostmasterContext = 1;    // GucContext
-  constexpr u32 kCommandLineSource = 4;    // GucSource
-  constexpr u32 kLog = 15;                 // elog.h
+  constexpr u32 kPostmasterContext = 1;  // GucContext
+  constexpr u32 kCommandLineSource = 4;  // GucSource
+  constexpr u32 kLog = 15;               // elog.h
   const u32 stack_pointer = memory().state().globals[0];
   auto guest_text = [this](const char* text) {
     const u32 at = pg__emscripten_stack_alloc(static_cast<u32>(std::strlen(text)) + 1);
@@ -104,7 +105,8 @@ void Process::run_resumed_postmaster() {
   store(PG_ADDRESS_PgStartTime, now);
   store(PG_ADDRESS_PgReloadTime, now);
   for (const auto& [name, value] : resumption_->settings) {
-    pg_SetConfigOption(guest_text(name.c_str()), guest_text(value.c_str()), kPostmasterContext, kCommandLineSource);
+    pg_SetConfigOption(guest_text(name.c_str()), guest_text(value.c_str()), kPostmasterContext,
+                       kCommandLineSource);
     memory().state().globals[0] = stack_pointer;
   }
   if (pg_errstart(kLog, 0) != 0) {
@@ -124,8 +126,8 @@ const uint64_t* Process::take_resumed_frame(uint32_t count) {
   return resumption_->frame.data();
 }
 
-// What fork_process() and the child's side of postmaster_child_launch() do (launch_backend.c, miscinit.c:
-// InitPostmasterChild); the image has only the parent's side.
+// What fork_process() and the child's side of postmaster_child_launch() do (launch_backend.c,
+// miscinit.c: InitPostmasterChild); the image has only the parent's side.
 void Process::run_child() {
   store<u8>(PG_ADDRESS_IsUnderPostmaster, 1);
   store<s32>(PG_ADDRESS_MyProcPid, pid_);
@@ -146,17 +148,20 @@ void Process::run_child() {
     std::memcpy(base() + at, bytes.data(), bytes.size());
     return at;
   };
-  if (!launch_->client_socket.empty()) store(PG_ADDRESS_MyClientSocket, copy_in(launch_->client_socket));
-  if (client_ != nullptr && client_->peer().kind == net::Address::Kind::kInProcess) trust_the_owner();
+  if (!launch_->client_socket.empty())
+    store(PG_ADDRESS_MyClientSocket, copy_in(launch_->client_socket));
+  if (client_ != nullptr && client_->peer().kind == net::Address::Kind::kInProcess)
+    trust_the_owner();
   store<u8>(PG_ADDRESS_send_ready_for_query, 1);  // the first thing that a session's loop does
   const u32 startup_data = copy_in(launch_->startup_data);
   const u32 kind = PG_ADDRESS_child_process_kinds + launch_->type * kChildKindBytes;
-  call_main(load<u32>(kind + kChildKindMain), startup_data, static_cast<u32>(launch_->startup_data.size()));
+  call_main(load<u32>(kind + kChildKindMain), startup_data,
+            static_cast<u32>(launch_->startup_data.size()));
   exit({.code = 0});
 }
 
-// A client inside this program is its owner and needs no password, whatever pg_hba.conf says: this process's copy of the
-// rules is replaced by one that trusts.
+// A client inside this program is its owner and needs no password, whatever pg_hba.conf says: this
+// process's copy of the rules is replaced by one that trusts.
 void Process::trust_the_owner() {
   const std::string path(kTrustFile);
   const u32 saved_stack = CALF_STATE->globals[0];
@@ -171,7 +176,9 @@ void Process::trust_the_owner() {
 
 // --- Signals
 
-void Process::interrupt() { store<u32>(PG_ADDRESS_InterruptPending, 1); }
+void Process::interrupt() {
+  store<u32>(PG_ADDRESS_InterruptPending, 1);
+}
 
 void Process::post(int signal) {
   ASSERT(signal > 0 && signal < 64);
@@ -184,14 +191,16 @@ void Process::deliver_signals() {
   while (has_signals()) {
     if (timer_due_) {
       timer_due_ = false;
-      pg__emscripten_timeout(static_cast<u32>(timer_which_), static_cast<f64>(kernel_.now_ns()) / 1e6);
+      pg__emscripten_timeout(static_cast<u32>(timer_which_),
+                             static_cast<f64>(kernel_.now_ns()) / 1e6);
       continue;
     }
     const int signal = __builtin_ctzll(pending_signals_);
     pending_signals_ &= pending_signals_ - 1;
     if (signal == kSigKill) exit({.signal = kSigKill});
     if (signal == kSigUrgent) continue;  // only wakes a waiting process
-    // InitPostmasterChild() sets SignalHandlerForCrashExit; the image has lost that function, for it does just this.
+    // InitPostmasterChild() sets SignalHandlerForCrashExit; the image has lost that function, for
+    // it does just this.
     if (signal == kSigQuit && !is_postmaster() && !handles_quit_) exit({.code = 2});
     if (signal == kSigHup && is_postmaster()) kernel_.forget_fork_image();
     pg_raise(static_cast<u32>(signal));
@@ -226,7 +235,8 @@ void Process::yield() {
 void Process::set_interval_timer(int which, double delay_ms) {
   timer_which_ = which;
   timer_due_ = false;
-  timer_deadline_ns_ = delay_ms <= 0 ? kNever : kernel_.now_ns() + static_cast<int64_t>(delay_ms * 1e6);
+  timer_deadline_ns_ =
+      delay_ms <= 0 ? kNever : kernel_.now_ns() + static_cast<int64_t>(delay_ms * 1e6);
 }
 
 void Process::sleep_ns(int64_t duration_ns) {

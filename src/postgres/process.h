@@ -1,5 +1,6 @@
 // A PostgreSQL process: a guest with a pid, signals, a timer and, if it is a backend, a client.
-// Not for choosing who runs (kernel.h), nor for what PostgreSQL's functions ask of the host (hooks.cc).
+// Not for choosing who runs (kernel.h), nor for what PostgreSQL's functions ask of the host
+// (hooks.cc).
 #pragma once
 
 #include <array>
@@ -57,7 +58,8 @@ class Process final : public wasm::Guest {
   };
   Process(Kernel& kernel, Parts parts, Resumption resumption);
   // A child.
-  Process(Kernel& kernel, Parts parts, int pid, Launch launch, std::unique_ptr<ClientSocket> client);
+  Process(Kernel& kernel, Parts parts, int pid, Launch launch,
+          std::unique_ptr<ClientSocket> client);
 
   static Process& current() { return static_cast<Process&>(Guest::current()); }
 
@@ -70,14 +72,16 @@ class Process final : public wasm::Guest {
   // Where its heap ends. The postmaster's, after it has begun to run.
   [[nodiscard]] uint32_t heap_end() const { return load<uint32_t>(heap_end_at_); }
 
-  // --- Signals. post() may be called while another process runs; delivery is by the process itself, at safe points.
+  // --- Signals. post() may be called while another process runs; delivery is by the process
+  // itself, at safe points.
   void post(int signal);
   [[nodiscard]] bool has_signals() const { return pending_signals_ != 0 || timer_due_; }
   void note_handler(int signal) { handles_quit_ = handles_quit_ || signal == kSigQuit; }
   // Runs the guest's handlers. On the process's own stack.
   void deliver_signals();
 
-  // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own stack.
+  // Waits until woken (a signal, its socket, `deadline_ns`): may return early. On the process's own
+  // stack.
   void wait(int64_t deadline_ns);
   // Waits until `condition` holds; handles signals meanwhile. On the process's own stack.
   struct Condition {
@@ -125,7 +129,7 @@ class Process final : public wasm::Guest {
   std::optional<Launch> launch_;
   std::optional<Resumption> resumption_;
   bool frame_is_due_ = false;
-  uint32_t heap_end_at_ = 0;  // the variable's address; only code of the guest knows it
+  uint32_t heap_end_at_ = 0;     // the variable's address; only code of the guest knows it
   std::vector<uint64_t> frame_;  // of the newest checkpoint
   std::unique_ptr<ClientSocket> client_;
   bool handles_quit_ = false;  // has set a handler for SIGQUIT since it was forked

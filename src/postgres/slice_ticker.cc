@@ -5,9 +5,10 @@
 namespace calf::postgres {
 
 namespace {
-constexpr int kTicksInSlice = 4;  // a slice ends at a tick: it is at most a quarter longer than asked for
+constexpr int kTicksInSlice =
+    4;  // a slice ends at a tick: it is at most a quarter longer than asked for
 constexpr int kIdleTicksBeforeParking = 200;
-}
+}  // namespace
 
 SliceTicker::SliceTicker(int64_t slice_ns) : slice_ns_(slice_ns), thread_([this] { run(); }) {}
 
@@ -56,7 +57,8 @@ void SliceTicker::run() {
       parked_ = false;
       idle_ticks = 0;
     } else {
-      wake_.wait_for(lock, std::chrono::nanoseconds(slice_ns_ / kTicksInSlice), [&] { return stopping_; });
+      wake_.wait_for(lock, std::chrono::nanoseconds(slice_ns_ / kTicksInSlice),
+                     [&] { return stopping_; });
     }
   }
 }

@@ -1,5 +1,6 @@
-// Tells a process that runs for long that its time slice is over: sets InterruptPending in its memory, from a thread of
-// its own (signals would disturb the program that Calf is embedded in). Sleeps while the cluster is idle.
+// Tells a process that runs for long that its time slice is over: sets InterruptPending in its
+// memory, from a thread of its own (signals would disturb the program that Calf is embedded in).
+// Sleeps while the cluster is idle.
 #pragma once
 
 #include <atomic>
@@ -17,8 +18,8 @@ class SliceTicker {
   SliceTicker(const SliceTicker&) = delete;
   SliceTicker& operator=(const SliceTicker&) = delete;
 
-  // Cluster thread: a process begins to run; the word at `flag` becomes 1 when it has run for a slice. The memory must
-  // stay mapped until end().
+  // Cluster thread: a process begins to run; the word at `flag` becomes 1 when it has run for a
+  // slice. The memory must stay mapped until end().
   void begin(volatile uint32_t* flag);
   // Cluster thread: nobody runs any more.
   void end();

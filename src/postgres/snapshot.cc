@@ -38,7 +38,8 @@ uint64_t fnv(uint64_t hash, std::span<const std::byte> bytes) {
 
 uint64_t checksum(const Header& header, std::span<const std::byte> state) {
   constexpr uint64_t kBasis = 0xcbf29ce484222325u;
-  return fnv(fnv(kBasis, std::as_bytes(std::span(&header, 1)).first(offsetof(Header, checksum))), state);
+  return fnv(fnv(kBasis, std::as_bytes(std::span(&header, 1)).first(offsetof(Header, checksum))),
+             state);
 }
 
 // Both directions of the state are one list of fields: `visit` reads or writes each.
@@ -61,7 +62,9 @@ class Writer {
  private:
   template <typename T>
   void visit_item(T& item);
-  void append(const void* bytes, size_t size) { out_.append(static_cast<const char*>(bytes), size); }
+  void append(const void* bytes, size_t size) {
+    out_.append(static_cast<const char*>(bytes), size);
+  }
   std::string out_;
 };
 
@@ -158,15 +161,20 @@ void Reader::visit_item(T& item) {
   visit_one(*this, item);
 }
 
-bool inside(uint64_t offset, uint64_t size, uint64_t whole) { return offset <= whole && size <= whole - offset; }
+bool inside(uint64_t offset, uint64_t size, uint64_t whole) {
+  return offset <= whole && size <= whole - offset;
+}
 
-tl::unexpected<Error> damaged() { return fail(ErrorCode::kDataCorrupted, "the snapshot of a fresh cluster is damaged"); }
+tl::unexpected<Error> damaged() {
+  return fail(ErrorCode::kDataCorrupted, "the snapshot of a fresh cluster is damaged");
+}
 
 // The extents must lie in the pages, and the pages of memory on page boundaries.
-bool extents_fit(const std::vector<wasm::MemoryImage::Extent>& extents, const Header& header, uint64_t limit) {
+bool extents_fit(const std::vector<wasm::MemoryImage::Extent>& extents, const Header& header,
+                 uint64_t limit) {
   return std::all_of(extents.begin(), extents.end(), [&](const wasm::MemoryImage::Extent& e) {
-    return e.address % kPage == 0 && e.offset % kPage == 0 && inside(e.address, e.size_bytes, limit) &&
-           e.offset >= header.pages_offset &&
+    return e.address % kPage == 0 && e.offset % kPage == 0 &&
+           inside(e.address, e.size_bytes, limit) && e.offset >= header.pages_offset &&
            inside(e.offset - header.pages_offset, e.size_bytes, header.pages_size);
   });
 }
@@ -178,7 +186,8 @@ Result<std::shared_ptr<const wasm::MemoryImage>> image_of(const SnapshotState& s
     auto copy = os::SharedMemory::create("calf-snapshot", 0);
     if (!copy) return fail(os::to_error("copying the snapshot", copy.error()));
     for (size_t done = 0; done < bytes.size();) {
-      const ssize_t n = pwrite(copy->fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+      const ssize_t n =
+          pwrite(copy->fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
       if (n < 0) return fail(Error::from_errno("copying the snapshot", errno));
       done += static_cast<size_t>(n);
     }
@@ -214,7 +223,9 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
   constexpr uint64_t kAddresses = uint64_t{1} << 32;
   if (!reader.complete() || !extents_fit(state.memory, header, kAddresses)) return damaged();
   for (const auto& shared : state.shared) {
-    if (shared.address % kPage != 0 || !extents_fit(shared.extents, header, shared.size_bytes + kPage)) return damaged();
+    if (shared.address % kPage != 0 ||
+        !extents_fit(shared.extents, header, shared.size_bytes + kPage))
+      return damaged();
   }
   snapshot->bytes_ = bytes;
   snapshot->data_pack_ = bytes.subspan(header.pack_offset, header.pack_size);
@@ -228,15 +239,18 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
 void Snapshot::forget_pages() const {
   if (!in_file_) return;
   const std::byte* end = data_pack_.data() - reinterpret_cast<uintptr_t>(data_pack_.data()) % kPage;
-  madvise(const_cast<std::byte*>(bytes_.data()), static_cast<size_t>(end - bytes_.data()), MADV_DONTNEED);
+  madvise(const_cast<std::byte*>(bytes_.data()), static_cast<size_t>(end - bytes_.data()),
+          MADV_DONTNEED);
 }
 
 bool Snapshot::allows(const Settings& settings) const {
   return std::all_of(settings.begin(), settings.end(), [this](const auto& setting) {
     std::string name = setting.first;
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
     if (name == "port") return true;  // only shown: the host listens
-    return std::find(state_.boot_settings.begin(), state_.boot_settings.end(), name) == state_.boot_settings.end();
+    return std::find(state_.boot_settings.begin(), state_.boot_settings.end(), name) ==
+           state_.boot_settings.end();
   });
 }
 

@@ -1,5 +1,6 @@
-// A booted postmaster as bytes (docs/formats/snapshot.md): made at build time, embedded in the binary, and the start of
-// every fresh cluster in memory. Not for making one or for going on from one: kernel_snapshot.cc.
+// A booted postmaster as bytes (docs/formats/snapshot.md): made at build time, embedded in the
+// binary, and the start of every fresh cluster in memory. Not for making one or for going on from
+// one: kernel_snapshot.cc.
 #pragma once
 
 #include <memory>
@@ -21,7 +22,8 @@ struct SnapshotState {
     uint32_t address = 0;  // where the postmaster maps it; 0: nowhere, only its children do
     uint32_t size_bytes = 0;
     std::string path;  // of the guest's file that is mapped; empty: PostgreSQL's main segment
-    std::vector<wasm::MemoryImage::Extent> extents;  // what is not zero; addresses count from the region's begin
+    std::vector<wasm::MemoryImage::Extent>
+        extents;  // what is not zero; addresses count from the region's begin
   };
   struct Child {
     int pid = 0;
@@ -39,7 +41,7 @@ struct SnapshotState {
   uint32_t umask = 0;
   // The cluster
   int next_pid = 0;
-  std::vector<Child> children;  // have a pid, but have not yet run
+  std::vector<Child> children;             // have a pid, but have not yet run
   std::vector<std::string> boot_settings;  // settings that are fixed when a postmaster boots
 };
 
@@ -48,8 +50,8 @@ class Snapshot {
  public:
   using Settings = std::vector<std::pair<std::string, std::string>>;
 
-  // `bytes` must stay valid as long as the snapshot; their pages are mapped from the file that they were loaded from, or
-  // copied if there is none. kDataCorrupted.
+  // `bytes` must stay valid as long as the snapshot; their pages are mapped from the file that they
+  // were loaded from, or copied if there is none. kDataCorrupted.
   static Result<std::shared_ptr<const Snapshot>> open(std::span<const std::byte> bytes);
 
   [[nodiscard]] const SnapshotState& state() const { return state_; }
@@ -59,11 +61,12 @@ class Snapshot {
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
-  // Gives the pages back that reading bytes() has made resident; they come from the file again when they are read.
+  // Gives the pages back that reading bytes() has made resident; they come from the file again when
+  // they are read.
   void forget_pages() const;
 
-  // Can a cluster with these settings go on from here? Not when one of them is among those that size shared memory or
-  // choose the processes.
+  // Can a cluster with these settings go on from here? Not when one of them is among those that
+  // size shared memory or choose the processes.
   [[nodiscard]] bool allows(const Settings& settings) const;
 
  private:

@@ -11,10 +11,13 @@ Result<StandaloneOutcome> run_standalone(const StandaloneRun& run) {
   constexpr const char* kInputPath = "/tmp/standard-input";
   wasm::install_trap_handler();
   wasm::prepare_thread();
-  auto input = run.tree->open("/", kInputPath, {.access = vfs::Access::kReadWrite, .create = true, .truncate = true});
-  if (!input) return fail(Error::from_errno("making a standard input", static_cast<int>(input.error())));
+  auto input = run.tree->open(
+      "/", kInputPath, {.access = vfs::Access::kReadWrite, .create = true, .truncate = true});
+  if (!input)
+    return fail(Error::from_errno("making a standard input", static_cast<int>(input.error())));
   auto written = (*input)->pwrite(std::as_bytes(std::span(run.input)), 0);
-  if (!written) return fail(Error::from_errno("filling a standard input", static_cast<int>(written.error())));
+  if (!written)
+    return fail(Error::from_errno("filling a standard input", static_cast<int>(written.error())));
 
   StandaloneOutcome outcome;
   CALF_TRY(auto kernel, Kernel::create({

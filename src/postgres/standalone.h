@@ -1,5 +1,6 @@
-// Runs the image once as a single process (`postgres --boot`, `postgres --single`), with a given standard input, until it
-// exits. For making a data directory and for maintenance of a stopped cluster; sessions are cluster.h's.
+// Runs the image once as a single process (`postgres --boot`, `postgres --single`), with a given
+// standard input, until it exits. For making a data directory and for maintenance of a stopped
+// cluster; sessions are cluster.h's.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// fsync and fdatasync away from the cluster's thread, so that other processes run while one waits for the disk.
+// fsync and fdatasync away from the cluster's thread, so that other processes run while one waits
+// for the disk.
 #pragma once
 
 #include <condition_variable>

@@ -27,7 +27,8 @@ constexpr u32 kSocketClosed = 1 << 7;
 // What has happened of `wanted` on the process's socket.
 u32 socket_events(Process& process, u32 wanted) {
   if (process.is_postmaster()) {
-    const bool accepts = (wanted & kSocketReadable) != 0 && process.kernel().has_pending_connection();
+    const bool accepts =
+        (wanted & kSocketReadable) != 0 && process.kernel().has_pending_connection();
     return accepts ? kSocketReadable : 0;
   }
   ClientSocket* client = process.client();
@@ -57,7 +58,8 @@ u32 collect(Process& process, u32 set, u32 out, u32 max_events) {
     const u32 at = out + found * kEventBytes;
     process.store(at + kEventPos, process.load<u32>(event + kEventPos));
     process.store(at + kEventEvents, happened);
-    process.store(at + kEventFd, happened == kLatchSet ? ~u32{0} : process.load<u32>(event + kEventFd));
+    process.store(at + kEventFd,
+                  happened == kLatchSet ? ~u32{0} : process.load<u32>(event + kEventFd));
     process.store(at + kEventUserData, process.load<u32>(event + kEventUserData));
     found += 1;
   }
@@ -66,7 +68,8 @@ u32 collect(Process& process, u32 set, u32 out, u32 max_events) {
 
 }  // namespace
 
-uint32_t wait_for_events(Process& process, uint32_t set, int32_t timeout_ms, uint32_t out, uint32_t max_events) {
+uint32_t wait_for_events(Process& process, uint32_t set, int32_t timeout_ms, uint32_t out,
+                         uint32_t max_events) {
   constexpr int64_t kMillisecondNs = 1'000'000;
   const int64_t deadline =
       timeout_ms < 0 ? Process::kNever : process.kernel().now_ns() + timeout_ms * kMillisecondNs;
@@ -74,8 +77,10 @@ uint32_t wait_for_events(Process& process, uint32_t set, int32_t timeout_ms, uin
     process.deliver_signals();
     const u32 found = collect(process, set, out, max_events);
     if (found > 0) return found;
-    if (timeout_ms == 0 || (deadline != Process::kNever && process.kernel().now_ns() >= deadline)) return 0;
-    // SetLatch() by another process sends SIGURG only to sleepers. The set's latch can change in a signal handler.
+    if (timeout_ms == 0 || (deadline != Process::kNever && process.kernel().now_ns() >= deadline))
+      return 0;
+    // SetLatch() by another process sends SIGURG only to sleepers. The set's latch can change in a
+    // signal handler.
     const u32 latch = process.load<u32>(set + kSetLatch);
     if (latch != 0) process.store<u32>(latch + kLatchMaybeSleeping, 1);
     process.wait(deadline);

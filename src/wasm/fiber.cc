@@ -43,7 +43,9 @@ bool Stack::in_guard(const void* address) const {
   return memory_ != nullptr && p >= memory_ && p < memory_ + kGuardBytes;
 }
 
-void Stack::trim() { madvise(memory_ + kGuardBytes, kReservedBytes - kGuardBytes - kKeptWarmBytes, MADV_DONTNEED); }
+void Stack::trim() {
+  madvise(memory_ + kGuardBytes, kReservedBytes - kGuardBytes - kKeptWarmBytes, MADV_DONTNEED);
+}
 
 Fiber::Fiber(Stack stack, Entry entry, void* argument)
     : stack_(std::move(stack)), entry_(entry), argument_(argument) {
@@ -56,8 +58,12 @@ Fiber::Fiber(Stack stack, Entry entry, void* argument)
   own_context_ = context::make_fcontext(stack_.top(), Stack::kReservedBytes - kGuardBytes, begin);
 }
 
-void Fiber::resume() { own_context_ = context::jump_fcontext(own_context_, this).fctx; }
+void Fiber::resume() {
+  own_context_ = context::jump_fcontext(own_context_, this).fctx;
+}
 
-void Fiber::suspend() { caller_context_ = context::jump_fcontext(caller_context_, nullptr).fctx; }
+void Fiber::suspend() {
+  caller_context_ = context::jump_fcontext(caller_context_, nullptr).fctx;
+}
 
 }  // namespace calf::wasm

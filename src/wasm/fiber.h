@@ -1,5 +1,5 @@
-// A native stack on which a guest process runs, and the switch between it and the cluster's own stack.
-// Not for deciding who runs next (postgres/scheduler).
+// A native stack on which a guest process runs, and the switch between it and the cluster's own
+// stack. Not for deciding who runs next (postgres/scheduler).
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,9 @@ class Stack {
   std::byte* memory_ = nullptr;
 };
 
-// Runs a function on a stack of its own. The function never returns: it ends by switching out for the last time.
-// Cluster thread. No exception may leave the function, and destroying a fiber unwinds nothing.
+// Runs a function on a stack of its own. The function never returns: it ends by switching out for
+// the last time. Cluster thread. No exception may leave the function, and destroying a fiber
+// unwinds nothing.
 class Fiber {
  public:
   using Entry = void (*)(void* argument);
@@ -53,7 +54,6 @@ class Fiber {
   Stack take_stack() { return std::move(stack_); }
 
  private:
-
   Stack stack_;
   Entry entry_;
   void* argument_;

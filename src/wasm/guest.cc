@@ -32,9 +32,13 @@ __attribute__((target("fsgsbase"))) void write_gs_base(void* base) {
     syscall(SYS_arch_prctl, ARCH_SET_GS, base);
   }
 }
-void select_memory(uint8_t* base) { write_gs_base(base); }
+void select_memory(uint8_t* base) {
+  write_gs_base(base);
+}
 #else
-void select_memory(uint8_t* base) { calf_memory_base = base; }
+void select_memory(uint8_t* base) {
+  calf_memory_base = base;
+}
 #endif
 
 }  // namespace
@@ -47,13 +51,18 @@ Guest::Guest(std::unique_ptr<LinearMemory> memory, std::unique_ptr<GuestFiles> f
   memory_->state().host = this;
 }
 
-Guest* Guest::running() noexcept { return running_guest; }
+Guest* Guest::running() noexcept {
+  return running_guest;
+}
 
-void Guest::enter(void* self) { static_cast<Guest*>(self)->main(); }
+void Guest::enter(void* self) {
+  static_cast<Guest*>(self)->main();
+}
 
 void Guest::resume() {
   ASSERT(!exit_status_);
-  // Guests nest only at build time (a tool that runs another); the outer one's memory is selected again afterwards.
+  // Guests nest only at build time (a tool that runs another); the outer one's memory is selected
+  // again afterwards.
   Guest* outer = running_guest;
   running_guest = this;
   select_memory(base_);

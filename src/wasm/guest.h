@@ -1,5 +1,6 @@
 // One running guest: its linear memory, files and fiber, and what its imports ask the host for.
-// Not for what kind of process it is (postgres/process), nor for the imports themselves (imports.cc).
+// Not for what kind of process it is (postgres/process), nor for the imports themselves
+// (imports.cc).
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ struct ExitStatus {
   }
 };
 
-// Cluster thread. The methods that are called from imports run on the guest's own stack: they must not throw, and what
-// ends the guest never returns to them.
+// Cluster thread. The methods that are called from imports run on the guest's own stack: they must
+// not throw, and what ends the guest never returns to them.
 class Guest {
  public:
   Guest(std::unique_ptr<LinearMemory> memory, std::unique_ptr<GuestFiles> files, Stack stack);
@@ -52,7 +53,8 @@ class Guest {
   [[nodiscard]] Fiber& fiber() { return fiber_; }
   [[nodiscard]] uint8_t* base() const { return base_; }
 
-  // --- Linear memory, typed. A wrong address faults and becomes a trap of this guest, like any access of its own.
+  // --- Linear memory, typed. A wrong address faults and becomes a trap of this guest, like any
+  // access of its own.
   template <typename T>
   [[nodiscard]] T load(uint32_t address) const {
     T value;
@@ -66,10 +68,12 @@ class Guest {
   [[nodiscard]] const char* c_string(uint32_t address) const {
     return address == 0 ? nullptr : reinterpret_cast<const char*>(base_ + address);
   }
-  // [address, address + size) of linear memory; size is clipped to the 4 GiB that addresses can name.
+  // [address, address + size) of linear memory; size is clipped to the 4 GiB that addresses can
+  // name.
   [[nodiscard]] std::span<std::byte> bytes(uint32_t address, uint64_t size_bytes) const {
     const uint64_t room = (uint64_t{1} << 32) - address;
-    return {reinterpret_cast<std::byte*>(base_ + address), static_cast<size_t>(std::min(size_bytes, room))};
+    return {reinterpret_cast<std::byte*>(base_ + address),
+            static_cast<size_t>(std::min(size_bytes, room))};
   }
 
   // --- What imports need from the kind of process (see imports.cc)
@@ -79,7 +83,8 @@ class Guest {
   virtual void sleep_ns(int64_t duration_ns) = 0;
   // fsync/fdatasync of a descriptor; 0 or a positive guest errno. Others may run meanwhile.
   virtual int sync_file(int fd, vfs::File::SyncKind kind) = 0;
-  // accept4: a new descriptor, or a negative guest errno; fills `address` (a guest sockaddr) and its length.
+  // accept4: a new descriptor, or a negative guest errno; fills `address` (a guest sockaddr) and
+  // its length.
   virtual int accept_connection(int fd, std::span<std::byte> address, uint32_t& length) = 0;
 
   // The first function that runs on the fiber; it must end in exit().
@@ -95,8 +100,9 @@ class Guest {
   std::optional<ExitStatus> exit_status_;
 };
 
-// Installs the handler that turns faults of guest code into traps (SIGSEGV, SIGBUS, SIGFPE, SIGILL); other faults go to
-// whatever handler was there before. Call it once per process; every thread that runs guests calls prepare_thread.
+// Installs the handler that turns faults of guest code into traps (SIGSEGV, SIGBUS, SIGFPE,
+// SIGILL); other faults go to whatever handler was there before. Call it once per process; every
+// thread that runs guests calls prepare_thread.
 void install_trap_handler();
 // Gives the calling thread the alternate signal stack that the trap handler needs.
 void prepare_thread();

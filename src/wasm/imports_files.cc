@@ -1,4 +1,5 @@
-// The image's imports that are about files: pointers are checked and translated here, the work is GuestFiles'.
+// The image's imports that are about files: pointers are checked and translated here, the work is
+// GuestFiles'.
 #include <array>
 #include <climits>
 #include <cstring>
@@ -43,7 +44,8 @@ u32 with_paths(Operation operation, Addresses... addresses) {
   for (const char* path : paths) {
     if (path == nullptr) return static_cast<u32>(-kFault);
   }
-  return static_cast<u32>(std::apply([&](auto... path) { return operation(guest, path...); }, paths));
+  return static_cast<u32>(
+      std::apply([&](auto... path) { return operation(guest, path...); }, paths));
 }
 
 template <typename Operation>
@@ -58,7 +60,8 @@ template <typename Transfer>
 u32 with_iovecs(u32 iovecs, u32 iovec_count, u32 count_out, Transfer transfer) {
   Guest& guest = Guest::current();
   if (iovec_count > kMaxIovecs) return static_cast<u32>(kInvalid);
-  if (!readable(guest, iovecs, uint64_t{iovec_count} * kGuestIovecSize) || !readable(guest, count_out, 4)) {
+  if (!readable(guest, iovecs, uint64_t{iovec_count} * kGuestIovecSize) ||
+      !readable(guest, count_out, 4)) {
     return static_cast<u32>(kFault);
   }
   constexpr uint32_t kOnStack = 32;
@@ -104,8 +107,8 @@ u32 calf_import_env___syscall_dup(u32 fd) {
   return static_cast<u32>(Guest::current().files().dup(static_cast<int>(fd)));
 }
 u32 calf_import_env___syscall_dup3(u32 fd, u32 new_fd, u32 flags) {
-  return static_cast<u32>(
-      Guest::current().files().dup3(static_cast<int>(fd), static_cast<int>(new_fd), static_cast<int>(flags)));
+  return static_cast<u32>(Guest::current().files().dup3(
+      static_cast<int>(fd), static_cast<int>(new_fd), static_cast<int>(flags)));
 }
 u32 calf_import_env___syscall_fcntl64(u32 fd, u32 command, u32 varargs) {
   Guest& g = Guest::current();
@@ -114,10 +117,12 @@ u32 calf_import_env___syscall_fcntl64(u32 fd, u32 command, u32 varargs) {
   if (g.memory().valid(static_cast<u32>(argument), kGuestFlockSize)) {
     lock = g.bytes(static_cast<u32>(argument), kGuestFlockSize);
   }
-  return static_cast<u32>(g.files().fcntl64(static_cast<int>(fd), static_cast<int>(command), argument, lock));
+  return static_cast<u32>(
+      g.files().fcntl64(static_cast<int>(fd), static_cast<int>(command), argument, lock));
 }
 u32 calf_import_env___syscall_ioctl(u32 fd, u32 operation, u32) {
-  return static_cast<u32>(Guest::current().files().ioctl(static_cast<int>(fd), static_cast<int>(operation)));
+  return static_cast<u32>(
+      Guest::current().files().ioctl(static_cast<int>(fd), static_cast<int>(operation)));
 }
 u32 calf_import_env___syscall_pipe2(u32 fds, u32 flags) {
   Guest& g = Guest::current();
@@ -133,58 +138,70 @@ u32 calf_import_env___syscall_pipe2(u32 fds, u32 flags) {
 }
 
 u32 calf_import_wasi_fd_read(u32 fd, u32 iovecs, u32 n, u32 out) {
-  return with_iovecs(iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
-    return files.fd_read(static_cast<int>(fd), v, count);
-  });
+  return with_iovecs(iovecs, n, out,
+                     [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
+                       return files.fd_read(static_cast<int>(fd), v, count);
+                     });
 }
 u32 calf_import_wasi_fd_write(u32 fd, u32 iovecs, u32 n, u32 out) {
-  return with_iovecs(iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
-    return files.fd_write(static_cast<int>(fd), v, count);
-  });
+  return with_iovecs(iovecs, n, out,
+                     [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
+                       return files.fd_write(static_cast<int>(fd), v, count);
+                     });
 }
 u32 calf_import_wasi_fd_pread(u32 fd, u32 iovecs, u32 n, u64 offset, u32 out) {
-  return with_iovecs(iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
-    return files.fd_pread(static_cast<int>(fd), v, static_cast<s64>(offset), count);
-  });
+  return with_iovecs(
+      iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
+        return files.fd_pread(static_cast<int>(fd), v, static_cast<s64>(offset), count);
+      });
 }
 u32 calf_import_wasi_fd_pwrite(u32 fd, u32 iovecs, u32 n, u64 offset, u32 out) {
-  return with_iovecs(iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
-    return files.fd_pwrite(static_cast<int>(fd), v, static_cast<s64>(offset), count);
-  });
+  return with_iovecs(
+      iovecs, n, out, [&](GuestFiles& files, std::span<const iovec> v, uint32_t& count) {
+        return files.fd_pwrite(static_cast<int>(fd), v, static_cast<s64>(offset), count);
+      });
 }
 u32 calf_import_wasi_fd_seek(u32 fd, u64 offset, u32 whence, u32 out) {
   Guest& g = Guest::current();
   if (!readable(g, out, 8)) return static_cast<u32>(kFault);
   int64_t position = 0;
-  const int result =
-      g.files().fd_seek(static_cast<int>(fd), static_cast<s64>(offset), static_cast<int>(whence), position);
+  const int result = g.files().fd_seek(static_cast<int>(fd), static_cast<s64>(offset),
+                                       static_cast<int>(whence), position);
   if (result == 0) g.store(out, position);
   return static_cast<u32>(result);
 }
 u32 calf_import_env___syscall_ftruncate64(u32 fd, u64 size) {
-  return static_cast<u32>(Guest::current().files().ftruncate64(static_cast<int>(fd), static_cast<s64>(size)));
+  return static_cast<u32>(
+      Guest::current().files().ftruncate64(static_cast<int>(fd), static_cast<s64>(size)));
 }
 u32 calf_import_env___syscall_truncate64(u32 path, u64 size) {
-  return with_paths([&](Guest& g, const char* p) { return g.files().truncate64(p, static_cast<s64>(size)); }, path);
+  return with_paths(
+      [&](Guest& g, const char* p) { return g.files().truncate64(p, static_cast<s64>(size)); },
+      path);
 }
 u32 calf_import_env___syscall_fallocate(u32 fd, u32 mode, u64 offset, u64 length) {
-  return static_cast<u32>(Guest::current().files().fallocate(static_cast<int>(fd), static_cast<int>(mode),
-                                                             static_cast<s64>(offset), static_cast<s64>(length)));
+  return static_cast<u32>(
+      Guest::current().files().fallocate(static_cast<int>(fd), static_cast<int>(mode),
+                                         static_cast<s64>(offset), static_cast<s64>(length)));
 }
 u32 calf_import_env___syscall_fadvise64(u32 fd, u64 offset, u64 length, u32 advice) {
-  return static_cast<u32>(Guest::current().files().fadvise64(static_cast<int>(fd), static_cast<s64>(offset),
-                                                             static_cast<s64>(length), static_cast<int>(advice)));
+  return static_cast<u32>(
+      Guest::current().files().fadvise64(static_cast<int>(fd), static_cast<s64>(offset),
+                                         static_cast<s64>(length), static_cast<int>(advice)));
 }
 
 u32 calf_import_wasi_fd_sync(u32 fd) {
-  return static_cast<u32>(Guest::current().sync_file(static_cast<int>(fd), calf::vfs::File::SyncKind::kAll));
+  return static_cast<u32>(
+      Guest::current().sync_file(static_cast<int>(fd), calf::vfs::File::SyncKind::kAll));
 }
 u32 calf_import_env___syscall_fdatasync(u32 fd) {
-  return static_cast<u32>(-Guest::current().sync_file(static_cast<int>(fd), calf::vfs::File::SyncKind::kDataOnly));
+  return static_cast<u32>(
+      -Guest::current().sync_file(static_cast<int>(fd), calf::vfs::File::SyncKind::kDataOnly));
 }
 
 u32 calf_import_env___syscall_fstat64(u32 fd, u32 out) {
-  return with_stat(out, [&](Guest& g, auto buffer) { return g.files().fstat64(static_cast<int>(fd), buffer); });
+  return with_stat(
+      out, [&](Guest& g, auto buffer) { return g.files().fstat64(static_cast<int>(fd), buffer); });
 }
 u32 calf_import_env___syscall_stat64(u32 path, u32 out) {
   return with_paths(
@@ -212,7 +229,8 @@ u32 calf_import_env___syscall_newfstatat(u32 dir_fd, u32 path, u32 out, u32 flag
 u32 calf_import_env___syscall_faccessat(u32 dir_fd, u32 path, u32 mode, u32 flags) {
   return with_paths(
       [&](Guest& g, const char* p) {
-        return g.files().faccessat(static_cast<int>(dir_fd), p, static_cast<int>(mode), static_cast<int>(flags));
+        return g.files().faccessat(static_cast<int>(dir_fd), p, static_cast<int>(mode),
+                                   static_cast<int>(flags));
       },
       path);
 }
@@ -262,7 +280,8 @@ u32 calf_import_env___syscall_statfs64(u32 path, u32 size, u32 out) {
 u32 calf_import_wasi_fd_fdstat_get(u32 fd, u32 out) {
   Guest& g = Guest::current();
   if (!readable(g, out, kGuestFdstatSize)) return static_cast<u32>(kFault);
-  return static_cast<u32>(g.files().fd_fdstat_get(static_cast<int>(fd), fixed<kGuestFdstatSize>(g, out)));
+  return static_cast<u32>(
+      g.files().fd_fdstat_get(static_cast<int>(fd), fixed<kGuestFdstatSize>(g, out)));
 }
 
 u32 calf_import_env___syscall_chdir(u32 path) {
@@ -274,8 +293,9 @@ u32 calf_import_env___syscall_getcwd(u32 out, u32 size) {
   return static_cast<u32>(g.files().getcwd(g.bytes(out, size)));
 }
 u32 calf_import_env___syscall_mkdirat(u32 dir_fd, u32 path, u32 mode) {
-  return with_paths([&](Guest& g, const char* p) { return g.files().mkdirat(static_cast<int>(dir_fd), p, mode); },
-                    path);
+  return with_paths(
+      [&](Guest& g, const char* p) { return g.files().mkdirat(static_cast<int>(dir_fd), p, mode); },
+      path);
 }
 u32 calf_import_env___syscall_rmdir(u32 path) {
   return with_paths([](Guest& g, const char* p) { return g.files().rmdir(p); }, path);
@@ -297,13 +317,16 @@ u32 calf_import_env___syscall_renameat(u32 from_dir, u32 from, u32 to_dir, u32 t
 u32 calf_import_env___syscall_linkat(u32 from_dir, u32 from, u32 to_dir, u32 to, u32 flags) {
   return with_paths(
       [&](Guest& g, const char* f, const char* t) {
-        return g.files().linkat(static_cast<int>(from_dir), f, static_cast<int>(to_dir), t, static_cast<int>(flags));
+        return g.files().linkat(static_cast<int>(from_dir), f, static_cast<int>(to_dir), t,
+                                static_cast<int>(flags));
       },
       from, to);
 }
 u32 calf_import_env___syscall_symlinkat(u32 target, u32 dir_fd, u32 path) {
   return with_paths(
-      [&](Guest& g, const char* t, const char* p) { return g.files().symlinkat(t, static_cast<int>(dir_fd), p); },
+      [&](Guest& g, const char* t, const char* p) {
+        return g.files().symlinkat(t, static_cast<int>(dir_fd), p);
+      },
       target, path);
 }
 u32 calf_import_env___syscall_readlinkat(u32 dir_fd, u32 path, u32 out, u32 size) {
@@ -319,7 +342,9 @@ u32 calf_import_env___syscall_getdents64(u32 fd, u32 out, u32 size) {
   if (!readable(g, out, size)) return static_cast<u32>(-kFault);
   return static_cast<u32>(g.files().getdents64(static_cast<int>(fd), g.bytes(out, size)));
 }
-u32 calf_import_env___syscall_umask(u32 mask) { return static_cast<u32>(Guest::current().files().umask(mask)); }
+u32 calf_import_env___syscall_umask(u32 mask) {
+  return static_cast<u32>(Guest::current().files().umask(mask));
+}
 
 // struct pollfd: fd 0, events 4 (16 bit), revents 6.
 u32 calf_import_env___syscall_poll(u32 entries, u32 count, u32) {
@@ -341,7 +366,8 @@ u32 calf_import_wasi_environ_sizes_get(u32 count_out, u32 size_out) {
   Guest& g = Guest::current();
   if (!readable(g, count_out, 4) || !readable(g, size_out, 4)) return static_cast<u32>(kFault);
   u32 size = 0;
-  for (const std::string& entry : g.files().environment()) size += static_cast<u32>(entry.size()) + 1;
+  for (const std::string& entry : g.files().environment())
+    size += static_cast<u32>(entry.size()) + 1;
   g.store(count_out, static_cast<u32>(g.files().environment().size()));
   g.store(size_out, size);
   return 0;
@@ -349,7 +375,8 @@ u32 calf_import_wasi_environ_sizes_get(u32 count_out, u32 size_out) {
 u32 calf_import_wasi_environ_get(u32 pointers, u32 text) {
   Guest& g = Guest::current();
   for (const std::string& entry : g.files().environment()) {
-    if (!readable(g, pointers, 4) || !readable(g, text, entry.size() + 1)) return static_cast<u32>(kFault);
+    if (!readable(g, pointers, 4) || !readable(g, text, entry.size() + 1))
+      return static_cast<u32>(kFault);
     g.store(pointers, text);
     std::memcpy(g.base() + text, entry.c_str(), entry.size() + 1);
     pointers += 4;

@@ -25,7 +25,8 @@ void calf_memory_copy(u32 destination, u32 source, u32 size) {
 }
 
 void calf_memory_fill(u32 destination, u32 byte, u32 size) {
-  constexpr u32 kGiveBackBytes = 1 << 20;  // zeroing more than this is a fresh mapping: cheaper to let the kernel do it
+  constexpr u32 kGiveBackBytes =
+      1 << 20;  // zeroing more than this is a fresh mapping: cheaper to let the kernel do it
   constexpr u32 kHostPage = 4096;
   u8* base = CALF_STATE->base;
   if (byte != 0 || size < kGiveBackBytes) {
@@ -34,8 +35,10 @@ void calf_memory_fill(u32 destination, u32 byte, u32 size) {
   }
   u8* begin = base + destination;
   u8* end = begin + size;
-  u8* first_page = reinterpret_cast<u8*>((reinterpret_cast<uintptr_t>(begin) + kHostPage - 1) & ~uintptr_t{kHostPage - 1});
-  u8* last_page = reinterpret_cast<u8*>(reinterpret_cast<uintptr_t>(end) & ~uintptr_t{kHostPage - 1});
+  u8* first_page = reinterpret_cast<u8*>((reinterpret_cast<uintptr_t>(begin) + kHostPage - 1) &
+                                         ~uintptr_t{kHostPage - 1});
+  u8* last_page =
+      reinterpret_cast<u8*>(reinterpret_cast<uintptr_t>(end) & ~uintptr_t{kHostPage - 1});
   std::memset(begin, 0, static_cast<size_t>(first_page - begin));
   Guest::current().memory().clear_pages(first_page, last_page);
   std::memset(last_page, 0, static_cast<size_t>(end - last_page));
@@ -52,28 +55,36 @@ u32 pg_memcpy(u32 destination, u32 source, u32 size) {
   return destination;
 }
 
-u32 calf_import_env_emscripten_get_heap_max() { return calf_image_maximum_pages * calf::wasm::kWasmPageBytes; }
+u32 calf_import_env_emscripten_get_heap_max() {
+  return calf_image_maximum_pages * calf::wasm::kWasmPageBytes;
+}
 
 u32 calf_import_env_emscripten_resize_heap(u32 requested_bytes) {
   constexpr u64 kStepBytes = 16 << 20;  // ask the kernel seldom
   calf::wasm::LinearMemory& memory = Guest::current().memory();
   const u64 pages = memory.state().pages;
-  const u64 wanted = (u64{requested_bytes} + calf::wasm::kWasmPageBytes - 1) / calf::wasm::kWasmPageBytes;
+  const u64 wanted =
+      (u64{requested_bytes} + calf::wasm::kWasmPageBytes - 1) / calf::wasm::kWasmPageBytes;
   if (wanted <= pages) return 1;
-  const u64 generous = std::min<u64>(wanted + kStepBytes / calf::wasm::kWasmPageBytes, calf_image_maximum_pages);
+  const u64 generous =
+      std::min<u64>(wanted + kStepBytes / calf::wasm::kWasmPageBytes, calf_image_maximum_pages);
   const u64 target = std::max(wanted, generous);
-  return memory.grow(static_cast<u32>(target - pages), calf_image_maximum_pages) != 0xffffffffu ? 1 : 0;
+  return memory.grow(static_cast<u32>(target - pages), calf_image_maximum_pages) != 0xffffffffu ? 1
+                                                                                                : 0;
 }
 
-// Maps a file: MAP_SHARED for writing really shares its pages; what is only read is a copy. The address comes from the guest's allocator,
-// whose block is put back to private memory by _munmap_js before the guest frees it.
-u32 calf_import_env__mmap_js(u32 length, u32 protection, u32 flags, u32 fd, u64 offset, u32 allocated_out, u32 address_out) {
+// Maps a file: MAP_SHARED for writing really shares its pages; what is only read is a copy. The
+// address comes from the guest's allocator, whose block is put back to private memory by _munmap_js
+// before the guest frees it.
+u32 calf_import_env__mmap_js(u32 length, u32 protection, u32 flags, u32 fd, u64 offset,
+                             u32 allocated_out, u32 address_out) {
   constexpr u32 kMapShared = 1;
   constexpr u32 kProtWrite = 2;
   Guest& g = Guest::current();
   const u32 rounded = (length + calf::wasm::kWasmPageBytes - 1) & ~(calf::wasm::kWasmPageBytes - 1);
   calf::vfs::File* source = g.files().file(static_cast<int>(fd));
-  if (source == nullptr) return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kBadFd));
+  if (source == nullptr)
+    return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kBadFd));
   const u32 address = pg_emscripten_builtin_memalign(calf::wasm::kWasmPageBytes, rounded);
   if (address == 0) return static_cast<u32>(calf::wasm::syscall_error(calf::os::Errno::kNoMemory));
   if ((flags & kMapShared) != 0 && (protection & kProtWrite) != 0) {

@@ -1,4 +1,5 @@
-// The image's imports that are about the process: its end, clocks and timers, identity, sockets, host names.
+// The image's imports that are about the process: its end, clocks and timers, identity, sockets,
+// host names.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -18,7 +19,8 @@ namespace {
 
 constexpr u32 kGuestUser = 123;  // what the image's own geteuid() answers
 
-// Guest socket addresses: sa_family is 16 bits at 0; AF_INET is 2 (port 2, address 4), AF_INET6 is 10 (port 2, address 8).
+// Guest socket addresses: sa_family is 16 bits at 0; AF_INET is 2 (port 2, address 4), AF_INET6 is
+// 10 (port 2, address 8).
 constexpr u16 kGuestAfUnix = 1;
 constexpr u16 kGuestAfInet = 2;
 constexpr u16 kGuestAfInet6 = 10;
@@ -39,26 +41,32 @@ bool copy_out(Guest& g, u32 out, u32 size, std::string_view text) {
   return true;
 }
 
-u16 port_at(Guest& g, u32 address) { return ntohs(g.load<u16>(address + 2)); }
+u16 port_at(Guest& g, u32 address) {
+  return ntohs(g.load<u16>(address + 2));
+}
 
 }  // namespace
 
 extern "C" {
 
-u32 pg_malloc(u32 size);                            // the image's allocator
+u32 pg_malloc(u32 size);  // the image's allocator
 
 // --- The end
 
-[[noreturn]] void calf_import_env_exit(u32 code) { Guest::current().exit({.code = static_cast<int>(code)}); }
-[[noreturn]] void calf_import_wasi_proc_exit(u32 code) { Guest::current().exit({.code = static_cast<int>(code)}); }
+[[noreturn]] void calf_import_env_exit(u32 code) {
+  Guest::current().exit({.code = static_cast<int>(code)});
+}
+[[noreturn]] void calf_import_wasi_proc_exit(u32 code) {
+  Guest::current().exit({.code = static_cast<int>(code)});
+}
 [[noreturn]] void calf_import_env__abort_js(void) {
   constexpr int kAbort = 6;
   Guest::current().exit({.signal = kAbort});
 }
 [[noreturn]] void calf_import_env___assert_fail(u32 condition, u32 file, u32 line, u32) {
   Guest& g = Guest::current();
-  calf::log::error("server process (PID {}): assertion failed in {}:{}: {}", CALF_STATE->pid, g.c_string(file), line,
-                   g.c_string(condition));
+  calf::log::error("server process (PID {}): assertion failed in {}:{}: {}", CALF_STATE->pid,
+                   g.c_string(file), line, g.c_string(condition));
   calf_import_env__abort_js();
 }
 void calf_import_env__emscripten_runtime_keepalive_clear(void) {}
@@ -95,42 +103,63 @@ u32 calf_import_wasi_random_get(u32 out, u32 size) {
 
 static u32 utc_fields(u64 seconds, u32 out) {
   Guest& g = Guest::current();
-  if (!g.memory().valid(out, calf::wasm::kGuestTmSize)) return static_cast<u32>(guest_errno(Errno::kFault));
-  const std::span<std::byte, calf::wasm::kGuestTmSize> tm(reinterpret_cast<std::byte*>(g.base() + out),
-                                                          calf::wasm::kGuestTmSize);
+  if (!g.memory().valid(out, calf::wasm::kGuestTmSize))
+    return static_cast<u32>(guest_errno(Errno::kFault));
+  const std::span<std::byte, calf::wasm::kGuestTmSize> tm(
+      reinterpret_cast<std::byte*>(g.base() + out), calf::wasm::kGuestTmSize);
   return calf::wasm::encode_tm(static_cast<s64>(seconds), tm) ? 0 : 1;
 }
-u32 calf_import_env__localtime_js(u64 seconds, u32 out) { return utc_fields(seconds, out); }
-u32 calf_import_env__gmtime_js(u64 seconds, u32 out) { return utc_fields(seconds, out); }
+u32 calf_import_env__localtime_js(u64 seconds, u32 out) {
+  return utc_fields(seconds, out);
+}
+u32 calf_import_env__gmtime_js(u64 seconds, u32 out) {
+  return utc_fields(seconds, out);
+}
 void calf_import_env__tzset_js(u32 timezone, u32 daylight, u32 standard_name, u32 daylight_name) {
   Guest& g = Guest::current();
   auto at = [&](u32 address) { return reinterpret_cast<std::byte*>(g.base() + address); };
-  calf::wasm::encode_utc_zone(
-      std::span<std::byte, 4>(at(timezone), 4), std::span<std::byte, 4>(at(daylight), 4),
-      std::span<std::byte, calf::wasm::kGuestTzNameSize>(at(standard_name), calf::wasm::kGuestTzNameSize),
-      std::span<std::byte, calf::wasm::kGuestTzNameSize>(at(daylight_name), calf::wasm::kGuestTzNameSize));
+  calf::wasm::encode_utc_zone(std::span<std::byte, 4>(at(timezone), 4),
+                              std::span<std::byte, 4>(at(daylight), 4),
+                              std::span<std::byte, calf::wasm::kGuestTzNameSize>(
+                                  at(standard_name), calf::wasm::kGuestTzNameSize),
+                              std::span<std::byte, calf::wasm::kGuestTzNameSize>(
+                                  at(daylight_name), calf::wasm::kGuestTzNameSize));
 }
 
 // --- Identity and signals
 
-u32 calf_import_env___syscall_getuid32(void) { return kGuestUser; }
-u32 calf_import_env___syscall_geteuid32(void) { return kGuestUser; }
-u32 calf_import_env___syscall_getgid32(void) { return kGuestUser; }
-u32 calf_import_env___syscall_getegid32(void) { return kGuestUser; }
+u32 calf_import_env___syscall_getuid32(void) {
+  return kGuestUser;
+}
+u32 calf_import_env___syscall_geteuid32(void) {
+  return kGuestUser;
+}
+u32 calf_import_env___syscall_getgid32(void) {
+  return kGuestUser;
+}
+u32 calf_import_env___syscall_getegid32(void) {
+  return kGuestUser;
+}
 
 void calf_import_env___call_sighandler(u32 handler, u32 signal) {
-  if (handler >= calf_table_size || calf_table[handler].function == nullptr) calf_trap(CALF_TRAP_INDIRECT_CALL);
+  if (handler >= calf_table_size || calf_table[handler].function == nullptr)
+    calf_trap(CALF_TRAP_INDIRECT_CALL);
   reinterpret_cast<void (*)(u32)>(calf_table[handler].function)(signal);
 }
 
-// --- Sockets. Listening sockets are names only: connections come from the host (accept4). The guest cannot reach out.
+// --- Sockets. Listening sockets are names only: connections come from the host (accept4). The
+// guest cannot reach out.
 
 u32 calf_import_env___syscall_socket(u32, u32, u32, u32, u32, u32) {
   constexpr int kReadWrite = 2;
   return static_cast<u32>(Guest::current().files().openat(-100, "/dev/null", kReadWrite, 0));
 }
-u32 calf_import_env___syscall_bind(u32, u32, u32, u32, u32, u32) { return 0; }
-u32 calf_import_env___syscall_listen(u32, u32, u32, u32, u32, u32) { return 0; }
+u32 calf_import_env___syscall_bind(u32, u32, u32, u32, u32, u32) {
+  return 0;
+}
+u32 calf_import_env___syscall_listen(u32, u32, u32, u32, u32, u32) {
+  return 0;
+}
 u32 calf_import_env___syscall_accept4(u32 fd, u32 address, u32 length_out, u32, u32, u32) {
   Guest& g = Guest::current();
   if (!g.memory().valid(length_out, 4)) return static_cast<u32>(syscall_error(Errno::kFault));
@@ -151,7 +180,8 @@ u32 calf_import_env___syscall_sendto(u32, u32, u32, u32, u32, u32) {
 }
 
 // getnameinfo of addresses, never of names: nothing is looked up.
-u32 calf_import_env_getnameinfo(u32 address, u32 length, u32 host, u32 host_size, u32 service, u32 service_size, u32) {
+u32 calf_import_env_getnameinfo(u32 address, u32 length, u32 host, u32 host_size, u32 service,
+                                u32 service_size, u32) {
   Guest& g = Guest::current();
   if (!g.memory().valid(address, length) || length < 2) return static_cast<u32>(kEaiFamily);
   char text[INET6_ADDRSTRLEN] = "[local]";
@@ -170,8 +200,8 @@ u32 calf_import_env_getnameinfo(u32 address, u32 length, u32 host, u32 host_size
   return fits ? 0 : static_cast<u32>(kEaiOverflow);
 }
 
-// getaddrinfo of numeric addresses and localhost. struct addrinfo: flags 0, family 4, socktype 8, protocol 12,
-// addrlen 16, addr 20, canonname 24, next 28.
+// getaddrinfo of numeric addresses and localhost. struct addrinfo: flags 0, family 4, socktype 8,
+// protocol 12, addrlen 16, addr 20, canonname 24, next 28.
 u32 calf_import_env_getaddrinfo(u32 node, u32 service, u32 hints, u32 out) {
   Guest& g = Guest::current();
   const char* name = g.c_string(node);
@@ -183,7 +213,8 @@ u32 calf_import_env_getaddrinfo(u32 node, u32 service, u32 hints, u32 out) {
   const std::string host_text(host);
   u8 binary[16];
   const bool is_v4 = inet_pton(AF_INET, host_text.c_str(), binary) == 1;
-  if (!is_v4 && inet_pton(AF_INET6, host_text.c_str(), binary) != 1) return static_cast<u32>(kEaiNoName);
+  if (!is_v4 && inet_pton(AF_INET6, host_text.c_str(), binary) != 1)
+    return static_cast<u32>(kEaiNoName);
   const u32 family_wanted = hints != 0 ? g.load<u32>(hints + 4) : 0;
   const u16 family = is_v4 ? kGuestAfInet : kGuestAfInet6;
   if (family_wanted != 0 && family_wanted != family) return static_cast<u32>(kEaiNoName);

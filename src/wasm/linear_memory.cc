@@ -14,23 +14,27 @@ namespace calf::wasm {
 namespace {
 
 constexpr uint64_t kHostPage = 4096;
-// A 32-bit address plus a 32-bit offset stays below 8 GiB; the rest is for accesses that begin at the very end.
+// A 32-bit address plus a 32-bit offset stays below 8 GiB; the rest is for accesses that begin at
+// the very end.
 constexpr uint64_t kReservedBytes = (uint64_t{8} << 30) + kWasmPageBytes;
-constexpr uint64_t kBelowBytes = kWasmPageBytes;  // room for the process's state, with a guard in front of it
+constexpr uint64_t kBelowBytes =
+    kWasmPageBytes;  // room for the process's state, with a guard in front of it
 constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes;
 // Above this the image never grows: side modules have their places there.
 constexpr uint64_t kModuleFloor = uint64_t{2} << 30;
 // Two extents that are nearer than this become one: a mapping costs more than a few zero pages.
 constexpr uint64_t kMergeGapBytes = 32 * 1024;
 
-uint64_t round_up(uint64_t n, uint64_t unit) { return (n + unit - 1) / unit * unit; }
+uint64_t round_up(uint64_t n, uint64_t unit) {
+  return (n + unit - 1) / unit * unit;
+}
 
 bool is_zero_page(const uint8_t* page) {
   const auto* words = reinterpret_cast<const uint64_t*>(page);
   uint64_t any = 0;
   for (size_t i = 0; i < kHostPage / 8; i += 8) {
-    any |= words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] | words[i + 5] | words[i + 6] |
-           words[i + 7];
+    any |= words[i] | words[i + 1] | words[i + 2] | words[i + 3] | words[i + 4] | words[i + 5] |
+           words[i + 6] | words[i + 7];
     if (any != 0) return false;
   }
   return true;
@@ -56,17 +60,23 @@ Result<void> write_all(int fd, const uint8_t* bytes, uint64_t size_bytes, uint64
 
 }  // namespace
 
-Result<SharedRegion> SharedRegion::adopt_fd(uint32_t address, uint32_t size_bytes, int fd, uint64_t offset) {
+Result<SharedRegion> SharedRegion::adopt_fd(uint32_t address, uint32_t size_bytes, int fd,
+                                            uint64_t offset) {
   const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (own < 0) return fail(Error::from_errno("keeping a mapped file open", errno));
   std::shared_ptr<const void> owner(nullptr, [own](const void*) { close(own); });
-  return SharedRegion{.address = address, .size_bytes = size_bytes, .fd = own, .offset = offset, .owner = owner};
+  return SharedRegion{
+      .address = address, .size_bytes = size_bytes, .fd = own, .offset = offset, .owner = owner};
 }
 
-MemoryImage::MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
-                         std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
+MemoryImage::MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents,
+                         uint64_t pages, std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
                          std::shared_ptr<const MemoryImage> base)
-    : fd_(fd), owner_(std::move(owner)), extents_(std::move(extents)), pages_(pages), base_(std::move(base)) {
+    : fd_(fd),
+      owner_(std::move(owner)),
+      extents_(std::move(extents)),
+      pages_(pages),
+      base_(std::move(base)) {
   std::copy(globals.begin(), globals.end(), globals_);
 }
 
@@ -77,20 +87,24 @@ uint64_t MemoryImage::size_bytes() const {
 }
 
 Result<std::unique_ptr<LinearMemory>> LinearMemory::reserve() {
-  void* got = mmap(nullptr, kTotalBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* got =
+      mmap(nullptr, kTotalBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED) {
     return fail(Error::from_errno("reserving 8 GiB of address space for a process", errno));
   }
   auto* reservation = static_cast<uint8_t*>(got);
-  auto memory = std::unique_ptr<LinearMemory>(new LinearMemory(reservation, reservation + kBelowBytes));
-  if (mprotect(memory->base_ - sizeof(calf_process_state), sizeof(calf_process_state), PROT_READ | PROT_WRITE) != 0) {
+  auto memory =
+      std::unique_ptr<LinearMemory>(new LinearMemory(reservation, reservation + kBelowBytes));
+  if (mprotect(memory->base_ - sizeof(calf_process_state), sizeof(calf_process_state),
+               PROT_READ | PROT_WRITE) != 0) {
     return fail(Error::from_errno("mapping a process's state", errno));
   }
   memory->state().base = memory->base_;
   return memory;
 }
 
-Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t initial_pages, const uint32_t* globals) {
+Result<std::unique_ptr<LinearMemory>> LinearMemory::create(uint64_t initial_pages,
+                                                           const uint32_t* globals) {
   CALF_TRY(auto memory, reserve());
   CALF_CHECK_OK(map_anonymous(memory->base_, initial_pages * kWasmPageBytes));
   memory->state().pages = initial_pages;
@@ -110,15 +124,18 @@ Result<void> LinearMemory::map_image(const MemoryImage& image) {
   if (image.base() != nullptr) CALF_CHECK_OK(map_image(*image.base()));
   for (const MemoryImage::Extent& e : image.extents()) {
     if (e.address >= kModuleFloor) module_ranges_.emplace_back(e.address, e.size_bytes);
-    void* got = mmap(base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
-                     image.fd(), static_cast<off_t>(e.offset));
+    void* got =
+        mmap(base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, image.fd(), static_cast<off_t>(e.offset));
     if (got == MAP_FAILED) return fail(Error::from_errno("mapping the fork image", errno));
     image_ranges_.emplace_back(e.address, e.size_bytes);
   }
   return {};
 }
 
-LinearMemory::~LinearMemory() { munmap(reservation_, kTotalBytes); }
+LinearMemory::~LinearMemory() {
+  munmap(reservation_, kTotalBytes);
+}
 
 bool LinearMemory::contains(const void* host_address) const {
   const auto* p = static_cast<const uint8_t*>(host_address);
@@ -134,7 +151,8 @@ bool LinearMemory::in_module(uint64_t address, uint64_t size_bytes) const {
 Result<void> LinearMemory::commit(uint64_t address, uint64_t size_bytes) {
   const uint64_t begin = address / kHostPage * kHostPage;
   const uint64_t end = round_up(address + size_bytes, kHostPage);
-  if (end > kReservedBytes) return fail(ErrorCode::kInvalidArgument, "guest range outside linear memory");
+  if (end > kReservedBytes)
+    return fail(ErrorCode::kInvalidArgument, "guest range outside linear memory");
   if (mprotect(base_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) {
     return fail(Error::from_errno("growing guest memory", errno));
   }
@@ -145,22 +163,24 @@ Result<void> LinearMemory::commit(uint64_t address, uint64_t size_bytes) {
 uint32_t LinearMemory::grow(uint32_t delta_pages, uint32_t maximum_pages) {
   const uint64_t old_pages = state().pages;
   if (old_pages + delta_pages > maximum_pages) return 0xffffffffu;
-  if (!map_anonymous(base_ + old_pages * kWasmPageBytes, uint64_t{delta_pages} * kWasmPageBytes)) return 0xffffffffu;
+  if (!map_anonymous(base_ + old_pages * kWasmPageBytes, uint64_t{delta_pages} * kWasmPageBytes))
+    return 0xffffffffu;
   state().pages = old_pages + delta_pages;
   return static_cast<uint32_t>(old_pages);
 }
 
 Result<void> LinearMemory::map_shared(const SharedRegion& region) {
   ASSERT(region.address % kHostPage == 0);
-  void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                   region.fd, static_cast<off_t>(region.offset));
+  void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_FIXED, region.fd, static_cast<off_t>(region.offset));
   if (got == MAP_FAILED) return fail(Error::from_errno("mapping shared memory", errno));
   shared_.push_back(region);
   return {};
 }
 
 Result<void> LinearMemory::unmap_shared(uint32_t address) {
-  auto it = std::find_if(shared_.begin(), shared_.end(), [&](const SharedRegion& r) { return r.address == address; });
+  auto it = std::find_if(shared_.begin(), shared_.end(),
+                         [&](const SharedRegion& r) { return r.address == address; });
   if (it == shared_.end()) return {};
   const uint64_t size_bytes = round_up(it->size_bytes, kHostPage);
   shared_.erase(it);
@@ -173,8 +193,10 @@ void LinearMemory::clear_pages(uint8_t* begin, uint8_t* end) {
   };
   // Pages of a file that are given back would come back with the file's bytes.
   const bool is_backed =
-      std::any_of(shared_.begin(), shared_.end(), [&](const auto& r) { return overlaps(r.address, r.size_bytes); }) ||
-      std::any_of(image_ranges_.begin(), image_ranges_.end(), [&](const auto& r) { return overlaps(r.first, r.second); });
+      std::any_of(shared_.begin(), shared_.end(),
+                  [&](const auto& r) { return overlaps(r.address, r.size_bytes); }) ||
+      std::any_of(image_ranges_.begin(), image_ranges_.end(),
+                  [&](const auto& r) { return overlaps(r.first, r.second); });
   if (is_backed) {
     std::memset(begin, 0, static_cast<size_t>(end - begin));
   } else {
@@ -184,8 +206,9 @@ void LinearMemory::clear_pages(uint8_t* begin, uint8_t* end) {
 
 namespace {
 
-// Which pages of [base, base + size) have ever been touched (/proc/self/pagemap): reading an untouched one would make the
-// kernel map a page for it. Without the file, every page counts as touched.
+// Which pages of [base, base + size) have ever been touched (/proc/self/pagemap): reading an
+// untouched one would make the kernel map a page for it. Without the file, every page counts as
+// touched.
 class TouchedPages {
  public:
   TouchedPages(const uint8_t* base, uint64_t size_bytes) {
@@ -193,8 +216,10 @@ class TouchedPages {
     if (fd < 0) return;
     entries_.resize((size_bytes + kHostPage - 1) / kHostPage);
     const size_t wanted = entries_.size() * sizeof(uint64_t);
-    const auto offset = static_cast<off_t>(reinterpret_cast<uintptr_t>(base) / kHostPage * sizeof(uint64_t));
-    if (pread(fd, entries_.data(), wanted, offset) != static_cast<ssize_t>(wanted)) entries_.clear();
+    const auto offset =
+        static_cast<off_t>(reinterpret_cast<uintptr_t>(base) / kHostPage * sizeof(uint64_t));
+    if (pread(fd, entries_.data(), wanted, offset) != static_cast<ssize_t>(wanted))
+      entries_.clear();
     close(fd);
   }
   [[nodiscard]] bool touched(uint64_t page) const {
@@ -212,13 +237,16 @@ class TouchedPages {
   std::vector<uint64_t> entries_;
 };
 
-// The pages of [begin, end) that are `wanted`, and small gaps between them. The range has no shared region in it.
+// The pages of [begin, end) that are `wanted`, and small gaps between them. The range has no shared
+// region in it.
 template <typename Wanted>
-void append_extents(std::vector<MemoryImage::Extent>& extents, uint64_t begin, uint64_t end, Wanted wanted) {
+void append_extents(std::vector<MemoryImage::Extent>& extents, uint64_t begin, uint64_t end,
+                    Wanted wanted) {
   const size_t first = extents.size();
   for (uint64_t at = begin; at < end; at += kHostPage) {
     if (!wanted(at)) continue;
-    if (extents.size() > first && at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes) {
+    if (extents.size() > first &&
+        at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes) {
       extents.back().size_bytes = static_cast<uint32_t>(at + kHostPage - extents.back().address);
     } else {
       extents.push_back({.address = static_cast<uint32_t>(at), .size_bytes = kHostPage});
@@ -228,9 +256,11 @@ void append_extents(std::vector<MemoryImage::Extent>& extents, uint64_t begin, u
 
 }  // namespace
 
-std::vector<std::pair<uint64_t, uint64_t>> LinearMemory::private_ranges(uint64_t begin, uint64_t end) const {
+std::vector<std::pair<uint64_t, uint64_t>> LinearMemory::private_ranges(uint64_t begin,
+                                                                        uint64_t end) const {
   std::vector<SharedRegion> regions = shared_;
-  std::sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  std::sort(regions.begin(), regions.end(),
+            [](const auto& a, const auto& b) { return a.address < b.address; });
   std::vector<std::pair<uint64_t, uint64_t>> ranges;
   for (const SharedRegion& region : regions) {
     if (region.address > begin) ranges.emplace_back(begin, std::min<uint64_t>(region.address, end));
@@ -252,14 +282,16 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   return extents;
 }
 
-Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(std::vector<MemoryImage::Extent> extents,
-                                                               std::shared_ptr<const MemoryImage> base) const {
+Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(
+    std::vector<MemoryImage::Extent> extents, std::shared_ptr<const MemoryImage> base) const {
   for (const auto& [address, size_bytes] : module_ranges_) {
     // Whole: a page that is zero now must still be touchable in the copy.
-    extents.push_back({.address = static_cast<uint32_t>(address), .size_bytes = static_cast<uint32_t>(size_bytes)});
+    extents.push_back({.address = static_cast<uint32_t>(address),
+                       .size_bytes = static_cast<uint32_t>(size_bytes)});
   }
   auto created = os::SharedMemory::create("calf-fork-image", 0);
-  if (!created) return fail(Error::from_errno("creating a fork image", static_cast<int>(created.error())));
+  if (!created)
+    return fail(Error::from_errno("creating a fork image", static_cast<int>(created.error())));
   auto file = std::make_shared<os::SharedMemory>(std::move(*created));
   uint64_t offset = 0;
   for (MemoryImage::Extent& e : extents) {
@@ -267,22 +299,24 @@ Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(std::vector<Memor
     CALF_CHECK_OK(write_all(file->fd(), base_ + e.address, e.size_bytes, offset));
     offset += e.size_bytes;
   }
-  return std::make_shared<MemoryImage>(file->fd(), file, std::move(extents), state().pages,
-                                       std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state().globals), std::move(base));
+  return std::make_shared<MemoryImage>(
+      file->fd(), file, std::move(extents), state().pages,
+      std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state().globals), std::move(base));
 }
 
 Result<std::shared_ptr<MemoryImage>> LinearMemory::capture(uint32_t heap_end) const {
   return write_image(nonzero_extents(0, round_up(heap_end, kHostPage)), nullptr);
 }
 
-Result<std::shared_ptr<MemoryImage>> LinearMemory::capture_since(std::shared_ptr<const MemoryImage> base,
-                                                                 uint32_t heap_end) const {
+Result<std::shared_ptr<MemoryImage>> LinearMemory::capture_since(
+    std::shared_ptr<const MemoryImage> base, uint32_t heap_end) const {
   std::vector<MemoryImage::Extent> extents;
   for (const auto& [from, to] : private_ranges(0, round_up(heap_end, kHostPage))) {
     const TouchedPages pages(base_ + from, to - from);
     if (!pages.known()) return capture(heap_end);
-    append_extents(extents, from, to,
-                   [&, first = from](uint64_t at) { return pages.anonymous((at - first) / kHostPage); });
+    append_extents(extents, from, to, [&, first = from](uint64_t at) {
+      return pages.anonymous((at - first) / kHostPage);
+    });
   }
   return write_image(std::move(extents), std::move(base));
 }

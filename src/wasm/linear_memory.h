@@ -1,5 +1,5 @@
-// The memory of one guest process: 8 GiB of reserved address space, of which the image's pages can be touched.
-// Not for what is in it (that is the guest's), and not for who runs (postgres).
+// The memory of one guest process: 8 GiB of reserved address space, of which the image's pages can
+// be touched. Not for what is in it (that is the guest's), and not for who runs (postgres).
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,8 @@ namespace calf::wasm {
 
 inline constexpr uint32_t kWasmPageBytes = 65536;
 
-// A range of linear memory that several processes map together: PostgreSQL's shared memory, dynamic shared memory.
+// A range of linear memory that several processes map together: PostgreSQL's shared memory, dynamic
+// shared memory.
 struct SharedRegion {
   uint32_t address = 0;  // linear address, page aligned
   uint32_t size_bytes = 0;
@@ -24,10 +25,12 @@ struct SharedRegion {
   std::shared_ptr<const void> owner;  // shared by every process that maps it
 
   // A region on a duplicate of `fd`, which the caller keeps.
-  static Result<SharedRegion> adopt_fd(uint32_t address, uint32_t size_bytes, int fd, uint64_t offset);
+  static Result<SharedRegion> adopt_fd(uint32_t address, uint32_t size_bytes, int fd,
+                                       uint64_t offset);
 };
 
-// A private memory's content at one moment, from which other processes start (copy on write). Immutable, any thread.
+// A private memory's content at one moment, from which other processes start (copy on write).
+// Immutable, any thread.
 class MemoryImage {
  public:
   struct Extent {
@@ -36,10 +39,11 @@ class MemoryImage {
     uint64_t offset = 0;  // in the file
   };
 
-  // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file. With a `base` they are only
-  // what differs from it.
-  MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents, uint64_t pages,
-              std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals, std::shared_ptr<const MemoryImage> base = nullptr);
+  // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file. With a
+  // `base` they are only what differs from it.
+  MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents,
+              uint64_t pages, std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
+              std::shared_ptr<const MemoryImage> base = nullptr);
 
   [[nodiscard]] int fd() const { return fd_; }
   [[nodiscard]] const std::vector<Extent>& extents() const { return extents_; }
@@ -60,10 +64,13 @@ class MemoryImage {
 // Cluster thread. Unmaps everything when destroyed.
 class LinearMemory {
  public:
-  // A fresh instance: zeroed pages, the image's initial globals; the caller puts the data segments in.
-  static Result<std::unique_ptr<LinearMemory>> create(uint64_t initial_pages, const uint32_t* globals);
+  // A fresh instance: zeroed pages, the image's initial globals; the caller puts the data segments
+  // in.
+  static Result<std::unique_ptr<LinearMemory>> create(uint64_t initial_pages,
+                                                      const uint32_t* globals);
   // A copy-on-write copy of `image`, with `shared` mapped on top.
-  static Result<std::unique_ptr<LinearMemory>> fork(const MemoryImage& image, std::span<const SharedRegion> shared);
+  static Result<std::unique_ptr<LinearMemory>> fork(const MemoryImage& image,
+                                                    std::span<const SharedRegion> shared);
 
   LinearMemory(const LinearMemory&) = delete;
   LinearMemory& operator=(const LinearMemory&) = delete;
@@ -92,14 +99,19 @@ class LinearMemory {
   void clear_pages(uint8_t* begin, uint8_t* end);
   [[nodiscard]] const std::vector<SharedRegion>& shared_regions() const { return shared_; }
 
-  // Copies what is not zero outside the shared regions below `heap_end`, and the side modules' places, into a new file.
+  // Copies what is not zero outside the shared regions below `heap_end`, and the side modules'
+  // places, into a new file.
   Result<std::shared_ptr<MemoryImage>> capture(uint32_t heap_end) const;
   // The same for a memory that was made by fork(*base, ...): only what has changed since is copied.
-  Result<std::shared_ptr<MemoryImage>> capture_since(std::shared_ptr<const MemoryImage> base, uint32_t heap_end) const;
+  Result<std::shared_ptr<MemoryImage>> capture_since(std::shared_ptr<const MemoryImage> base,
+                                                     uint32_t heap_end) const;
   // The page-aligned non-zero extents of [begin, end) that are private. For capture and snapshots.
-  [[nodiscard]] std::vector<MemoryImage::Extent> nonzero_extents(uint64_t begin, uint64_t end) const;
+  [[nodiscard]] std::vector<MemoryImage::Extent> nonzero_extents(uint64_t begin,
+                                                                 uint64_t end) const;
   // Ranges above the heap that were committed (side modules), as {address, size}.
-  [[nodiscard]] const std::vector<std::pair<uint64_t, uint64_t>>& module_ranges() const { return module_ranges_; }
+  [[nodiscard]] const std::vector<std::pair<uint64_t, uint64_t>>& module_ranges() const {
+    return module_ranges_;
+  }
 
  private:
   LinearMemory(uint8_t* reservation, uint8_t* base) : reservation_(reservation), base_(base) {}
@@ -107,7 +119,8 @@ class LinearMemory {
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
   Result<void> map_image(const MemoryImage& image);
   // The parts of [begin, end) that no shared region covers, in order.
-  [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> private_ranges(uint64_t begin, uint64_t end) const;
+  [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> private_ranges(uint64_t begin,
+                                                                          uint64_t end) const;
   Result<std::shared_ptr<MemoryImage>> write_image(std::vector<MemoryImage::Extent> extents,
                                                    std::shared_ptr<const MemoryImage> base) const;
 

@@ -20,7 +20,8 @@ constexpr u32 kDsoPath = 36;
 const calf_export* find_export(const calf_export* exports, u32 count, std::string_view name) {
   const calf_export* end = exports + count;
   const calf_export* at = std::lower_bound(
-      exports, end, name, [](const calf_export& e, std::string_view n) { return std::string_view(e.name) < n; });
+      exports, end, name,
+      [](const calf_export& e, std::string_view n) { return std::string_view(e.name) < n; });
   return at != end && std::string_view(at->name) == name ? at : nullptr;
 }
 
@@ -46,9 +47,9 @@ std::string normal_path(std::string_view path) {
 
 const calf_module* find_module(std::string_view path) {
   const calf_module* const* end = calf_side_modules + calf_side_module_count;
-  const calf_module* const* at =
-      std::lower_bound(calf_side_modules, end, path,
-                       [](const calf_module* m, std::string_view p) { return std::string_view(m->path) < p; });
+  const calf_module* const* at = std::lower_bound(
+      calf_side_modules, end, path,
+      [](const calf_module* m, std::string_view p) { return std::string_view(m->path) < p; });
   return at != end && std::string_view((*at)->path) == path ? *at : nullptr;
 }
 

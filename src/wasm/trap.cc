@@ -1,4 +1,5 @@
-// Faults of guest code become traps: the guest ends as a crashed process does, and nothing else is touched.
+// Faults of guest code become traps: the guest ends as a crashed process does, and nothing else is
+// touched.
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -18,20 +19,31 @@ struct sigaction previous_actions[NSIG];
 
 const char* name_of(calf_trap_reason reason) {
   switch (reason) {
-    case CALF_TRAP_UNREACHABLE: return "unreachable code";
-    case CALF_TRAP_INTEGER_DIVISION_BY_ZERO: return "integer division by zero";
-    case CALF_TRAP_INTEGER_OVERFLOW: return "integer overflow";
-    case CALF_TRAP_INVALID_CONVERSION: return "invalid conversion to integer";
-    case CALF_TRAP_INDIRECT_CALL: return "indirect call with a wrong type";
-    case CALF_TRAP_OUT_OF_BOUNDS: return "memory access out of bounds";
-    case CALF_TRAP_STACK_OVERFLOW: return "native stack overflow";
+    case CALF_TRAP_UNREACHABLE:
+      return "unreachable code";
+    case CALF_TRAP_INTEGER_DIVISION_BY_ZERO:
+      return "integer division by zero";
+    case CALF_TRAP_INTEGER_OVERFLOW:
+      return "integer overflow";
+    case CALF_TRAP_INVALID_CONVERSION:
+      return "invalid conversion to integer";
+    case CALF_TRAP_INDIRECT_CALL:
+      return "indirect call with a wrong type";
+    case CALF_TRAP_OUT_OF_BOUNDS:
+      return "memory access out of bounds";
+    case CALF_TRAP_STACK_OVERFLOW:
+      return "native stack overflow";
   }
   return "unknown trap";
 }
 
 // Runs on the guest's stack, from its top, after a fault: what was there is dead.
-[[noreturn]] void land_after_fault() { calf_trap(CALF_TRAP_OUT_OF_BOUNDS); }
-[[noreturn]] void land_after_overflow() { calf_trap(CALF_TRAP_STACK_OVERFLOW); }
+[[noreturn]] void land_after_fault() {
+  calf_trap(CALF_TRAP_OUT_OF_BOUNDS);
+}
+[[noreturn]] void land_after_overflow() {
+  calf_trap(CALF_TRAP_STACK_OVERFLOW);
+}
 
 void pass_on(int signal, siginfo_t* info, void* context) {
   const struct sigaction& previous = previous_actions[signal];
@@ -57,7 +69,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     pass_on(signal, info, context);
     return;
   }
-  // No guest code in a signal handler: continue at the landing, on the emptied stack of the same guest.
+  // No guest code in a signal handler: continue at the landing, on the emptied stack of the same
+  // guest.
   auto* machine = static_cast<ucontext_t*>(context);
   const auto top = reinterpret_cast<uintptr_t>(guest->fiber().stack().top()) - 4096;
 #if defined(__x86_64__)
@@ -66,7 +79,8 @@ void on_fault(int signal, siginfo_t* info, void* context) {
       reinterpret_cast<greg_t>(in_guard ? &land_after_overflow : &land_after_fault);
 #elif defined(__aarch64__)
   machine->uc_mcontext.sp = top & ~uintptr_t{15};
-  machine->uc_mcontext.pc = reinterpret_cast<uintptr_t>(in_guard ? &land_after_overflow : &land_after_fault);
+  machine->uc_mcontext.pc =
+      reinterpret_cast<uintptr_t>(in_guard ? &land_after_overflow : &land_after_fault);
 #else
 #error "the trap handler does not know this processor"
 #endif
@@ -77,7 +91,8 @@ struct AlternateStack {
   void* memory = nullptr;
   AlternateStack() {
     stack_t current = {};
-    if (sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_DISABLE) == 0) return;  // the runtime's own
+    if (sigaltstack(nullptr, &current) == 0 && (current.ss_flags & SS_DISABLE) == 0)
+      return;  // the runtime's own
     memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
       memory = nullptr;
@@ -110,12 +125,15 @@ void install_trap_handler() {
   });
 }
 
-void prepare_thread() { thread_local AlternateStack stack; }
+void prepare_thread() {
+  thread_local AlternateStack stack;
+}
 
 }  // namespace calf::wasm
 
 extern "C" void calf_trap(calf_trap_reason reason) {
-  calf::log::error("server process (PID {}) has trapped: {}", CALF_STATE->pid, calf::wasm::name_of(reason));
+  calf::log::error("server process (PID {}) has trapped: {}", CALF_STATE->pid,
+                   calf::wasm::name_of(reason));
   constexpr int kSegmentationFault = 11;
   calf::wasm::Guest::current().exit({.signal = kSegmentationFault});
 }

@@ -310,16 +310,17 @@ function Loop
   ASSERT_EQ(outcome.status, 0) << outcome.output;
   // Exports run in the order of their names: the first run counts from 5, the second goes on from
   // the first one's checkpoint whatever it is given, the third starts anew.
-  EXPECT_EQ(execute(kResumingHost),
-            (Results{{"run1", "59"}, {"run2", "59"}, {"run3", "79"}}));
+  EXPECT_EQ(execute(kResumingHost), (Results{{"run1", "59"}, {"run2", "59"}, {"run3", "79"}}));
 }
 
 TEST_P(TranslatorTest, refuses_a_resumable_call_that_is_not_the_only_one_or_has_operands_below) {
-  const std::string hooks = "function Wait\n  refers \"wait here\"\n  action replace\nfunction Loop\n"
-                            "  calls Wait\n  resumable-call Wait\n";
-  const std::string head = "(module (memory 1) (data (i32.const 16) \"wait here\\00\")"
-                           "(func $wait (result i32) (i32.load (i32.const 16)))"
-                           "(func $loop (result i32) ";
+  const std::string hooks =
+      "function Wait\n  refers \"wait here\"\n  action replace\nfunction Loop\n"
+      "  calls Wait\n  resumable-call Wait\n";
+  const std::string head =
+      "(module (memory 1) (data (i32.const 16) \"wait here\\00\")"
+      "(func $wait (result i32) (i32.load (i32.const 16)))"
+      "(func $loop (result i32) ";
   write(path("hooks.txt"), hooks);
   assemble(head + "(i32.add (call $wait) (call $wait))))", "image.wasm");
   Outcome outcome = translate("--hooks=" + path("hooks.txt"));

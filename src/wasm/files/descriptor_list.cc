@@ -26,9 +26,11 @@ Result<std::vector<GuestFiles::Descriptor>> GuestFiles::describe() const {
                           .close_on_exec = slot.close_on_exec};
     if (const auto side = pipe_side_of(file)) {
       descriptor.kind = side->writer ? Kind::kPipeWriter : Kind::kPipeReader;
-      descriptor.pipe = pipes.emplace(side->pipe, static_cast<uint32_t>(pipes.size())).first->second;
+      descriptor.pipe =
+          pipes.emplace(side->pipe, static_cast<uint32_t>(pipes.size())).first->second;
     } else if (file.kind() != vfs::FileKind::kCharacterDevice) {
-      return fail(ErrorCode::kInternal, "descriptor " + std::to_string(fd) + " is neither a pipe nor the null device");
+      return fail(ErrorCode::kInternal,
+                  "descriptor " + std::to_string(fd) + " is neither a pipe nor the null device");
     }
     list.push_back(descriptor);
   }
