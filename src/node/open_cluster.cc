@@ -92,6 +92,17 @@ Result<std::shared_ptr<vfs::FileSystem>> file_system_of(std::shared_ptr<const vf
   return std::shared_ptr<vfs::FileSystem>(std::move(*made));
 }
 
+// Nothing of a cluster in memory survives a crash of the program or of the machine, so its pages
+// cannot be torn, and WAL that is kept for recycling would only take memory. What the user sets
+// comes later and wins.
+std::vector<std::pair<std::string, std::string>> memory_settings(
+    const std::vector<std::pair<std::string, std::string>>& chosen) {
+  std::vector<std::pair<std::string, std::string>> settings = {
+      {"full_page_writes", "off"}, {"max_wal_size", "256MB"}, {"min_wal_size", "32MB"}};
+  settings.insert(settings.end(), chosen.begin(), chosen.end());
+  return settings;
+}
+
 // The booted cluster to go on from; null when these options want one of their own.
 Result<std::shared_ptr<const postgres::Snapshot>> snapshot_for(const cli::ClusterOptions& options) {
   if (options.pg_hba_conf) return nullptr;
@@ -137,12 +148,14 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
   CALF_TRY(auto installed, installation_pack());
   CALF_TRY(auto installation, file_system_of(std::move(installed), true));
-  CALF_TRY(auto cluster, postgres::Cluster::start({.installation = std::move(installation),
-                                                   .data = std::move(data),
-                                                   .snapshot = std::move(snapshot),
-                                                   .settings = options.settings,
-                                                   .ephemeral = directory == nullptr,
-                                                   .log_sink = options.log_sink}));
+  CALF_TRY(auto cluster, postgres::Cluster::start(
+                             {.installation = std::move(installation),
+                              .data = std::move(data),
+                              .snapshot = std::move(snapshot),
+                              .settings = directory == nullptr ? memory_settings(options.settings)
+                                                               : options.settings,
+                              .ephemeral = directory == nullptr,
+                              .log_sink = options.log_sink}));
   return OpenedCluster{
       .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),
       .created = created};

@@ -68,6 +68,9 @@ std::vector<std::string> postmaster_arguments(
     arguments.push_back(name + "=" + value);
   };
   set("io_method", "sync");  // no worker processes for reads: the image has no threads to wait in
+  // Synchronous reads use one handle at a time; the default would reserve 64 for each possible
+  // process.
+  set("io_max_concurrency", "4");
   for (const auto& [name, value] : settings) set(name, value);
   // The host listens; the guest's sockets are only what its postmaster waits on.
   set("listen_addresses", "127.0.0.1");
