@@ -25,7 +25,8 @@ Result<std::vector<std::string>> boot_settings(std::shared_ptr<vfs::FileSystem> 
       run_standalone(
           {.tree = std::move(tree),
            .arguments = {"/pglite/bin/postgres", "--single", "-j", "postgres"},
-           .input = "select string_agg(name, ',') from pg_settings where context in ('postmaster', "
+           .input = "select string_agg(name || '=' || current_setting(name), '|') from pg_settings "
+                    "where context in ('postmaster', "
                     "'internal') or name in ('autovacuum', 'track_counts');\n\n"}));
   constexpr std::string_view kBefore = "string_agg = \"";
   const size_t at = outcome.output.find(kBefore);
@@ -35,7 +36,7 @@ Result<std::vector<std::string>> boot_settings(std::shared_ptr<vfs::FileSystem> 
     return fail(ErrorCode::kInternal, "the list of settings was not found: " + outcome.errors);
   std::vector<std::string> names;
   for (size_t from = begin; from < end;) {
-    const size_t to = std::min(outcome.output.find(',', from), end);
+    const size_t to = std::min(outcome.output.find('|', from), end);
     names.push_back(outcome.output.substr(from, to - from));
     from = to + 1;
   }

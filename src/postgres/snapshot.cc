@@ -249,8 +249,11 @@ bool Snapshot::allows(const Settings& settings) const {
     std::transform(name.begin(), name.end(), name.begin(),
                    [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
     if (name == "port") return true;  // only shown: the host listens
-    return std::find(state_.boot_settings.begin(), state_.boot_settings.end(), name) ==
-           state_.boot_settings.end();
+    const std::string prefix = name + "=";
+    const auto fixed = std::find_if(state_.boot_settings.begin(), state_.boot_settings.end(),
+                                    [&](const std::string& s) { return s.starts_with(prefix); });
+    // Asking for what it has anyway, as SHOW writes it, is no reason to boot.
+    return fixed == state_.boot_settings.end() || *fixed == prefix + setting.second;
   });
 }
 

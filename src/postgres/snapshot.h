@@ -42,7 +42,7 @@ struct SnapshotState {
   // The cluster
   int next_pid = 0;
   std::vector<Child> children;             // have a pid, but have not yet run
-  std::vector<std::string> boot_settings;  // settings that are fixed when a postmaster boots
+  std::vector<std::string> boot_settings;  // what is fixed when a postmaster boots: "name=value"
 };
 
 // Immutable; any thread.
