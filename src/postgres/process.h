@@ -21,7 +21,6 @@ enum Signal : int {
   kSigHup = 1,
   kSigInt = 2,
   kSigQuit = 3,
-  kSigAbort = 6,
   kSigKill = 9,
   kSigUsr1 = 10,
   kSigAlarm = 14,
