@@ -205,6 +205,17 @@ Result<std::shared_ptr<const wasm::MemoryImage>> image_of(const SnapshotState& s
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte> bytes) {
+  CALF_TRY(auto snapshot, decode(bytes));
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+Result<std::shared_ptr<const Snapshot>> Snapshot::adopt(std::string bytes) {
+  CALF_TRY(auto snapshot, decode(std::as_bytes(std::span(bytes))));
+  snapshot->own_bytes_ = std::move(bytes);  // a long string's characters stay where they are
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> bytes) {
   Header header;
   if (bytes.size() < sizeof header) return damaged();
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -233,7 +244,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
   if (file && file->offset % kPage != 0) file.reset();
   snapshot->in_file_ = file.has_value();
   CALF_TRY(snapshot->memory_, image_of(state, bytes, std::move(file)));
-  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+  return snapshot;
 }
 
 void Snapshot::forget_pages() const {

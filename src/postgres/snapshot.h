@@ -53,6 +53,8 @@ class Snapshot {
   // `bytes` must stay valid as long as the snapshot; their pages are mapped from the file that they
   // were loaded from, or copied if there is none. kDataCorrupted.
   static Result<std::shared_ptr<const Snapshot>> open(std::span<const std::byte> bytes);
+  // One that keeps its bytes itself.
+  static Result<std::shared_ptr<const Snapshot>> adopt(std::string bytes);
 
   [[nodiscard]] const SnapshotState& state() const { return state_; }
   // The data directory's files at that moment, a vfs::Pack.
@@ -71,6 +73,9 @@ class Snapshot {
 
  private:
   Snapshot() = default;
+  static Result<std::shared_ptr<Snapshot>> decode(std::span<const std::byte> bytes);
+
+  std::string own_bytes_;
   std::span<const std::byte> bytes_;
   std::span<const std::byte> data_pack_;
   bool in_file_ = false;  // bytes_ are a mapping of a file
