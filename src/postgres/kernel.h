@@ -96,6 +96,10 @@ class Kernel {
     syncs_.submit(process.pid(), std::move(pending));
   }
 
+  // Makes the page at this linear address writable for all processes, if it is one of shared memory
+  // that is still the snapshot's. In a fault handler.
+  bool thaw(Process& process, uint64_t address);
+
   // postmaster_child_launch(): the new pid, or -1.
   int launch(Process& postmaster, Launch launch, int client_fd);
   // waitpid(-1, WNOHANG): a child that has ended, or nothing.
@@ -138,6 +142,8 @@ class Kernel {
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool is_deferred(int pid) const;
   void start_deferred_if_due();
+  Result<wasm::SharedRegion> restore_shared_file(const Snapshot& snapshot,
+                                                 const SnapshotState::SharedMemory& shared);
   Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot,
                                             const SnapshotState::SharedMemory& shared);
   Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(
