@@ -171,6 +171,7 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
   CALF_TRY(auto region,
            wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
   region.frozen = snapshot.freeze(shared.extents);
+  CALF_CHECK_OK(region.frozen->thaw_hot(region.fd, region.offset));
   return region;
 }
 

@@ -9,7 +9,6 @@
 
 #include "os/backing_file.h"
 #include "os/shared_memory.h"
-#include "wasm/frozen_pages.h"
 
 namespace calf::postgres {
 namespace {
@@ -203,7 +202,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::adopt(std::string bytes) {
   CALF_TRY(auto snapshot, decode(std::as_bytes(std::span(bytes))));
-  snapshot->own_bytes_ = std::move(bytes);  // a long string's characters stay where they are
+  snapshot->own_bytes_ = std::move(bytes);  // the characters of a long string stay where they are
   return std::shared_ptr<const Snapshot>(std::move(snapshot));
 }
 
@@ -239,21 +238,18 @@ Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> by
     CALF_TRY(file, copy_to_file(bytes));
   }
   snapshot->file_ = std::move(*file);
+  std::vector<wasm::MemoryImage::Extent> memory = state.memory;
+  for (auto& extent : memory) extent.offset += snapshot->file_.offset;
   snapshot->memory_ = std::make_shared<const wasm::MemoryImage>(
-      snapshot->file_.fd, snapshot->file_.owner, snapshot->in_file(state.memory), state.pages,
+      snapshot->file_.fd, snapshot->file_.owner, std::move(memory), state.pages,
       std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state.globals));
   return snapshot;
 }
 
-std::vector<wasm::MemoryImage::Extent> Snapshot::in_file(
-    std::vector<wasm::MemoryImage::Extent> extents) const {
-  for (auto& extent : extents) extent.offset += file_.offset;
-  return extents;
-}
-
 std::shared_ptr<wasm::FrozenPages> Snapshot::freeze(
-    std::vector<wasm::MemoryImage::Extent> extents) const {
-  return std::make_shared<wasm::FrozenPages>(file_.fd, file_.owner, in_file(std::move(extents)));
+    std::span<const wasm::MemoryImage::Extent> extents) const {
+  return std::make_shared<wasm::FrozenPages>(
+      wasm::FrozenPages::Recording{.file = file_, .bytes = bytes_}, extents, heat_);
 }
 
 void Snapshot::forget_pages() const {

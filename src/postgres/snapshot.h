@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "os/backing_file.h"
 #include "postgres/process.h"
+#include "wasm/frozen_pages.h"
 #include "wasm/files/guest_files.h"
 #include "wasm/linear_memory.h"
 
@@ -62,9 +63,9 @@ class Snapshot {
   [[nodiscard]] std::span<const std::byte> data_pack() const { return data_pack_; }
   // Where the extents' offsets count from.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
-  // These extents of it as pages that a region begins with.
+  // PostgreSQL's main segment: the pages that a region begins with. They need this object.
   [[nodiscard]] std::shared_ptr<wasm::FrozenPages> freeze(
-      std::vector<wasm::MemoryImage::Extent> extents) const;
+      std::span<const wasm::MemoryImage::Extent> extents) const;
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
@@ -78,15 +79,13 @@ class Snapshot {
  private:
   Snapshot() = default;
   static Result<std::shared_ptr<Snapshot>> decode(std::span<const std::byte> bytes);
-  // The same extents with offsets in file_.
-  [[nodiscard]] std::vector<wasm::MemoryImage::Extent> in_file(
-      std::vector<wasm::MemoryImage::Extent> extents) const;
 
   std::string own_bytes_;
   std::span<const std::byte> bytes_;
   std::span<const std::byte> data_pack_;
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
+  std::shared_ptr<wasm::PieceHeat> heat_ = std::make_shared<wasm::PieceHeat>();
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

@@ -8,9 +8,15 @@
 
 namespace calf::wasm {
 
-FrozenPages::FrozenPages(int file, std::shared_ptr<const void> owner,
-                         std::span<const MemoryImage::Extent> extents)
-    : file_(file), owner_(std::move(owner)) {
+void PieceHeat::begin_region(size_t count) {
+  std::lock_guard lock(mutex_);
+  if (written_ == nullptr) written_ = std::make_unique<std::atomic<uint32_t>[]>(count);
+  regions_.fetch_add(1, std::memory_order_relaxed);
+}
+
+FrozenPages::FrozenPages(Recording recording, std::span<const MemoryImage::Extent> extents,
+                         std::shared_ptr<PieceHeat> heat)
+    : recording_(std::move(recording)), heat_(std::move(heat)) {
   for (const MemoryImage::Extent& extent : extents) {
     const uint64_t end = uint64_t{extent.address} + extent.size_bytes;
     for (uint64_t begin = extent.address; begin < end;) {
@@ -18,12 +24,29 @@ FrozenPages::FrozenPages(int file, std::shared_ptr<const void> owner,
       pieces_.push_back({.begin = begin,
                          .size_bytes = static_cast<uint32_t>(next - begin),
                          .thawed = false,
-                         .file_offset = extent.offset + (begin - extent.address)});
+                         .offset = extent.offset + (begin - extent.address)});
       begin = next;
     }
   }
   std::sort(pieces_.begin(), pieces_.end(),
             [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  heat_->begin_region(pieces_.size());
+}
+
+Result<void> FrozenPages::thaw_hot(int region_file, uint64_t region_offset) {
+  for (size_t i = 0; i < pieces_.size(); ++i) {
+    FrozenPiece& piece = pieces_[i];
+    if (!heat_->is_hot(i)) continue;
+    const auto content = recording_.bytes.subspan(piece.offset, piece.size_bytes);
+    if (pwrite(region_file, content.data(), content.size(),
+               static_cast<off_t>(region_offset + piece.begin)) !=
+        static_cast<ssize_t>(content.size())) {
+      return fail(Error::from_errno("filling shared memory", errno));
+    }
+    piece.thawed = true;
+    heat_->note(i);
+  }
+  return {};
 }
 
 Result<void> FrozenPages::map(uint8_t* region_begin) const {
@@ -36,12 +59,13 @@ Result<void> FrozenPages::map(uint8_t* region_begin) const {
     uint64_t size_bytes = 0;
     for (; i < pieces_.size() && !pieces_[i].thawed &&
            pieces_[i].begin == first.begin + size_bytes &&
-           pieces_[i].file_offset == first.file_offset + size_bytes;
+           pieces_[i].offset == first.offset + size_bytes;
          ++i) {
       size_bytes += pieces_[i].size_bytes;
     }
     void* got = mmap(region_begin + first.begin, size_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED,
-                     file_, static_cast<off_t>(first.file_offset));
+                     recording_.file.fd,
+                     static_cast<off_t>(recording_.file.offset + first.offset));
     if (got == MAP_FAILED) return fail(Error::from_errno("mapping recorded memory", errno));
   }
   return {};
@@ -59,6 +83,7 @@ std::optional<FrozenPages::Piece> FrozenPages::thaw(uint64_t offset,
                                  static_cast<off_t>(region_offset + piece->begin));
   if (written != static_cast<ssize_t>(piece->size_bytes)) return std::nullopt;
   piece->thawed = true;
+  heat_->note(static_cast<size_t>(piece - pieces_.begin()));
   return Piece{.begin = piece->begin, .size_bytes = piece->size_bytes};
 }
 
