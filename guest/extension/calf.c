@@ -6,11 +6,11 @@
 
 /* Runs `verb` of `name` and `argument`. Writes an SQLSTATE, "00000" if the command is done, and a text without the
  * terminating 0: the answer, or a message and, after a line feed, a hint. Returns the size of all of it, of which as much
- * as fits is written. "00001": the command is not done yet, ask again. */
+ * as fits is written. "00001": not done yet; ask again, or, when there is a text, await what it names. */
 unsigned int calf_command(const char* verb, const char* name, const char* argument, char* answer,
                           unsigned int answer_size);
 
-enum { kStateSize = 5, kPollMicroseconds = 500 };
+enum { kStateSize = 5, kPollMicroseconds = 200 };
 
 PGEXPORT const Pg_magic_struct* Pg_magic_func(void) {
   static const Pg_magic_struct magic = {
@@ -64,6 +64,10 @@ PGEXPORT Datum calf_sql_command(FunctionCallInfoBaseData* call) {
     answer[size] = 0;
     if (is_state(answer, "00000")) return (Datum)cstring_to_text(answer + kStateSize);
     if (!is_state(answer, "00001")) raise_error(answer, size);
+    if (size > kStateSize) {
+      verb = "await";
+      name = answer + kStateSize;
+    }
     pg_usleep(kPollMicroseconds);
     ProcessInterrupts();
   }

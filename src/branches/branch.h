@@ -39,6 +39,7 @@ struct Branches::Branch {
   std::deque<postgres::ClientConnection> waiting;
   Clock::time_point last_used = Clock::now();
   std::function<void()> remains;  // of a dropped one: deletes its files
+  uint64_t ending_number = 0;     // in Branches::ending_
 };
 
 // What one cluster's SQL may ask for.

@@ -12,7 +12,8 @@ Result<BranchPoint::Beginning> BranchPoint::begin() {
   return beginning;
 }
 
-Result<void> BranchPoint::record(const Starter& start, const Recorder& record) {
+Result<void> BranchPoint::record(const std::string& name, const Starter& start,
+                                 const Recorder& record) {
   constexpr int64_t kStopMs = 10'000;
   std::shared_ptr<vfs::FileSystem> files;
   {
@@ -20,7 +21,7 @@ Result<void> BranchPoint::record(const Starter& start, const Recorder& record) {
     CALF_TRY(files, storage_->clone(*files_, ""));
   }
   {
-    CALF_TRY(auto recovering, start({.data = files, .snapshot = nullptr, .commands = nullptr}));
+    CALF_TRY(auto recovering, start({.name = name, .data = files, .snapshot = nullptr, .commands = nullptr}));
     recovering->request_shutdown(postgres::Cluster::Shutdown::kFast);
     CALF_CHECK_OK(recovering->wait_stopped(kStopMs));
   }

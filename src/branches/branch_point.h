@@ -15,6 +15,7 @@ namespace calf::branches {
 
 // How a cluster is started, by whoever knows the installation, the settings and the log.
 struct StartOptions {
+  std::string name;  // of the branch, for the log; empty for the server's own
   std::shared_ptr<vfs::FileSystem> data;
   std::shared_ptr<const postgres::Snapshot> snapshot;  // null: it boots
   std::shared_ptr<postgres::HostCommands> commands;
@@ -48,8 +49,8 @@ class BranchPoint {
   };
   // What the next branch begins with.
   Result<Beginning> begin();
-  // Blocks for some 100 ms. An error only means that branches go on booting.
-  Result<void> record(const Starter& start, const Recorder& record);
+  // Blocks for some 100 ms. An error only means that branches go on booting. `name`: for the log.
+  Result<void> record(const std::string& name, const Starter& start, const Recorder& record);
 
  private:
   std::shared_ptr<Storage> storage_;

@@ -36,7 +36,8 @@ Result<std::unique_ptr<Branches>> Branches::start(Options options) {
   std::unique_ptr<Branches> branches(new Branches(std::move(options)));
   CALF_CHECK_OK(branches->adopt_kept());
   CALF_TRY(branches->root_, branches->options_.start_root(
-                                {.data = branches->options_.data,
+                                {.name = "",
+                                 .data = branches->options_.data,
                                  .snapshot = branches->options_.snapshot,
                                  .commands = std::make_shared<Commands>(*branches, nullptr)}));
   return branches;
@@ -167,7 +168,8 @@ void Branches::wake(const std::shared_ptr<Branch>& branch) {
 
 Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
     const std::shared_ptr<Branch>& branch) {
-  StartOptions start{.data = nullptr,
+  StartOptions start{.name = branch->name,
+                     .data = nullptr,
                      .snapshot = nullptr,
                      .commands = std::make_shared<Commands>(*this, branch)};
   std::shared_ptr<BranchPoint> point;
@@ -182,13 +184,13 @@ Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
     start.snapshot = std::move(beginning.snapshot);
     std::lock_guard lock(mutex_);
     branch->files = start.data;
-    if (beginning.should_record) post([this, point] { record(*point); });
+    if (beginning.should_record) post([this, branch, point] { record(*branch, *point); });
   }
   return options_.start_branch(std::move(start));
 }
 
-void Branches::record(BranchPoint& point) {
-  if (auto recorded = point.record(options_.start_branch, options_.record); !recorded)
+void Branches::record(const Branch& branch, BranchPoint& point) {
+  if (auto recorded = point.record(branch.name, options_.start_branch, options_.record); !recorded)
     log::debug("branches go on booting: {}", recorded.error().to_string());
 }
 
@@ -236,7 +238,8 @@ void Branches::put_idle_to_sleep() {
 void Branches::end(const std::shared_ptr<Branch>& branch, std::function<void()> remains) {
   branch->dropped = true;
   branch->remains = std::move(remains);
-  ending_ += 1;
+  branch->ending_number = next_number_++;
+  ending_.insert(branch->ending_number);
   const bool in_hand =
       branch->state == Branch::State::kWaking || branch->state == Branch::State::kGoingToSleep;
   if (!in_hand) post([this, branch] { bury(branch); });  // else who has it in hand does
@@ -247,7 +250,7 @@ void Branches::bury(const std::shared_ptr<Branch>& branch) {
   branch->files.reset();
   branch->remains();
   std::lock_guard lock(mutex_);
-  ending_ -= 1;
+  ending_.erase(branch->ending_number);
 }
 
 void Branches::stop_branches() {

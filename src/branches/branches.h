@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -64,6 +65,7 @@ class Branches {
   Answer create(Branch* asking, const postgres::HostCommand& command);
   Answer reset(Branch* asking, const postgres::HostCommand& command);
   Answer drop(Branch* asking, const postgres::HostCommand& command);
+  Answer await(const postgres::HostCommand& command);
   Answer list();
   Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
                                                 const postgres::HostCommand& command);
@@ -76,7 +78,7 @@ class Branches {
   void post(std::function<void()> job);
   void wake(const std::shared_ptr<Branch>& branch);
   Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
-  void record(BranchPoint& point);
+  void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);
   void end(const std::shared_ptr<Branch>& branch, std::function<void()> remains);
   void bury(const std::shared_ptr<Branch>& branch);
@@ -89,7 +91,8 @@ class Branches {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches_;
-  int ending_ = 0;                            // clusters of dropped branches that are not gone yet
+  std::set<uint64_t> ending_;  // numbers of dropped branches whose clusters are not gone yet
+  uint64_t next_number_ = 1;
   std::shared_ptr<BranchPoint> root_point_;         // the newest of the server's own cluster
   std::deque<std::function<void()>> jobs_;
   bool stopping_ = false;

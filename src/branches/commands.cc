@@ -1,6 +1,7 @@
 // Branches: what SQL asks for. Everything here runs on a cluster's thread and does not block.
 #include <spdlog/fmt/fmt.h>
 
+#include <charconv>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
@@ -11,7 +12,7 @@ namespace calf::branches {
 namespace {
 
 // Above that many clusters which are being ended, new branches wait: memory comes back first.
-constexpr int kMostEnding = 16;
+constexpr size_t kMostEnding = 16;
 
 using postgres::CommandAnswer;
 using postgres::HostCommand;
@@ -64,9 +65,12 @@ bool Branches::wants_checkpoint(Branch* asking, const HostCommand& command) {
 }
 
 CommandAnswer Branches::run(Branch* asking, const HostCommand& command) {
+  const bool makes_one = command.verb == "create" || command.verb == "reset";
+  if (makes_one && ending_.size() > kMostEnding) return {.sqlstate = Answer::kNotYet};
   if (command.verb == "create") return create(asking, command);
   if (command.verb == "reset") return reset(asking, command);
   if (command.verb == "drop") return drop(asking, command);
+  if (command.verb == "await") return await(command);
   if (command.verb == "list") return list();
   return refuse("22023", "unknown command \"" + std::string(command.verb) + "\"");
 }
@@ -95,7 +99,6 @@ CommandAnswer Branches::create(Branch* asking, const HostCommand& command) {
                   "A name has up to 63 letters, digits, \"_\", \"-\" and \".\".");
   }
   if (find(name) != nullptr) return refuse("42710", "branch \"" + name + "\" already exists");
-  if (ending_ > kMostEnding) return {.sqlstate = Answer::kNotYet};
   auto point = point_of(asking, name, command);
   if (!point) return refuse("58000", point.error().message, point.error().hint);
   auto branch = std::make_shared<Branch>(name, asking == nullptr ? "" : asking->name);
@@ -117,12 +120,13 @@ CommandAnswer Branches::reset(Branch* asking, const HostCommand& command) {
   }
   if (has_branches(name)) return refuse("2BP01", "branch \"" + name + "\" has branches of its own");
   const std::string database = branch->point->database();
-  if (const Answer dropped = drop(asking, command); dropped.sqlstate != Answer::kDone)
-    return dropped;
-  return create(asking, {.verb = "create",
-                         .name = command.name,
-                         .argument = database,
-                         .written_to = command.written_to});
+  Answer dropped = drop(asking, command);
+  if (dropped.sqlstate != Answer::kNotYet) return dropped;
+  Answer created = create(asking, {.verb = "create",
+                                   .name = command.name,
+                                   .argument = database,
+                                   .written_to = command.written_to});
+  return created.sqlstate == Answer::kDone ? dropped : created;
 }
 
 CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
@@ -138,7 +142,16 @@ CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
   std::shared_ptr<Branch> branch = std::move(branches_.find(name)->second);
   branches_.erase(name);
   end(branch, std::move(*remains));
-  return {};
+  return {.sqlstate = Answer::kNotYet, .text = std::to_string(branch->ending_number)};
+}
+
+// Has the cluster of a dropped branch ended?
+CommandAnswer Branches::await(const HostCommand& command) {
+  uint64_t number = 0;
+  const char* end = command.name.data() + command.name.size();
+  const auto parsed = std::from_chars(command.name.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return refuse("22023", "nothing to wait for");
+  return {.sqlstate = ending_.contains(number) ? Answer::kNotYet : Answer::kDone};
 }
 
 CommandAnswer Branches::list() {

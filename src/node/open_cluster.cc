@@ -132,6 +132,14 @@ Result<std::shared_ptr<vfs::FileSystem>> installation() {
   return file_system_of(std::move(pack), true);
 }
 
+// A branch's lines in the log begin with its name.
+cli::LogSink named(cli::LogSink sink, const std::string& name) {
+  if (name.empty() || !sink) return sink;
+  return [sink = std::move(sink), prefix = name + ": "](std::string_view line) {
+    sink(prefix + std::string(line));
+  };
+}
+
 Result<std::unique_ptr<branches::Branches>> start_branches(
     const cli::ClusterOptions& options, bool in_memory, std::shared_ptr<vfs::FileSystem> data,
     std::shared_ptr<const postgres::Snapshot> snapshot) {
@@ -147,7 +155,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(
                                        .commands = std::move(start.commands),
                                        .helpers_idle_ns = helpers_idle_ns,
                                        .ephemeral = in_memory,
-                                       .log_sink = sink});
+                                       .log_sink = named(sink, start.name)});
     };
   };
   constexpr int64_t kRootHelpersIdleNs = 20'000'000;

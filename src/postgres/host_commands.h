@@ -18,7 +18,8 @@ struct HostCommand {
 
 struct CommandAnswer {
   static constexpr const char* kDone = "00000";
-  static constexpr const char* kNotYet = "00001";  // ask again
+  // Ask again; or, if there is a text, ask for the verb "await" with it as the name.
+  static constexpr const char* kNotYet = "00001";
   std::string sqlstate = kDone;
   std::string text{};  // the answer, or a message and, after a line feed, a hint
 };
