@@ -1,6 +1,6 @@
-/* The little of PostgreSQL 18's interface that the extension uses, as it is in the image (32-bit WebAssembly): the pinned
- * packages bring no headers. What a call of a mistyped function would do is checked by the translator, which compares the
- * signatures of imports. */
+/* The little of PostgreSQL 18's interface that the extension uses, as it is in the image (32-bit
+ * WebAssembly): the pinned packages bring no headers. What a call of a mistyped function would do
+ * is checked by the translator, which compares the signatures of imports. */
 #ifndef CALF_POSTGRES_ABI_H_
 #define CALF_POSTGRES_ABI_H_
 

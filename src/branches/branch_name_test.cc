@@ -43,10 +43,9 @@ TEST(Wish, is_what_follows_the_last_at_sign_of_the_last_database) {
 
 TEST(Wish, is_not_there_without_a_branch_and_in_broken_packets) {
   using namespace std::string_view_literals;
-  for (std::string_view other :
-       {"\0\3\0\0user\0u@b\0database\0app\0\0"sv, "\0\3\0\0user\0u\0\0"sv,
-        "\0\3\0\0database\0app@\0\0"sv, "\0\3\0\0database\0app@a b\0\0"sv, "\0\3\0\0database\0app@b"sv,
-        "\0\3"sv, ""sv}) {
+  for (std::string_view other : {"\0\3\0\0user\0u@b\0database\0app\0\0"sv, "\0\3\0\0user\0u\0\0"sv,
+                                 "\0\3\0\0database\0app@\0\0"sv, "\0\3\0\0database\0app@a b\0\0"sv,
+                                 "\0\3\0\0database\0app@b"sv, "\0\3"sv, ""sv}) {
     EXPECT_FALSE(find_wish(packet(other)));
   }
 }

@@ -7,8 +7,7 @@ Result<BranchPoint::Beginning> BranchPoint::begin() {
   if (!storage_->clones_are_free()) return Beginning{.files = files_};
   begun_ += 1;
   Beginning beginning{.snapshot = recorded_, .should_record = begun_ == 2};
-  CALF_TRY(beginning.files,
-           storage_->clone(recorded_ != nullptr ? *recorded_files_ : *files_, ""));
+  CALF_TRY(beginning.files, storage_->clone(recorded_ != nullptr ? *recorded_files_ : *files_, ""));
   return beginning;
 }
 
@@ -21,7 +20,8 @@ Result<void> BranchPoint::record(const std::string& name, const Starter& start,
     CALF_TRY(files, storage_->clone(*files_, ""));
   }
   {
-    CALF_TRY(auto recovering, start({.name = name, .data = files, .snapshot = nullptr, .commands = nullptr}));
+    CALF_TRY(auto recovering,
+             start({.name = name, .data = files, .snapshot = nullptr, .commands = nullptr}));
     recovering->request_shutdown(postgres::Cluster::Shutdown::kFast);
     CALF_CHECK_OK(recovering->wait_stopped(kStopMs));
   }

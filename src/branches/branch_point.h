@@ -26,7 +26,8 @@ using Recorder = std::function<Result<std::shared_ptr<const postgres::Snapshot>>
     std::shared_ptr<vfs::FileSystem> data, std::string database)>;
 
 // Any thread. The first branch that starts here boots, with recovery, like any cluster that was not
-// shut down; when there is a second one the booted state is recorded, and the others go on from that.
+// shut down; when there is a second one the booted state is recorded, and the others go on from
+// that.
 class BranchPoint {
  public:
   // `files` are not used by anybody else from here on. `database`: what sessions will want.

@@ -157,7 +157,8 @@ void Branches::wake(const std::shared_ptr<Branch>& branch) {
   branch->state = Branch::State::kAsleep;
   const bool dropped = branch->dropped;
   lock.unlock();
-  if (!started) log::error("branch {} did not start: {}", branch->name, started.error().to_string());
+  if (!started)
+    log::error("branch {} did not start: {}", branch->name, started.error().to_string());
   const Error error =
       started ? Error{.code = ErrorCode::kCancelled, .message = "the branch was dropped"}
               : started.error();

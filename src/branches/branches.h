@@ -24,8 +24,8 @@ namespace calf::branches {
 class Branches {
  public:
   struct Options {
-    std::shared_ptr<vfs::FileSystem> data;                    // of the server's own cluster
-    std::shared_ptr<const postgres::Snapshot> snapshot;       // which it goes on from; or null
+    std::shared_ptr<vfs::FileSystem> data;               // of the server's own cluster
+    std::shared_ptr<const postgres::Snapshot> snapshot;  // which it goes on from; or null
     std::unique_ptr<Storage> storage;
     // Both are called on threads of this object, and outlive it.
     Starter start_root, start_branch;
@@ -59,7 +59,8 @@ class Branches {
   explicit Branches(Options options);
   Result<void> adopt_kept();
 
-  // --- Commands (commands.cc). `asking`: the branch whose SQL asks; null: the server's own cluster.
+  // --- Commands (commands.cc). `asking`: the branch whose SQL asks; null: the server's own
+  // cluster.
   bool wants_checkpoint(Branch* asking, const postgres::HostCommand& command);
   Answer run(Branch* asking, const postgres::HostCommand& command);
   Answer create(Branch* asking, const postgres::HostCommand& command);
@@ -93,7 +94,7 @@ class Branches {
   std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches_;
   std::set<uint64_t> ending_;  // numbers of dropped branches whose clusters are not gone yet
   uint64_t next_number_ = 1;
-  std::shared_ptr<BranchPoint> root_point_;         // the newest of the server's own cluster
+  std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
   std::deque<std::function<void()>> jobs_;
   bool stopping_ = false;
   std::vector<std::thread> workers_;

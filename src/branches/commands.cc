@@ -52,9 +52,8 @@ bool Branches::Commands::wants_checkpoint(const HostCommand& command) {
 }
 
 CommandAnswer Branches::Commands::run(const HostCommand& command) {
-  auto answer = locked([&](Branch* asking) {
-    return std::optional<CommandAnswer>(branches_.run(asking, command));
-  });
+  auto answer = locked(
+      [&](Branch* asking) { return std::optional<CommandAnswer>(branches_.run(asking, command)); });
   return answer ? *answer : refuse("57P01", "the branch of this session was dropped");
 }
 
@@ -77,8 +76,7 @@ CommandAnswer Branches::run(Branch* asking, const HostCommand& command) {
 
 // The files of the asking cluster as they are now; the ones of the last time if nothing was written
 // since.
-Result<std::shared_ptr<BranchPoint>> Branches::point_of(Branch* asking,
-                                                        const std::string& name,
+Result<std::shared_ptr<BranchPoint>> Branches::point_of(Branch* asking, const std::string& name,
                                                         const HostCommand& command) {
   std::shared_ptr<BranchPoint>& current = current_point(asking);
   if (storage_->clones_are_free() && current != nullptr &&
@@ -157,11 +155,12 @@ CommandAnswer Branches::await(const HostCommand& command) {
 CommandAnswer Branches::list() {
   nlohmann::json rows = nlohmann::json::array();
   for (const auto& [name, branch] : branches_) {
-    rows.push_back({{"name", name},
-                    {"parent", branch->parent.empty() ? nlohmann::json() : nlohmann::json(branch->parent)},
-                    {"created_at", timestamp(branch->created_at_us)},
-                    {"state", branch->state_name()},
-                    {"sessions", branch->cluster == nullptr ? 0 : branch->cluster->sessions()}});
+    rows.push_back(
+        {{"name", name},
+         {"parent", branch->parent.empty() ? nlohmann::json() : nlohmann::json(branch->parent)},
+         {"created_at", timestamp(branch->created_at_us)},
+         {"state", branch->state_name()},
+         {"sessions", branch->cluster == nullptr ? 0 : branch->cluster->sessions()}});
   }
   return {.text = rows.dump()};
 }

@@ -12,7 +12,9 @@ class MemoryStorage final : public Storage {
     ASSERT(memory != nullptr);
     return std::shared_ptr<vfs::FileSystem>(memory->clone());
   }
-  Result<std::function<void()>> drop(std::string_view) override { return [] {}; }
+  Result<std::function<void()>> drop(std::string_view) override {
+    return [] {};
+  }
   Result<std::vector<Kept>> kept() override { return std::vector<Kept>{}; }
   [[nodiscard]] bool clones_are_free() const override { return true; }
 };

@@ -198,8 +198,8 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
     CALF_TRY(data, file_system_of(std::move(pack), false));
   }
   if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
-  CALF_TRY(auto branches, start_branches(options, directory == nullptr, std::move(data),
-                                         std::move(snapshot)));
+  CALF_TRY(auto branches,
+           start_branches(options, directory == nullptr, std::move(data), std::move(snapshot)));
   return OpenedCluster{
       .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(branches)),
       .created = created};

@@ -35,9 +35,9 @@ class Cluster {
     std::vector<std::pair<std::string, std::string>> settings;
     // What SQL may ask of the program; null: nothing.
     std::shared_ptr<HostCommands> commands;
-    // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum, …)
-    // when it has been idle for so long, ten times as long after its start at the latest, or when
-    // one is needed.
+    // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum,
+    // …) when it has been idle for so long, ten times as long after its start at the latest, or
+    // when one is needed.
     int64_t helpers_idle_ns = 20'000'000;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
     bool ephemeral = false;

@@ -32,7 +32,7 @@ class Kernel {
     std::vector<std::string> environment;
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
-    std::shared_ptr<HostCommands> commands;      // null: SQL has none to give
+    std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
     // after it was resumed at the latest.
     int64_t helpers_idle_ns = 20'000'000;

@@ -205,9 +205,8 @@ bool Kernel::thaw(Process& process, uint64_t address) {
     if (region.frozen == nullptr || address < region.address ||
         address - region.address >= region.size_bytes)
       continue;
-    const auto piece =
-        region.frozen->thaw(address - region.address, process.base() + region.address, region.fd,
-                            region.offset);
+    const auto piece = region.frozen->thaw(
+        address - region.address, process.base() + region.address, region.fd, region.offset);
     if (!piece) return false;
     // All of them map the region: they were forked from the postmaster that was resumed with it.
     bool done = true;

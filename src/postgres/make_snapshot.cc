@@ -82,16 +82,16 @@ Result<Booted> boot(const RecordOptions& options) {
   auto clock = std::make_shared<os::SystemClock>();
   CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
   Booted booted;
-  CALF_TRY(booted.kernel,
-           Kernel::create({
-               .tree = std::move(tree),
-               .clock = clock,
-               .random = std::make_shared<os::SystemRandom>(),
-               .log_sink = [log = booted.messages](int,
-                                                   std::string_view bytes) { log->append(bytes); },
-               .environment = guest_environment(),
-               .for_snapshot = true,
-           }));
+  CALF_TRY(
+      booted.kernel,
+      Kernel::create({
+          .tree = std::move(tree),
+          .clock = clock,
+          .random = std::make_shared<os::SystemRandom>(),
+          .log_sink = [log = booted.messages](int, std::string_view bytes) { log->append(bytes); },
+          .environment = guest_environment(),
+          .for_snapshot = true,
+      }));
   CALF_CHECK_OK(booted.kernel->start_postmaster(postmaster_arguments(options.settings)));
   auto settled = booted.kernel->settle();
   if (settled && booted.messages->find(kReady) == std::string::npos)

@@ -14,8 +14,8 @@ namespace calf::postgres {
 
 // For the build. `installation`: PostgreSQL's own files; `data`: an initialised data directory,
 // which is left as the recorded cluster has it. Gives the bytes of a snapshot that knows which
-// settings it allows and has the files inside. kInternal when the postmaster does not come to serve.
-// Blocks for some 100 ms; any thread that runs no other guest.
+// settings it allows and has the files inside. kInternal when the postmaster does not come to
+// serve. Blocks for some 100 ms; any thread that runs no other guest.
 Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
                                   std::shared_ptr<vfs::MemoryFileSystem> data);
 

@@ -259,8 +259,7 @@ int Process::sync_file(int fd, vfs::File::SyncKind kind) {
 }
 
 bool Process::resolve_fault(const void* address) {
-  return kernel_.thaw(*this,
-                      static_cast<uint64_t>(static_cast<const uint8_t*>(address) - base()));
+  return kernel_.thaw(*this, static_cast<uint64_t>(static_cast<const uint8_t*>(address) - base()));
 }
 
 // --- Sockets

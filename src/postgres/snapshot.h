@@ -13,8 +13,8 @@
 #include "base/result.h"
 #include "os/backing_file.h"
 #include "postgres/process.h"
-#include "wasm/frozen_pages.h"
 #include "wasm/files/guest_files.h"
+#include "wasm/frozen_pages.h"
 #include "wasm/linear_memory.h"
 
 namespace calf::postgres {

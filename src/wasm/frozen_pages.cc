@@ -57,23 +57,21 @@ Result<void> FrozenPages::map(uint8_t* region_begin) const {
     }
     const FrozenPiece& first = pieces_[i];
     uint64_t size_bytes = 0;
-    for (; i < pieces_.size() && !pieces_[i].thawed &&
-           pieces_[i].begin == first.begin + size_bytes &&
-           pieces_[i].offset == first.offset + size_bytes;
+    for (;
+         i < pieces_.size() && !pieces_[i].thawed && pieces_[i].begin == first.begin + size_bytes &&
+         pieces_[i].offset == first.offset + size_bytes;
          ++i) {
       size_bytes += pieces_[i].size_bytes;
     }
     void* got = mmap(region_begin + first.begin, size_bytes, PROT_READ, MAP_PRIVATE | MAP_FIXED,
-                     recording_.file.fd,
-                     static_cast<off_t>(recording_.file.offset + first.offset));
+                     recording_.file.fd, static_cast<off_t>(recording_.file.offset + first.offset));
     if (got == MAP_FAILED) return fail(Error::from_errno("mapping recorded memory", errno));
   }
   return {};
 }
 
-std::optional<FrozenPages::Piece> FrozenPages::thaw(uint64_t offset,
-                                                    const uint8_t* region_begin, int region_file,
-                                                    uint64_t region_offset) {
+std::optional<FrozenPages::Piece> FrozenPages::thaw(uint64_t offset, const uint8_t* region_begin,
+                                                    int region_file, uint64_t region_offset) {
   auto piece = std::upper_bound(pieces_.begin(), pieces_.end(), offset,
                                 [](uint64_t at, const auto& p) { return at < p.begin; });
   if (piece == pieces_.begin()) return std::nullopt;

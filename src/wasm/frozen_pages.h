@@ -49,8 +49,8 @@ class FrozenPages {
   FrozenPages(Recording recording, std::span<const MemoryImage::Extent> extents,
               std::shared_ptr<PieceHeat> heat);
 
-  // Writes the hot pieces to the region's own file, so that they need no fault. Before the region is
-  // mapped anywhere.
+  // Writes the hot pieces to the region's own file, so that they need no fault. Before the region
+  // is mapped anywhere.
   Result<void> thaw_hot(int region_file, uint64_t region_offset);
 
   // Maps what is still frozen, read only, over the region's mapping that begins at `region_begin`.
@@ -61,9 +61,9 @@ class FrozenPages {
     uint64_t size_bytes = 0;
   };
   // The frozen piece around `offset` of the region gets its content, as it is mapped at
-  // `region_begin`, in the region's own file (`region_file` from `region_offset` on), and is frozen no
-  // more: whoever maps the region must map the piece anew. Nothing when no piece is there, or on an
-  // error of the system.
+  // `region_begin`, in the region's own file (`region_file` from `region_offset` on), and is frozen
+  // no more: whoever maps the region must map the piece anew. Nothing when no piece is there, or on
+  // an error of the system.
   std::optional<Piece> thaw(uint64_t offset, const uint8_t* region_begin, int region_file,
                             uint64_t region_offset);
 
