@@ -1,5 +1,8 @@
 \echo Use "CREATE EXTENSION calf" to load this file. \quit
 
+-- Made here, so that it belongs to the extension, and pg_dump leaves it out.
+CREATE SCHEMA calf;
+
 DO $$
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'calf_branch') THEN
