@@ -32,6 +32,8 @@ class PostgresEngine final : public server::Engine {
                        .startup_packet = std::move(connection.startup_packet)});
   }
 
+  bool help(const std::function<bool()>& done) override { return cluster_->help(done); }
+
   // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
   void cancel(server::CancelRequest request) override {
     constexpr uint32_t kCancelRequestCode = 80877102;

@@ -157,6 +157,10 @@ void Cluster::connect(ClientConnection connection) {
   running_->kernel->connect(std::move(connection));
 }
 
+bool Cluster::help(const std::function<bool()>& done) {
+  return running_->kernel->help(done);
+}
+
 void Cluster::request_shutdown(Shutdown mode) {
   {
     std::lock_guard lock(running_->mutex);

@@ -51,6 +51,11 @@ class Cluster {
   // Hands a client over; its session ends when either side closes. Does not block.
   void connect(ClientConnection connection);
 
+  // The calling thread, which waits for an in-process client's answer, runs the cluster in place of
+  // the cluster's own thread: until `done`, or until no process can run. False when it is run
+  // already. An answer then costs no switch of threads.
+  bool help(const std::function<bool()>& done);
+
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);
   // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error

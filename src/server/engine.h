@@ -48,6 +48,14 @@ class Engine {
   // owner and is trusted without a password.
   virtual void connect(ClientConnection connection) = 0;
 
+  // Does the engine's work on the calling thread, which waits for an in-process connection: until
+  // `done`, which is called first thing and often, or until nothing is left to do. False, at once,
+  // when another thread is at it. An engine need not offer it.
+  virtual bool help(const std::function<bool()>& done) {
+    (void)done;
+    return false;
+  }
+
   // Acts on a cancel request; a wrong pid or key is not an error. Does not block.
   virtual void cancel(CancelRequest request) = 0;
 
