@@ -163,7 +163,7 @@ class ClientEnd final : public PipeClient {
       written += result.bytes;
       if (result.done()) continue;
       if (Clock::now() >= deadline) return {IoState::kError, written, ETIMEDOUT};
-      wait_until(deadline, [this] { return !shared_->to_engine.full() || ended(); });
+      wait(WaitFor::kWritable, deadline);
     }
     wake_engine();
     return IoResult::moved(written);
@@ -192,9 +192,11 @@ class ClientEnd final : public PipeClient {
   void wake_engine() override { shared_->wake_engine(shared_->engine_waits_for_bytes); }
 
   void wait(WaitFor what, Clock::time_point deadline) override {
-    wait_until(deadline, [this, what] {
-      return !shared_->to_client.empty() || ended() ||
-             (what == WaitFor::kReadableOrWritable && !shared_->to_engine.full());
+    const bool to_read = what != WaitFor::kWritable;
+    const bool to_write = what != WaitFor::kReadable;
+    wait_until(deadline, [this, to_read, to_write] {
+      return (to_read && !shared_->to_client.empty()) || (to_write && !shared_->to_engine.full()) ||
+             ended();
     });
   }
 

@@ -36,9 +36,8 @@ class PipeClient {
   virtual IoResult write_some(std::span<const std::byte> bytes) = 0;
   virtual void wake_engine() = 0;
 
-  // Waits until read_some can go on, or `or_writable` and write_some can, or the deadline has
-  // passed.
-  enum class WaitFor { kReadable, kReadableOrWritable };
+  // Waits until read_some (or write_some) can go on, or the deadline has passed.
+  enum class WaitFor { kReadable, kWritable, kReadableOrWritable };
   virtual void wait(WaitFor what, Clock::time_point deadline = kNoDeadline) = 0;
 
   // Brings the engine forward on the calling thread until `done`, or until it has nothing more to

@@ -51,6 +51,10 @@ class PostgresEngine final : public server::Engine {
   Result<void> shutdown(server::ShutdownMode mode) override {
     using Mode = postgres::Cluster::Shutdown;
     stopping_ = true;
+    if (mode == server::ShutdownMode::kHalt) {
+      cluster_->halt();
+      return cluster_->wait_stopped(kFastShutdownMs);
+    }
     if (mode == server::ShutdownMode::kSmart) {
       cluster_->request_shutdown(Mode::kSmart);
       return cluster_->wait_stopped(kSmartShutdownMs);

@@ -58,6 +58,8 @@ class Cluster {
 
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);
+  // Ends everything at once, as a power cut would; does not wait.
+  void halt();
   // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error
   // says why it stopped if it was not asked to.
   Result<void> wait_stopped(int64_t timeout_ms);

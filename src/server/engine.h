@@ -35,6 +35,7 @@ enum class ShutdownMode {
   kSmart,      // wait for the sessions to end
   kFast,       // end the sessions (57P01), checkpoint
   kImmediate,  // stop now; the next start recovers
+  kHalt,       // stop now, without a word to anybody: for a cluster that nobody will start again
 };
 
 // Every function may be called from any thread.
