@@ -90,7 +90,7 @@ Answer<std::unique_ptr<calf_result>> run(const std::shared_ptr<SessionState>& st
   CAPI_TRY(const auto values, read(query));
   CAPI_TRY(Call call, Call::begin(state));
   auto encoder = call.encoder();
-  bind(encoder, query, values);
+  encode_start(encoder, query, values);
   encoder.execute("");
   encoder.sync();
   Collector collector(call, Collector::Protocol::kExtended,
@@ -181,7 +181,7 @@ Answer<std::vector<pgwire::BoundValue>> read(const Query& query) {
   return values;
 }
 
-void bind(pgwire::FrontendEncoder encoder, const Query& query,
+void encode_start(pgwire::FrontendEncoder encoder, const Query& query,
           std::span<const pgwire::BoundValue> values) {
   const auto format = static_cast<std::int16_t>(query.result_format);
   if (query.statement != nullptr) {

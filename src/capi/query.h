@@ -26,7 +26,7 @@ struct Query {
 // Checks a query against what messages can hold, before anything is sent; its parameters.
 Answer<std::vector<pgwire::BoundValue>> read(const Query& query);
 // Everything but Execute; the portal is the unnamed one.
-void bind(pgwire::FrontendEncoder encoder, const Query& query,
+void encode_start(pgwire::FrontendEncoder encoder, const Query& query,
           std::span<const pgwire::BoundValue> values);
 
 Answer<void> check_sql(const char* sql);

@@ -67,7 +67,7 @@ Answer<std::unique_ptr<calf_stream>> open(const std::shared_ptr<SessionState>& s
   CAPI_TRY(Call call, Call::begin(state));
   auto stream =
       std::make_unique<calf_stream>(calf_stream{.state = state, .batch_rows = batch_rows});
-  bind(call.encoder(), query, values);
+  encode_start(call.encoder(), query, values);
   ask_for_rows(call.encoder(), batch_rows);
   CAPI_CHECK_OK(call.send());
   CAPI_CHECK_OK(describe(call, *stream, query));
