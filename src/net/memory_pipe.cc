@@ -186,10 +186,14 @@ class ClientEnd final : public PipeClient {
     if (ended()) return IoResult::of(IoState::kError, EPIPE);
     const std::size_t n = shared_->to_engine.push(bytes);
     if (n == 0 && !bytes.empty()) return IoResult::of(IoState::kWouldBlockWrite);
+    engine_is_behind_.store(true, std::memory_order_relaxed);
     return IoResult::moved(n);
   }
 
-  void wake_engine() override { shared_->wake_engine(shared_->engine_waits_for_bytes); }
+  void wake_engine() override {
+    if (!engine_is_behind_.exchange(false)) return;
+    shared_->wake_engine(shared_->engine_waits_for_bytes);
+  }
 
   void wait(WaitFor what, Clock::time_point deadline) override {
     const bool to_read = what != WaitFor::kWritable;
@@ -218,7 +222,7 @@ class ClientEnd final : public PipeClient {
   void close() override {
     shared_->client_closed.store(true);
     shared_->wake_engine(shared_->engine_waits_for_room);
-    wake_engine();
+    shared_->wake_engine(shared_->engine_waits_for_bytes);
     shared_->wake_client();
   }
 
@@ -294,6 +298,7 @@ class ClientEnd final : public PipeClient {
 
   const std::shared_ptr<Shared> shared_;
   Helper helper_;
+  std::atomic<bool> engine_is_behind_{false};  // bytes were written that it was not told about
   std::atomic<bool> event_is_idle_{false};  // neither armed nor readable
 };
 
