@@ -149,7 +149,7 @@ Cluster::Cluster(std::unique_ptr<Running> running) : running_(std::move(running)
 
 Cluster::~Cluster() {
   constexpr int64_t kImmediateMs = 1000;
-  if (running_->ephemeral) running_->kernel->halt();
+  if (running_->ephemeral) halt();
   request_shutdown(Shutdown::kImmediate);
   if (!wait_stopped(kImmediateMs)) running_->kernel->halt();
   if (running_->thread.joinable()) running_->thread.join();
@@ -163,12 +163,24 @@ int Cluster::sessions() const {
   return running_->kernel->sessions();
 }
 
+bool Cluster::help(const std::function<bool()>& done) {
+  return running_->kernel->help(done);
+}
+
 void Cluster::request_shutdown(Shutdown mode) {
   {
     std::lock_guard lock(running_->mutex);
     running_->stop_asked = true;
   }
   running_->kernel->signal_postmaster(signal_for(mode));
+}
+
+void Cluster::halt() {
+  {
+    std::lock_guard lock(running_->mutex);
+    running_->stop_asked = true;
+  }
+  running_->kernel->halt();
 }
 
 Result<void> Cluster::wait_stopped(int64_t timeout_ms) {
