@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "os/thread_signals.h"
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 
@@ -122,6 +123,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
+    os::block_signals_on_this_thread();
     wasm::prepare_thread();
     auto started = snapshot != nullptr
                        ? state->kernel->resume_postmaster(*snapshot, settings,
