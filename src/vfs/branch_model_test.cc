@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 
+#include "base/log.h"
 #include "vfs/branched_directory.h"
 #include "vfs/test_support.h"
 
@@ -30,6 +31,9 @@ class BranchModel : public testing::TestWithParam<int> {
     start();
     trees_[""].fs = branched_->root();
   }
+  // Programs that are killed complain.
+  static void SetUpTestSuite() { log::configure({.level = log::Level::kOff}); }
+  static void TearDownTestSuite() { log::configure({}); }
   ~BranchModel() override {
     for (auto& [name, tree] : trees_) tree.open.clear();
   }

@@ -404,6 +404,34 @@ TEST_F(BranchedDirectoryTest, parent_and_branches_live_on_their_own_threads) {
   EXPECT_EQ(get(*c, "f"), std::string(kBlocks * 8192, 'a'));
 }
 
+// Reflinks where the temporary directory has them (TMPDIR on XFS or btrfs), an overlay elsewhere.
+TEST_F(BranchedDirectoryTest, takes_the_best_that_the_file_system_has) {
+  branched_ = std::move(*BranchedDirectory::open(
+      {.path = host_.path(), .files = std::make_shared<os::SystemFiles>(), .clock = clock()}));
+  fs_ = branched_->root();
+  ASSERT_TRUE(fs_->mkdir("d", 0700));
+  const std::string text(1'000'000, 'a');
+  put(*fs_, "d/f", text);
+  ASSERT_TRUE(branched_->prepare());
+  auto b = branch("b");
+  auto c = branch("c", "b");
+  write_at(*fs_, "d/f", 500'000, "PARENT");
+  write_at(*b, "d/f", 0, "BRANCH");
+  put(*c, "d/g", "new");
+  ASSERT_TRUE(branched_->make_durable("b"));
+  EXPECT_EQ(get(*c, "d/f"), text);
+  EXPECT_EQ(get(*b, "d/f"), std::string(text).replace(0, 6, "BRANCH"));
+  EXPECT_EQ(b->stat("d", Follow::kYes)->permissions, 0700u);
+  std::printf("%s\n", branched_->list()[0].overlay ? "overlay" : "reflink");
+  if (!branched_->list()[0].overlay) {
+    b.reset();
+    EXPECT_TRUE(branched_->drop("b"));  // c does not need it
+  }
+  c.reset();
+  reopen();
+  EXPECT_EQ(get(*open("c"), "d/f"), text);
+}
+
 // Not a measurement, but it notices when a branch starts to copy: 256 MB and 1,500 files.
 TEST_F(BranchedDirectoryTest, branching_takes_no_time_for_contents) {
   ASSERT_TRUE(fs_->mkdir("base", 0700));
