@@ -16,7 +16,7 @@ constexpr const char* kBlocksFile = "blocks";
 constexpr const char* kJournalFile = "journal";
 constexpr const char* kNewJournalFile = "journal.new";
 constexpr uint32_t kNoSlot = UINT32_MAX;
-constexpr uint64_t kMaxRun = 16;                    // blocks that are preserved at once
+constexpr uint64_t kMaxRun = 16;                      // blocks that are preserved at once
 constexpr uint64_t kRewriteAbove = 16 * 1024 * 1024;  // bytes of a journal
 constexpr std::byte kZeros[kBlockSize] = {};
 
@@ -42,10 +42,10 @@ struct BranchBlocks::Record {
     return record;
   }
   static Record of(const SharedInode& inode) {
-    return make(kInode, inode.number,
-                {inode.size, inode.base_size, inode.permissions,
-                 static_cast<uint64_t>(inode.access_time_ns),
-                 static_cast<uint64_t>(inode.modify_time_ns)});
+    return make(
+        kInode, inode.number,
+        {inode.size, inode.base_size, inode.permissions,
+         static_cast<uint64_t>(inode.access_time_ns), static_cast<uint64_t>(inode.modify_time_ns)});
   }
   static Record header(std::string_view boot_id) {
     return make(kHeader, 0, {1, XXH3_64bits(boot_id.data(), boot_id.size())});
@@ -95,8 +95,8 @@ BranchBlocks::BranchBlocks(Options options) : options_(std::move(options)) {}
 Expected<void> BranchBlocks::open_files(int flags) {
   os::Files& files = *options_.files;
   for (auto [name, descriptor] : {std::pair{kBlocksFile, &blocks_}, {kJournalFile, &journal_}}) {
-    CALF_ERRNO_TRY(int fd, files.open(options_.directory, name, O_RDWR | flags, 0600,
-                                      os::Resolve::kBeneath));
+    CALF_ERRNO_TRY(
+        int fd, files.open(options_.directory, name, O_RDWR | flags, 0600, os::Resolve::kBeneath));
     *descriptor = os::FileDescriptor(files, fd);
   }
   return {};
@@ -219,8 +219,8 @@ Expected<void> BranchBlocks::rewrite_journal() {
     }
   }
   records.push_back(Record::make(kSynced, 0, {records.size() * sizeof(Record)}));
-  CALF_ERRNO_TRY(int fd, files.open(options_.directory, kNewJournalFile,
-                                    O_RDWR | O_CREAT | O_TRUNC, 0600, os::Resolve::kBeneath));
+  CALF_ERRNO_TRY(int fd, files.open(options_.directory, kNewJournalFile, O_RDWR | O_CREAT | O_TRUNC,
+                                    0600, os::Resolve::kBeneath));
   os::FileDescriptor fresh(files, fd);
   CALF_ERRNO_CHECK(write_all(files, fd, std::as_bytes(std::span(records)), 0));
   CALF_ERRNO_CHECK(files.fsync(fd));
@@ -280,22 +280,21 @@ uint32_t BranchBlocks::slot_of(const SharedInode& inode, uint64_t block) const {
 }
 
 // The longest run from `offset` on, at most `length` bytes, that one read can bring. Locked.
-BranchBlocks::Run BranchBlocks::run_at(const SharedInode& inode, uint64_t offset,
-                                       uint64_t length) {
+BranchBlocks::Run BranchBlocks::run_at(const SharedInode& inode, uint64_t offset, uint64_t length) {
   using Source = Run::Source;
   Run run;
   for (uint64_t at = offset; at < offset + length;) {
     const uint64_t block = at / kBlockSize;
     const uint64_t end = std::min((block + 1) * kBlockSize, offset + length);
     const uint32_t slot = slot_of(inode, block);
-    const Source source = slot != kNoSlot            ? Source::kSlots
+    const Source source = slot != kNoSlot        ? Source::kSlots
                           : at < inode.base_size ? Source::kBase
-                                                     : Source::kNothing;
+                                                 : Source::kNothing;
     if (at == offset) {
       run.source = source;
       run.first_slot = slot;
-    } else if (source != run.source ||
-               (source == Source::kSlots && slot != run.first_slot + (block - offset / kBlockSize))) {
+    } else if (source != run.source || (source == Source::kSlots &&
+                                        slot != run.first_slot + (block - offset / kBlockSize))) {
       break;
     }
     run.length = end - offset;
@@ -486,8 +485,7 @@ Expected<void> BranchBlocks::allocate(SharedInode& inode, uint64_t offset, uint6
   for (uint64_t block = offset / kBlockSize; block * kBlockSize < end; ++block) {
     if (slot_of(inode, block) != kNoSlot || block * kBlockSize < inode.base_size) continue;
     if (slot_count_ + records.size() >= kNoSlot) return fail(Errno::kNoSpace);
-    records.push_back(
-        Record::make(kBlock, inode.number, {block, slot_count_ + records.size()}));
+    records.push_back(Record::make(kBlock, inode.number, {block, slot_count_ + records.size()}));
   }
   if (!records.empty()) {
     CALF_ERRNO_CHECK(options_.files->fallocate(blocks_.get(), 0, slot_count_ * kBlockSize,
@@ -512,8 +510,8 @@ Expected<void> BranchBlocks::set_permissions(SharedInode& inode, uint32_t permis
 Expected<void> BranchBlocks::set_times(SharedInode& inode, TimeChange access, TimeChange modify,
                                        int64_t now_ns) {
   std::lock_guard lock(mutex_);
-  for (auto [time_ns, change] : {std::pair{&inode.access_time_ns, access},
-                                 {&inode.modify_time_ns, modify}}) {
+  for (auto [time_ns, change] :
+       {std::pair{&inode.access_time_ns, access}, {&inode.modify_time_ns, modify}}) {
     if (change.kind == TimeChange::Kind::kNow) *time_ns = now_ns;
     if (change.kind == TimeChange::Kind::kSet) *time_ns = change.time_ns;
   }
@@ -544,8 +542,8 @@ void BranchBlocks::preserve(InodeNumber number, uint64_t offset, uint64_t length
       ++count;
     scratch_.assign(count * kBlockSize, std::byte{0});
     const uint64_t start = block * kBlockSize;
-    const auto there = std::span(scratch_).first(
-        std::min<uint64_t>(scratch_.size(), inode.base_size - start));
+    const auto there =
+        std::span(scratch_).first(std::min<uint64_t>(scratch_.size(), inode.base_size - start));
     if (auto read = read_base(there, start); !read)
       return lose("keeping a parent's block for a branch", read.error());
     if (auto put = put_fresh(inode, scratch_, block); !put)

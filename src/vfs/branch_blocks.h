@@ -1,7 +1,7 @@
-// What an overlay branch has of its own: blocks that its cluster wrote, and old blocks of the parent
-// that the parent has since overwritten; and sizes, modes and times of the files that it shares.
-// Two files hold it (docs/formats/branch.md): `blocks`, slots of 8 KiB, and `journal`, records that
-// say which block is in which slot. Private to the branches of directories.
+// What an overlay branch has of its own: blocks that its cluster wrote, and old blocks of the
+// parent that the parent has since overwritten; and sizes, modes and times of the files that it
+// shares. Two files hold it (docs/formats/branch.md): `blocks`, slots of 8 KiB, and `journal`,
+// records that say which block is in which slot. Private to the branches of directories.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ struct SharedInode {
   std::unordered_map<uint64_t, uint32_t> slots = {};  // block → slot
   uint32_t names = 0;                                 // in the branch's tree; not stored
   uint32_t open_count = 0;                            // files open on it; not stored
-  bool touched = false;  // its times are not in the journal yet
+  bool touched = false;                               // its times are not in the journal yet
 };
 
 // Any thread; every member takes the lock but for the time of reading blocks. An inode that was

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace calf::vfs {
 namespace {
 
@@ -89,8 +88,8 @@ Expected<void> BranchCopy::regular(int from, int to, const std::string& name) {
 Expected<void> BranchCopy::copy(int from, int to, const std::string& name,
                                 const struct stat& stat) {
   os::Files& files = *options_.files;
-  CALF_ERRNO_TRY(int source, files.open(from, name.c_str(), O_RDONLY | O_NOFOLLOW, 0,
-                                        os::Resolve::kBeneath));
+  CALF_ERRNO_TRY(int source,
+                 files.open(from, name.c_str(), O_RDONLY | O_NOFOLLOW, 0, os::Resolve::kBeneath));
   os::FileDescriptor reading(files, source);
   CALF_ERRNO_TRY(int target, files.open(to, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600,
                                         os::Resolve::kBeneath));

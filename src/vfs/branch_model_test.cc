@@ -43,10 +43,13 @@ class BranchModel : public testing::TestWithParam<int> {
     branched_ = branched_directory(host_.path(), files_, "one boot");
   }
   uint64_t below(uint64_t n) { return random_() % n; }
-  Tree& any_tree() { return std::next(trees_.begin(), static_cast<long>(below(trees_.size())))->second; }
+  Tree& any_tree() {
+    return std::next(trees_.begin(), static_cast<long>(below(trees_.size())))->second;
+  }
   std::string any_path() { return (below(3) == 0 ? "d/" : "") + std::to_string(below(6)); }
   std::string text() {
-    return std::string(1 + below(below(4) == 0 ? 60'000 : 3'000), static_cast<char>('a' + below(26)));
+    return std::string(1 + below(below(4) == 0 ? 60'000 : 3'000),
+                       static_cast<char>('a' + below(26)));
   }
 
   File* file_of(Tree& tree, const std::string& path) {
@@ -169,12 +172,10 @@ class BranchModel : public testing::TestWithParam<int> {
 TEST_P(BranchModel, trees_contain_what_was_written_to_them) {
   ASSERT_TRUE(trees_[""].fs->mkdir("d", 0700));
   using Step = void (BranchModel::*)(Tree&);
-  const std::vector<Step> steps = {&BranchModel::write,    &BranchModel::write,
-                                   &BranchModel::write,    &BranchModel::write,
-                                   &BranchModel::truncate, &BranchModel::replace,
-                                   &BranchModel::allocate, &BranchModel::unlink,
-                                   &BranchModel::rename,   &BranchModel::branch,
-                                   &BranchModel::sync};
+  const std::vector<Step> steps = {
+      &BranchModel::write,    &BranchModel::write,   &BranchModel::write,    &BranchModel::write,
+      &BranchModel::truncate, &BranchModel::replace, &BranchModel::allocate, &BranchModel::unlink,
+      &BranchModel::rename,   &BranchModel::branch,  &BranchModel::sync};
   for (int i = 0; i < 500; ++i) {
     SCOPED_TRACE("seed " + std::to_string(GetParam()) + ", step " + std::to_string(i));
     (this->*steps[below(steps.size())])(any_tree());

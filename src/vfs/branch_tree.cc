@@ -84,9 +84,9 @@ class BranchFile final : public File {
     if (shared_ == nullptr) return host_->preadv(buffers, offset);
     size_t total = 0;
     for (const iovec& v : buffers) {
-      CALF_ERRNO_TRY(size_t got,
-                     tree_.blocks()->read(*shared_, {static_cast<std::byte*>(v.iov_base), v.iov_len},
-                                          offset + total, ParentReader{*this}));
+      CALF_ERRNO_TRY(size_t got, tree_.blocks()->read(
+                                     *shared_, {static_cast<std::byte*>(v.iov_base), v.iov_len},
+                                     offset + total, ParentReader{*this}));
       total += got;
       if (got < v.iov_len) break;
     }
@@ -102,9 +102,9 @@ class BranchFile final : public File {
     if (shared_ == nullptr) return host_->pwritev(buffers, offset);
     size_t total = 0;
     for (const iovec& v : buffers) {
-      auto done = tree_.blocks()->write(
-          *shared_, {static_cast<const std::byte*>(v.iov_base), v.iov_len}, offset + total, now(),
-          ParentReader{*this});
+      auto done =
+          tree_.blocks()->write(*shared_, {static_cast<const std::byte*>(v.iov_base), v.iov_len},
+                                offset + total, now(), ParentReader{*this});
       if (!done && total == 0) return fail(done.error());
       if (!done) break;
       total += v.iov_len;

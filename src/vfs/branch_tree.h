@@ -1,7 +1,7 @@
-// One tree of a BranchedDirectory as a file system: the directory itself, or a branch. Names are the
-// host's, in a directory of their own; contents of files that a branch shares with its parent come
-// through BranchBlocks. Whoever changes a file here keeps the old blocks for the branches that were
-// taken from this tree. Private to the branches of directories.
+// One tree of a BranchedDirectory as a file system: the directory itself, or a branch. Names are
+// the host's, in a directory of their own; contents of files that a branch shares with its parent
+// come through BranchBlocks. Whoever changes a file here keeps the old blocks for the branches that
+// were taken from this tree. Private to the branches of directories.
 #pragma once
 
 #include <atomic>

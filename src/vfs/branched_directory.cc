@@ -55,8 +55,8 @@ Expected<std::string> read_small_file(os::Files& files, int directory, const cha
 
 Expected<void> write_small_file(os::Files& files, int directory, const char* name,
                                 std::string text) {
-  CALF_ERRNO_TRY(int fd, files.open(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600,
-                                    Resolve::kBeneath));
+  CALF_ERRNO_TRY(int fd,
+                 files.open(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600, Resolve::kBeneath));
   FileDescriptor file(files, fd);
   iovec v{text.data(), text.size()};
   CALF_ERRNO_TRY(size_t written, files.pwritev(fd, {&v, 1}, 0));
@@ -110,8 +110,8 @@ Expected<uint64_t> plain_bytes(os::Files& files, int directory, BranchBlocks* bl
 struct BranchedDirectory::State {
   struct Entry {
     Branch info;
-    FileDescriptor folder;                // calf_branches/NAME
-    std::shared_ptr<BranchBlocks> blocks; // of an overlay; shared with its tree and the parent
+    FileDescriptor folder;                 // calf_branches/NAME
+    std::shared_ptr<BranchBlocks> blocks;  // of an overlay; shared with its tree and the parent
     std::shared_ptr<Sharers> sharers = std::make_shared<Sharers>();
     std::weak_ptr<BranchTree> tree;
   };
@@ -147,14 +147,14 @@ struct BranchedDirectory::State {
 
 Result<void> BranchedDirectory::State::open() {
   if (options.boot_id.empty()) {
-    auto id = read_small_file(files(), AT_FDCWD, "/proc/sys/kernel/random/boot_id",
-                              Resolve::kAnywhere);
+    auto id =
+        read_small_file(files(), AT_FDCWD, "/proc/sys/kernel/random/boot_id", Resolve::kAnywhere);
     if (!id) return error("reading the boot id", id.error());
     options.boot_id = std::move(*id);
   }
   CALF_TRY(auto names, DirectoryFileSystem::open({.path = options.path, .files = options.files}));
-  auto fd = files().open(AT_FDCWD, options.path.c_str(), O_RDONLY | O_DIRECTORY, 0,
-                         Resolve::kAnywhere);
+  auto fd =
+      files().open(AT_FDCWD, options.path.c_str(), O_RDONLY | O_DIRECTORY, 0, Resolve::kAnywhere);
   if (!fd) return error("opening " + options.path, fd.error());
   directory = FileDescriptor(files(), *fd);
   CALF_CHECK_OK(load());
@@ -195,8 +195,7 @@ Result<void> BranchedDirectory::State::load() {
 
 Result<void> BranchedDirectory::State::load_branch(const std::string& name) {
   Entry entry;
-  auto folder =
-      open_directory(files(), directory.get(), std::string(kBranchesFolder) + "/" + name);
+  auto folder = open_directory(files(), directory.get(), std::string(kBranchesFolder) + "/" + name);
   if (!folder) return error("opening " + path_of(name), folder.error());
   entry.folder = std::move(*folder);
   auto text = read_small_file(files(), entry.folder.get(), kInfoFile, Resolve::kBeneath);
@@ -295,8 +294,8 @@ Result<BranchedDirectory::State::Entry*> BranchedDirectory::State::find(std::str
   auto at = branches.find(name);
   if (at == branches.end()) return no_such_branch(name);
   if (at->second.info.damaged || (at->second.blocks != nullptr && at->second.blocks->lost())) {
-    return calf::fail(ErrorCode::kDataCorrupted,
-                      "branch \"" + std::string(name) + "\" is damaged", "drop it");
+    return calf::fail(ErrorCode::kDataCorrupted, "branch \"" + std::string(name) + "\" is damaged",
+                      "drop it");
   }
   return &at->second;
 }
@@ -304,8 +303,7 @@ Result<BranchedDirectory::State::Entry*> BranchedDirectory::State::find(std::str
 Result<std::shared_ptr<BranchTree>> BranchedDirectory::State::make_tree(Entry& entry) {
   if (auto there = entry.tree.lock()) return there;
   const std::string path = path_of(entry.info.name);
-  CALF_TRY(auto names,
-           DirectoryFileSystem::open({.path = path + "/data", .files = options.files}));
+  CALF_TRY(auto names, DirectoryFileSystem::open({.path = path + "/data", .files = options.files}));
   CALF_TRY(auto folder, DirectoryFileSystem::open({.path = path, .files = options.files}));
   auto tree = std::make_shared<BranchTree>(BranchTree::Options{.names = std::move(names),
                                                                .folder = std::move(folder),
@@ -363,12 +361,12 @@ Result<void> BranchedDirectory::State::build(const CreateOptions& create, int fo
   std::vector<std::string> leave_out = create.leave_out;
   leave_out.emplace_back(kBranchesFolder);
   leave_out.emplace_back("calf.lock");
-  BranchCopy copy({.files = &files(),
-                   .method = entry.info.overlay ? BranchCopy::Method::kHardLink
-                                                : BranchCopy::Method::kReflink,
-                   .chain = &chain,
-                   .sharers = sharers_of(create.parent).get(),
-                   .leave_out = &leave_out});
+  BranchCopy copy(
+      {.files = &files(),
+       .method = entry.info.overlay ? BranchCopy::Method::kHardLink : BranchCopy::Method::kReflink,
+       .chain = &chain,
+       .sharers = sharers_of(create.parent).get(),
+       .leave_out = &leave_out});
   if (auto copied = copy.run(from, data->get()); !copied)
     return error("sharing the files of " + options.path, copied.error());
   if (entry.info.overlay) {
@@ -434,8 +432,8 @@ Result<std::shared_ptr<FileSystem>> BranchedDirectory::create(const CreateOption
     if (!folder) return error("opening the branch's folder", folder.error());
     entry.folder = std::move(*folder);
     CALF_CHECK_OK(state.build(create, entry.folder.get(), entry));
-    auto renamed = state.files().renameat(branches.get(), fresh.c_str(), branches.get(),
-                                          create.name.c_str());
+    auto renamed =
+        state.files().renameat(branches.get(), fresh.c_str(), branches.get(), create.name.c_str());
     return renamed ? Result<void>() : error("naming the branch's folder", renamed.error());
   }();
   if (!built) {

@@ -2,9 +2,9 @@
 // the folder calf_branches inside of it (docs/decisions/0009-branches-of-directories.md).
 //
 // Where the file system has reflinks, a branch is a tree of reflinked files. Elsewhere it is an
-// overlay: hard links of the parent's files, and the blocks that either side has changed since. Then
-// whoever writes the parent's files must do it through root(): nothing else keeps the old blocks
-// for the branches. The directory itself stays a plain PostgreSQL directory.
+// overlay: hard links of the parent's files, and the blocks that either side has changed since.
+// Then whoever writes the parent's files must do it through root(): nothing else keeps the old
+// blocks for the branches. The directory itself stays a plain PostgreSQL directory.
 //
 // Not here: clusters, and which names SQL gives to branches.
 #pragma once
@@ -55,8 +55,8 @@ class BranchedDirectory {
   [[nodiscard]] std::vector<Branch> list() const;
 
   struct CreateOptions {
-    std::string name;                    // a letter or digit, then letters, digits, '_', '-', '.'; at most 63
-    std::string parent;                  // "" for the directory, or a branch
+    std::string name;    // a letter or digit, then letters, digits, '_', '-', '.'; at most 63
+    std::string parent;  // "" for the directory, or a branch
     std::vector<std::string> leave_out;  // files at the top of the tree: "postmaster.pid"
   };
   // The parent's files as they are now. Call it on the thread of the parent's cluster while nobody

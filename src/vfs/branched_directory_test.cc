@@ -339,16 +339,15 @@ TEST_F(BranchedDirectoryTest, mapped_files_are_copied) {
   auto file = fs_->open("m", kWriting).value();
   auto before = branch("before");
   auto mapping = file->map_shared(0, 8192).value();
-  auto* text = static_cast<char*>(
-      mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, mapping.fd, 0));
+  auto* text =
+      static_cast<char*>(mmap(nullptr, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, mapping.fd, 0));
   ASSERT_NE(static_cast<void*>(text), MAP_FAILED);
   auto after = branch("after");
   text[0] = 'X';
   EXPECT_EQ(get(*fs_, "m")[0], 'X');
   EXPECT_EQ(get(*before, "m")[0], 'a');
   EXPECT_EQ(get(*after, "m")[0], 'a');
-  EXPECT_EQ(error_of(before->open("m", kWriting).value()->map_shared(0, 8192)),
-            Errno::kNoDevice);
+  EXPECT_EQ(error_of(before->open("m", kWriting).value()->map_shared(0, 8192)), Errno::kNoDevice);
   munmap(text, 8192);
 }
 
@@ -389,8 +388,7 @@ TEST_F(BranchedDirectoryTest, parent_and_branches_live_on_their_own_threads) {
   };
   auto reader = [](FileSystem& fs) {
     auto file = fs.open("f", {}).value();
-    for (int round = 0; round < 5; ++round)
-      ASSERT_EQ(get(*file), std::string(kBlocks * 8192, 'a'));
+    for (int round = 0; round < 5; ++round) ASSERT_EQ(get(*file), std::string(kBlocks * 8192, 'a'));
   };
   std::thread parent([&] { writer(*fs_, 'P'); });
   std::thread middle([&] { writer(*b, 'B'); });
@@ -436,7 +434,8 @@ TEST_F(BranchedDirectoryTest, takes_the_best_that_the_file_system_has) {
 TEST_F(BranchedDirectoryTest, branching_takes_no_time_for_contents) {
   ASSERT_TRUE(fs_->mkdir("base", 0700));
   for (int i = 0; i < 1500; ++i) {
-    auto file = fs_->open("base/" + std::to_string(i), {.access = Access::kReadWrite, .create = true});
+    auto file =
+        fs_->open("base/" + std::to_string(i), {.access = Access::kReadWrite, .create = true});
     ASSERT_TRUE((*file)->pwrite(bytes("x"), 0));
     if (i == 0) ASSERT_TRUE((*file)->truncate(uint64_t{1} << 30));
   }

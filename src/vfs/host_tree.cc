@@ -39,8 +39,7 @@ Expected<void> each_entry(os::Files& files, int directory,
   }
 }
 
-Expected<os::FileDescriptor> open_directory(os::Files& files, int parent,
-                                            const std::string& name) {
+Expected<os::FileDescriptor> open_directory(os::Files& files, int parent, const std::string& name) {
   CALF_ERRNO_TRY(int fd, files.open(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
                                     os::Resolve::kBeneath));
   return os::FileDescriptor(files, fd);

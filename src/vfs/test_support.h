@@ -72,8 +72,7 @@ class MortalFiles : public os::SystemFiles {
 
 // A directory whose branches are overlays, whatever the file system can do.
 inline std::unique_ptr<BranchedDirectory> branched_directory(
-    const std::string& path,
-    std::shared_ptr<os::Files> files = std::make_shared<os::SystemFiles>(),
+    const std::string& path, std::shared_ptr<os::Files> files = std::make_shared<os::SystemFiles>(),
     const std::string& boot_id = "") {
   auto opened = BranchedDirectory::open({.path = path,
                                          .files = std::move(files),

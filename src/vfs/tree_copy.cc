@@ -25,9 +25,8 @@ struct Entry {
 };
 
 bool is_zero(std::span<const std::byte> bytes) {
-  return bytes.empty() ||
-         (bytes.front() == std::byte{0} &&
-          std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+  return bytes.empty() || (bytes.front() == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 Result<std::vector<Entry>> entries_of(FileSystem& tree, const std::string& path) {
@@ -64,8 +63,8 @@ class Copier {
   Result<void> children(const std::string& path) {
     CALF_TRY(auto entries, entries_of(from_, path));
     for (const Entry& entry : entries) {
-      if (path.empty() && std::ranges::find(options_.leave_out, entry.name) !=
-                              options_.leave_out.end())
+      if (path.empty() &&
+          std::ranges::find(options_.leave_out, entry.name) != options_.leave_out.end())
         continue;
       CALF_CHECK_OK(this->entry(join(path, entry.name), entry.kind));
     }
@@ -195,8 +194,8 @@ Result<void> create_directory_whole(const std::string& path,
   auto files = std::make_shared<os::SystemFiles>();
   std::error_code code;
   const stdfs::path target = stdfs::absolute(stdfs::path(path) / "").parent_path();
-  if (stdfs::exists(target, code) && (!stdfs::is_directory(target, code) ||
-                                      !stdfs::is_empty(target, code))) {
+  if (stdfs::exists(target, code) &&
+      (!stdfs::is_directory(target, code) || !stdfs::is_empty(target, code))) {
     return calf::fail(ErrorCode::kAlreadyExists, "\"" + path + "\" exists already",
                       "choose a directory that does not exist or is empty");
   }
@@ -224,8 +223,8 @@ Result<void> create_directory_whole(const std::string& path,
 
 Result<void> write_directory(FileSystem& tree, const std::string& path,
                              const CopyOptions& options) {
-  return create_directory_whole(
-      path, [&](FileSystem& fresh) { return copy_tree(tree, fresh, options); });
+  return create_directory_whole(path,
+                                [&](FileSystem& fresh) { return copy_tree(tree, fresh, options); });
 }
 
 }  // namespace calf::vfs

@@ -20,8 +20,8 @@ std::unique_ptr<MemoryFileSystem> example() {
   EXPECT_TRUE(fs->open("zeros", {.access = Access::kWrite}).value()->truncate(1'000'000));
   put(*fs, "postmaster.pid", "1");
   EXPECT_TRUE(fs->chmod("d/f", 0440, Follow::kYes));
-  EXPECT_TRUE(fs->set_times("d/f", {}, {TimeChange::Kind::kSet, 1'500'000'000'123'000'000},
-                            Follow::kYes));
+  EXPECT_TRUE(
+      fs->set_times("d/f", {}, {TimeChange::Kind::kSet, 1'500'000'000'123'000'000}, Follow::kYes));
   EXPECT_TRUE(fs->symlink("d/f", "l"));
   return fs;
 }
