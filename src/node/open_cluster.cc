@@ -8,6 +8,7 @@
 #include "net/memory_pipe.h"
 #include "node/data_directory.h"
 #include "node/embedded.h"
+#include "node/snapshot_files.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "postgres/cluster.h"
@@ -135,11 +136,17 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   std::shared_ptr<const postgres::Snapshot> snapshot;
   bool created = true;
   if (const auto* place = std::get_if<DirectoryLocation>(&options.location)) {
+    if (options.from) {
+      CALF_CHECK_OK(create_from_snapshot(*options.from, place->path, options.observer));
+    }
     CALF_TRY(auto opened, DataDirectory::open(place->path));
     created = opened.created;
     directory = std::move(opened.directory);
     CALF_TRY(data, vfs::DirectoryFileSystem::open({.path = place->path.string(),
                                                    .files = std::make_shared<os::SystemFiles>()}));
+  } else if (options.from) {
+    CALF_TRY(data, load_snapshot(*options.from, options.observer));
+    created = false;
   } else {
     CALF_TRY(snapshot, snapshot_for(options));
     CALF_TRY(auto pack, snapshot != nullptr ? fresh_cluster_pack() : template_pack());
