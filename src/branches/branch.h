@@ -23,6 +23,10 @@ struct Branches::Branch {
                           std::chrono::system_clock::now().time_since_epoch())
                           .count()) {}
 
+  // A worker has its cluster.
+  [[nodiscard]] bool is_in_hand() const {
+    return state == State::kWaking || state == State::kGoingToSleep;
+  }
   [[nodiscard]] const char* state_name() const {
     return cluster != nullptr || state == State::kWaking ? "awake" : "asleep";
   }

@@ -7,6 +7,7 @@
 #include "branches/branch_name.h"
 #include "net/memory_pipe.h"
 #include "pgwire/error_response.h"
+#include "vfs/tree_copy.h"
 
 namespace calf::branches {
 namespace {
@@ -241,9 +242,7 @@ uint64_t Branches::end(const std::shared_ptr<Branch>& branch) {
   branch->dropped = true;
   branch->ending = next_number_++;
   running_.emplace(branch->ending, Work{.name = branch->name, .is_end = true});
-  const bool in_hand =
-      branch->state == Branch::State::kWaking || branch->state == Branch::State::kGoingToSleep;
-  if (!in_hand) post([this, branch] { bury(branch); });  // else who has it in hand does
+  if (!branch->is_in_hand()) post([this, branch] { bury(branch); });  // else who has it does
   return branch->ending;
 }
 
@@ -253,6 +252,37 @@ void Branches::bury(const std::shared_ptr<Branch>& branch) {
   branch->own_point.reset();
   branch->point.reset();
   finish(branch->ending, storage_->drop(branch->name));
+}
+
+// The files of a branch whose cluster does not run.
+Result<std::shared_ptr<vfs::FileSystem>> Branches::files_of(const std::shared_ptr<Branch>& branch) {
+  if (branch->files != nullptr) return branch->files;
+  if (branch->point == nullptr) return storage_->open(branch->name);
+  CALF_TRY(auto beginning, branch->point->begin());
+  return std::move(beginning.files);
+}
+
+// Turns a branch that was taken from the others into a directory; it comes back if that fails.
+void Branches::write_out(const std::shared_ptr<Branch>& branch, const std::string& path) {
+  if (branch->cluster != nullptr) {
+    branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    (void)branch->cluster->wait_stopped(kStopMs);
+    branch->cluster.reset();
+  }
+  auto files = files_of(branch);
+  auto written = files ? vfs::write_directory(**files, path, {.leave_out = {}, .observer = {}})
+                       : Result<void>(fail(files.error()));
+  if (files) files->reset();
+  if (written) {
+    bury(branch);
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  branch->dropped = false;
+  branch->state = Branch::State::kAsleep;
+  branches_.emplace(branch->name, branch);
+  running_.erase(branch->ending);
+  failed_.emplace(branch->ending, std::move(written).error());
 }
 
 // With the lock.

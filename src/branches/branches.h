@@ -68,6 +68,7 @@ class Branches {
   Answer drop(Branch* asking, const postgres::HostCommand& command);
   [[nodiscard]] bool must_wait(std::string_view name) const;
   Answer await(const postgres::HostCommand& command);
+  Answer promote(Branch* asking, const postgres::HostCommand& command);
   Answer list();
   Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
                                                 const postgres::HostCommand& command);
@@ -84,6 +85,8 @@ class Branches {
   void rest(const std::shared_ptr<Branch>& branch);
   uint64_t end(const std::shared_ptr<Branch>& branch);
   uint64_t settle(const std::string& name);
+  void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);
+  Result<std::shared_ptr<vfs::FileSystem>> files_of(const std::shared_ptr<Branch>& branch);
   void bury(const std::shared_ptr<Branch>& branch);
   void finish(uint64_t number, const Result<void>& result);
   void put_idle_to_sleep();

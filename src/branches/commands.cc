@@ -70,6 +70,7 @@ CommandAnswer Branches::run(Branch* asking, const HostCommand& command) {
   }
   if (command.verb == "reset") return reset(asking, command);
   if (command.verb == "drop") return drop(asking, command);
+  if (command.verb == "promote") return promote(asking, command);
   if (command.verb == "await") return await(command);
   if (command.verb == "list") return list();
   return refuse("22023", "unknown command \"" + std::string(command.verb) + "\"");
@@ -132,6 +133,30 @@ CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
   const std::shared_ptr<Branch> branch = std::move(branches_.find(name)->second);
   branches_.erase(name);
   return {.sqlstate = Answer::kNotYet, .text = std::to_string(end(branch))};
+}
+
+CommandAnswer Branches::promote(Branch* asking, const HostCommand& command) {
+  const std::string name(command.name);
+  Branch* branch = find(name);
+  if (branch == nullptr) return no_such_branch(name);
+  if (branch == asking) return refuse("55006", "cannot promote the branch of this session");
+  if (has_branches(name)) {
+    return refuse("2BP01",
+                  "cannot promote branch \"" + name + "\" because it has branches of its own",
+                  "Drop those first.");
+  }
+  if (!command.argument.starts_with('/')) {
+    return refuse("22023", "the directory must be an absolute path",
+                  "It is one of the machine that the server runs on.");
+  }
+  if (branch->is_in_hand()) return {.sqlstate = Answer::kNotYet};
+  const std::shared_ptr<Branch> taken = std::move(branches_.find(name)->second);
+  branches_.erase(name);
+  taken->dropped = true;
+  taken->ending = next_number_++;
+  running_.emplace(taken->ending, Work{.name = name, .is_end = true});
+  post([this, taken, path = std::string(command.argument)] { write_out(taken, path); });
+  return {.sqlstate = Answer::kNotYet, .text = std::to_string(taken->ending)};
 }
 
 // A branch cannot be made while one of the same name is ended, nor faster than others end: memory
