@@ -1,0 +1,91 @@
+defmodule Pglite.SocketFolder do
+  @moduledoc false
+  # The private folder (mode 0700) of one instance: its socket, and a note about whose it is.
+  #
+  # A folder's name tells which BEAM made it (pid namespace, pid, start time), so that the next BEAM of the same user can tell a
+  # folder that was left behind from one that is in use. The note `owner` has the server's pid and its data directory.
+
+  alias Pglite.OsProcess
+
+  @prefix "pglite"
+  @port 5432
+  # sockaddr_un has 108 bytes with the final zero.
+  @longest_socket_path 107
+
+  @type owner :: %{process: OsProcess.t(), data_dir: String.t() | nil}
+
+  @doc "The port in the socket's name."
+  @spec port() :: pos_integer
+  def port, do: @port
+
+  @spec socket_path(Path.t()) :: Path.t()
+  def socket_path(folder), do: Path.join(folder, ".s.PGSQL.#{@port}")
+
+  @doc "A name that nobody has, in the first temporary folder where a socket's path isn't too long."
+  @spec choose() :: Path.t()
+  def choose do
+    {pid, started} = OsProcess.this()
+    random = Base.encode16(:crypto.strong_rand_bytes(6), case: :lower)
+    name = Enum.join([@prefix, OsProcess.pid_namespace(), pid, started, random], "-")
+
+    temporary_folders()
+    |> Enum.map(&Path.join(&1, name))
+    |> Enum.find(fn folder -> byte_size(socket_path(folder)) <= @longest_socket_path end)
+  end
+
+  @doc "Fails when the path exists, whoever made it."
+  @spec create(Path.t()) :: :ok | {:error, File.posix()}
+  def create(folder) do
+    with :ok <- File.mkdir(folder), do: File.chmod(folder, 0o700)
+  end
+
+  @spec remove(Path.t()) :: :ok
+  def remove(folder) do
+    File.rm_rf(folder)
+    :ok
+  end
+
+  @spec write_owner(Path.t(), owner) :: :ok | {:error, File.posix()}
+  def write_owner(folder, %{process: {pid, started}, data_dir: data_dir}) do
+    File.write(Path.join(folder, "owner"), "#{pid} #{started}\n#{data_dir}")
+  end
+
+  @spec read_owner(Path.t()) :: owner | nil
+  def read_owner(folder) do
+    with {:ok, text} <- File.read(Path.join(folder, "owner")),
+         [_, pid, started, data_dir] <- Regex.run(~r/^(\d{1,10}) (\d{1,20})\n(.*)$/s, text) do
+      %{process: {String.to_integer(pid), started}, data_dir: if(data_dir != "", do: data_dir)}
+    else
+      _ -> nil
+    end
+  end
+
+  @doc "The folders that BEAMs of this user have left behind in this pid namespace."
+  @spec left_behind() :: [Path.t()]
+  def left_behind do
+    namespace = OsProcess.pid_namespace()
+
+    for temporary <- temporary_folders(),
+        {:ok, names} <- [File.ls(temporary)],
+        name <- names,
+        [_, pid, started] <- [
+          Regex.run(~r/^#{@prefix}-#{namespace}-(\d{1,10})-(\d{1,20})-[0-9a-f]{12}$/, name)
+        ],
+        not OsProcess.alive?({String.to_integer(pid), started}),
+        folder = Path.join(temporary, name),
+        ours?(folder) do
+      folder
+    end
+  end
+
+  defp ours?(folder) do
+    with {:ok, %File.Stat{type: :directory, uid: uid}} <- File.lstat(folder),
+         {:ok, %File.Stat{uid: ^uid}} <- File.stat("/proc/self") do
+      true
+    else
+      _ -> false
+    end
+  end
+
+  defp temporary_folders, do: Enum.uniq([System.tmp_dir() || "/tmp", "/tmp"])
+end
