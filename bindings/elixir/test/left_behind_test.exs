@@ -4,17 +4,14 @@ defmodule Pglite.LeftBehindTest do
 
   # Starts a BEAM that runs the code and prints lines for us; it lives until it is killed or told to end.
   defp start_beam(code) do
-    paths =
-      :code.get_path()
-      |> Enum.filter(&String.contains?(to_string(&1), "_build"))
-      |> Enum.flat_map(&["-pa", &1])
-
+    paths = ["-pa", Path.join(:code.lib_dir(:pglite), "ebin")]
     source = "{:ok, _} = Application.ensure_all_started(:pglite); #{code}"
 
     Port.open({:spawn_executable, System.find_executable("elixir")}, [
       :binary,
       :exit_status,
       :hide,
+      :stderr_to_stdout,
       line: 4_096,
       args: paths ++ ["-e", source]
     ])
@@ -50,15 +47,17 @@ defmodule Pglite.LeftBehindTest do
     assert OsProcess.await_exit(server, 10_000) == :ok
     assert File.dir?(folder)
 
-    {_, _, other} = told(start_beam(@starts <> "Process.sleep(:infinity)") |> tap(&end_with_test/1))
+    {_, _, other} = told(start_beam(@starts <> "Process.sleep(:infinity)")) |> tap(&end_with_test/1)
     assert eventually(fn -> not File.exists?(folder) end)
     assert File.dir?(other)
   end
 
-  defp end_with_test(port) do
-    {:os_pid, pid} = Port.info(port, :os_pid)
-    {:ok, process} = OsProcess.identify(pid)
-    on_exit(fn -> OsProcess.signal(process, :kill) end)
+  defp end_with_test({beam, server, folder}) do
+    on_exit(fn ->
+      OsProcess.signal(beam, :kill)
+      OsProcess.await_exit(server, 10_000)
+      File.rm_rf!(folder)
+    end)
   end
 
   test "a BEAM that ends in order leaves nothing" do
@@ -95,7 +94,7 @@ defmodule Pglite.LeftBehindTest do
     {beam, {pid, _} = server, folder} = told(start_beam(@starts <> "Process.sleep(:infinity)"))
     :os.cmd('kill -s STOP #{pid}')
     OsProcess.signal(beam, :kill)
-    start_beam(@starts <> "Process.sleep(:infinity)") |> tap(&end_with_test/1) |> told()
+    start_beam(@starts <> "Process.sleep(:infinity)") |> told() |> end_with_test()
     assert OsProcess.await_exit(server, 20_000) == :ok
     assert eventually(fn -> not File.exists?(folder) end)
   end

@@ -1,0 +1,65 @@
+defmodule Pglite.BranchTest do
+  use Pglite.InstanceCase, async: false
+
+  @moduletag :branches
+
+  setup do
+    manager = start(driver: TestDriver.module())
+    sql(manager, "create table t as select 'before' as word")
+    %{manager: manager}
+  end
+
+  defp words(options) do
+    {:ok, conn} = TestDriver.module().start_link(options)
+    {:ok, %{rows: rows}} = TestDriver.module().query(conn, "select word from t order by word", [])
+    GenServer.stop(conn)
+    List.flatten(rows)
+  end
+
+  defp write(options, word) do
+    {:ok, conn} = TestDriver.module().start_link(options)
+    {:ok, _} = TestDriver.module().query(conn, "insert into t values ('#{word}')", [])
+    GenServer.stop(conn)
+  end
+
+  test "a branch and its parent go on apart", %{manager: manager} do
+    assert {:ok, options} = Pglite.branch(manager, "b1")
+    assert options[:database] == "postgres@b1"
+    write(options, "in the branch")
+    write(Pglite.get_connection_opts(manager), "in the parent")
+    assert words(options) == ["before", "in the branch"]
+    assert words(Pglite.get_connection_opts(manager)) == ["before", "in the parent"]
+    assert Pglite.reset_branch(manager, "b1") == :ok
+    assert words(options) == ["before", "in the parent"]
+    assert Pglite.drop_branch(manager, "b1") == :ok
+  end
+
+  test "errors are values", %{manager: manager} do
+    assert {:ok, _} = Pglite.branch(manager, "twice")
+    assert {:error, %Error{reason: :sql}} = Pglite.branch(manager, "twice")
+    assert {:error, %Error{reason: :sql}} = Pglite.drop_branch(manager, "never-made")
+    assert {:error, %Error{}} = Pglite.branch(manager, "'; drop table t; --")
+    assert sql(manager, "select count(*) from t") == [["1"]]
+  end
+end
+
+defmodule Pglite.CaseTest do
+  use ExUnit.Case, async: false
+  @moduletag :branches
+
+  setup_all do
+    manager = start_supervised!({Pglite, name: :case_database, driver: false})
+    Pglite.TestDriver.once(manager, "create table guests (name text)")
+    :ok
+  end
+
+  use Pglite.Case, server: :case_database, driver: Pglite.TestDriver.module()
+
+  for n <- 1..5 do
+    test "each test finds an empty table (#{n})", %{conn: conn, branch: "test_" <> _} do
+      driver = Pglite.TestDriver.module()
+      assert {:ok, %{rows: []}} = driver.query(conn, "select name from guests", [])
+      assert {:ok, _} = driver.query(conn, "insert into guests values ('#{unquote(n)}')", [])
+    end
+  end
+end
