@@ -159,16 +159,22 @@ defmodule Pglite.Janitor do
     end
   end
 
-  # The path that the instance had before, or a new one, also when somebody has taken the old one.
+  # The path that the instance had before, unless somebody has taken it.
+  defp make_folder(nil), do: make_new_folder()
+
   defp make_folder(before) do
-    with false <- before != nil and SocketFolder.create(before) == :ok,
-         fresh when fresh != nil <- SocketFolder.choose(),
-         :ok <- SocketFolder.create(fresh) do
-      {:ok, fresh}
-    else
-      true -> {:ok, before}
-      nil -> {:error, "no temporary folder with a path short enough for a socket; set TMPDIR"}
-      {:error, posix} -> {:error, "cannot make a folder for the socket: #{:file.format_error(posix)}"}
+    case SocketFolder.create(before) do
+      :ok -> {:ok, before}
+      {:error, _posix} -> make_new_folder()
+    end
+  end
+
+  defp make_new_folder do
+    folder = SocketFolder.choose()
+
+    case SocketFolder.create(folder) do
+      :ok -> {:ok, folder}
+      {:error, posix} -> {:error, "cannot make #{folder} for the socket: #{:file.format_error(posix)}"}
     end
   end
 

@@ -36,7 +36,7 @@ defmodule Pglite.OsProcess do
   @spec signal(t, :int | :kill) :: :ok
   def signal({pid, _started} = process, signal) do
     name = %{int: 'INT', kill: 'KILL'} |> Map.fetch!(signal)
-    if alive?(process), do: :os.cmd('kill -s ' ++ name ++ ' ' ++ Integer.to_charlist(pid))
+    _ = if alive?(process), do: :os.cmd('kill -s ' ++ name ++ ' ' ++ Integer.to_charlist(pid))
     :ok
   end
 

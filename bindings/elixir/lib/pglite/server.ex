@@ -121,7 +121,8 @@ defmodule Pglite.Server do
   defp note_process(%{port: port} = state) do
     with {:os_pid, pid} <- Port.info(port, :os_pid),
          {:ok, process} <- OsProcess.identify(pid) do
-      SocketFolder.write_owner(state.folder, %{process: process, data_dir: state.options.data_dir})
+      # Without the note, what is left behind is still found by the folder's name.
+      _ = SocketFolder.write_owner(state.folder, %{process: process, data_dir: state.options.data_dir})
       Janitor.started(process)
       %{state | process: process}
     else

@@ -21,16 +21,14 @@ defmodule Pglite.SocketFolder do
   @spec socket_path(Path.t()) :: Path.t()
   def socket_path(folder), do: Path.join(folder, ".s.PGSQL.#{@port}")
 
-  @doc "A name that nobody has, in the first temporary folder where a socket's path isn't too long."
+  @doc "A name that nobody has, in the temporary folder, or in /tmp if a socket's path would be too long there."
   @spec choose() :: Path.t()
   def choose do
     {pid, started} = OsProcess.this()
     random = Base.encode16(:crypto.strong_rand_bytes(6), case: :lower)
     name = Enum.join([@prefix, OsProcess.pid_namespace(), pid, started, random], "-")
-
-    temporary_folders()
-    |> Enum.map(&Path.join(&1, name))
-    |> Enum.find(fn folder -> byte_size(socket_path(folder)) <= @longest_socket_path end)
+    folder = Path.join(temporary_folder(), name)
+    if byte_size(socket_path(folder)) <= @longest_socket_path, do: folder, else: Path.join("/tmp", name)
   end
 
   @doc "Fails when the path exists, whoever made it."
@@ -41,7 +39,7 @@ defmodule Pglite.SocketFolder do
 
   @spec remove(Path.t()) :: :ok
   def remove(folder) do
-    File.rm_rf(folder)
+    _ = File.rm_rf(folder)
     :ok
   end
 
@@ -65,7 +63,7 @@ defmodule Pglite.SocketFolder do
   def left_behind do
     namespace = OsProcess.pid_namespace()
 
-    for temporary <- temporary_folders(),
+    for temporary <- Enum.uniq([temporary_folder(), "/tmp"]),
         {:ok, names} <- [File.ls(temporary)],
         name <- names,
         [_, pid, started] <- [
@@ -87,5 +85,5 @@ defmodule Pglite.SocketFolder do
     end
   end
 
-  defp temporary_folders, do: Enum.uniq([System.tmp_dir() || "/tmp", "/tmp"])
+  defp temporary_folder, do: System.tmp_dir() || "/tmp"
 end

@@ -33,9 +33,8 @@ defmodule Pglite.Wire do
     timeout = Keyword.get(options, :timeout, 5_000)
     deadline = deadline(timeout)
 
-    case :gen_tcp.connect({:local, socket_path}, 0, [:binary, active: false], timeout) do
+    case :gen_tcp.connect({:local, socket_path}, 0, [:binary, active: false, send_timeout: timeout], timeout) do
       {:ok, socket} ->
-        :inet.setopts(socket, send_timeout: timeout)
         log_in(over_socket(socket), options, deadline)
 
       {:error, reason} ->
