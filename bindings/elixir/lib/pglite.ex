@@ -148,6 +148,8 @@ defmodule Pglite do
     manager |> Server.info() |> Map.take([:socket_dir, :socket_path, :port, :tcp_port, :os_pid, :data_dir])
   end
 
+  @branch_timeout_ms 30_000
+
   @doc """
   Makes a branch: a copy of the whole database, written on apart from it, made in milliseconds. Returns the options for a
   connection to it.
@@ -171,7 +173,14 @@ defmodule Pglite do
   @spec reset_branch(manager, String.t()) :: :ok | {:error, Error.t()}
   def reset_branch(manager, name), do: with({:ok, _} <- call_sql(manager, "reset_branch", name), do: :ok)
 
-  @branch_timeout_ms 30_000
+  @doc "The names of the branches."
+  @spec branches(manager) :: {:ok, [String.t()]} | {:error, Error.t()}
+  def branches(manager) do
+    sql = "select name from calf.branches() order by name"
+
+    with {:ok, rows} <- own_session(Server.info(manager), sql, @branch_timeout_ms),
+         do: {:ok, List.flatten(rows)}
+  end
 
   defp call_sql(manager, function, name) when is_binary(name) do
     own_session(Server.info(manager), "select calf.#{function}(#{Wire.literal(name)})", @branch_timeout_ms)

@@ -31,7 +31,9 @@ defmodule Pglite.BranchTest do
     assert words(Pglite.get_connection_opts(manager)) == ["before", "in the parent"]
     assert Pglite.reset_branch(manager, "b1") == :ok
     assert words(options) == ["before", "in the parent"]
+    assert Pglite.branches(manager) == {:ok, ["b1"]}
     assert Pglite.drop_branch(manager, "b1") == :ok
+    assert Pglite.branches(manager) == {:ok, []}
   end
 
   test "errors are values", %{manager: manager} do

@@ -169,6 +169,7 @@ defmodule Pglite.InstanceTest do
     assert sql(manager, "select current_user") == [["postgres"]]
   end
 
+  @tag :p1_pgsql
   test "an independent driver logs in over TCP" do
     {:ok, _} = Application.ensure_all_started(:p1_pgsql)
     {:ok, _} = Application.ensure_all_started(:stringprep)
@@ -177,17 +178,17 @@ defmodule Pglite.InstanceTest do
 
     {:ok, connection} =
       :pgsql.connect(
-        host: '127.0.0.1',
+        host: ~c"127.0.0.1",
         port: port,
-        user: 'postgres',
-        password: 'over tcp',
-        database: 'postgres'
+        user: ~c"postgres",
+        password: ~c"over tcp",
+        database: ~c"postgres"
       )
 
     assert {:ok, [{_tag, _columns, [["42"]]}]} =
              :pgsql.squery(connection, "select 6 * 7 as answer") |> to_strings()
 
-    assert {:error, _} = :pgsql.connect(host: '127.0.0.1', port: port, user: 'postgres', password: 'no')
+    assert {:error, _} = :pgsql.connect(host: ~c"127.0.0.1", port: port, user: ~c"postgres", password: ~c"no")
     :pgsql.terminate(connection)
   end
 
@@ -274,11 +275,11 @@ defmodule Pglite.InstanceTest do
     test "has a deadline" do
       manager = start()
       {pid, _} = os_process(manager)
-      :os.cmd('kill -s STOP #{pid}')
+      :os.cmd(~c"kill -s STOP #{pid}")
       began = System.monotonic_time(:millisecond)
       assert {:error, %Error{}} = Pglite.health_check(manager, 300)
       assert System.monotonic_time(:millisecond) - began < 2_000
-      :os.cmd('kill -s CONT #{pid}')
+      :os.cmd(~c"kill -s CONT #{pid}")
       assert Pglite.health_check(manager) == :ok
     end
 

@@ -92,7 +92,7 @@ defmodule Pglite.LeftBehindTest do
   @tag timeout: 60_000
   test "a server that doesn't notice its BEAM's end is killed by the next one" do
     {beam, {pid, _} = server, folder} = told(start_beam(@starts <> "Process.sleep(:infinity)"))
-    :os.cmd('kill -s STOP #{pid}')
+    :os.cmd(~c"kill -s STOP #{pid}")
     OsProcess.signal(beam, :kill)
     start_beam(@starts <> "Process.sleep(:infinity)") |> told() |> end_with_test()
     assert OsProcess.await_exit(server, 20_000) == :ok

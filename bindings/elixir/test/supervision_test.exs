@@ -79,7 +79,7 @@ defmodule Pglite.SupervisionTest do
   test "a server that doesn't react is killed when its time is over" do
     {:ok, {manager, nil}} = Pglite.start_link(driver: false, stop_timeout: 500)
     {pid, _} = process = os_process(manager)
-    :os.cmd('kill -s STOP #{pid}')
+    :os.cmd(~c"kill -s STOP #{pid}")
     assert Pglite.stop(manager) == :ok
     refute OsProcess.alive?(process)
   end

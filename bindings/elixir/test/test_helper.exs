@@ -6,7 +6,12 @@ if System.get_env("CALF_PATH") in [nil, ""] and File.exists?(build), do: System.
 {:ok, {manager, nil}} = Pglite.start_link(driver: false)
 branches? = Pglite.TestDriver.once(manager, "select to_regproc('calf.branch') is not null") == [["t"]]
 :ok = Pglite.stop(manager)
-{_text, status} = System.cmd(calf, ["port", "--help"], stderr_to_stdout: true)
+{help, 0} = System.cmd(calf, ["--help"], stderr_to_stdout: true)
+port? = help =~ ~r/^\s+port\s/m
 
-exclude = [:slow] ++ if(branches?, do: [], else: [:branches]) ++ if(status == 0, do: [], else: [:calf_port])
-ExUnit.start(exclude: exclude, capture_log: true)
+absent =
+  for {tag, present?} <- [branches: branches?, calf_port: port?, p1_pgsql: Code.ensure_loaded?(:pgsql)],
+      not present?,
+      do: tag
+
+ExUnit.start(exclude: [:slow | absent], capture_log: true)

@@ -33,7 +33,8 @@ defmodule Pglite.Case do
   The test's context has `:branch` (its name), `:connection_options`, and `:conn` (of the driver) or `:repo` (the repository's pid).
   """
 
-  import ExUnit.Callbacks, only: [on_exit: 1, start_supervised!: 1]
+  # ExUnit is there in tests only.
+  @compile {:no_warn_undefined, ExUnit.Callbacks}
 
   @doc false
   defmacro __using__(options) do
@@ -57,7 +58,7 @@ defmodule Pglite.Case do
       end
 
     # After the test's processes have ended.
-    on_exit(fn -> Pglite.drop_branch(server, name) end)
+    ExUnit.Callbacks.on_exit(fn -> Pglite.drop_branch(server, name) end)
     context = %{branch: name, connection_options: connection_options}
     all = Keyword.merge(connection_options, Keyword.get(options, :options, []))
 
@@ -68,12 +69,16 @@ defmodule Pglite.Case do
   end
 
   defp start_driver(driver, options) do
-    start_supervised!(%{id: driver, start: {driver, :start_link, [options]}})
+    ExUnit.Callbacks.start_supervised!(%{id: driver, start: {driver, :start_link, [options]}})
   end
 
   # An ordinary pool, also where the configuration for tests says Ecto.Adapters.SQL.Sandbox: the branch is the sandbox.
   defp start_repo(repo, options) do
-    pid = start_supervised!({repo, Keyword.merge([name: nil, pool: DBConnection.ConnectionPool], options)})
+    pid =
+      ExUnit.Callbacks.start_supervised!(
+        {repo, Keyword.merge([name: nil, pool: DBConnection.ConnectionPool], options)}
+      )
+
     repo.put_dynamic_repo(pid)
     pid
   end

@@ -127,7 +127,7 @@ defmodule Pglite.Options do
 
     case password.() do
       nil -> unset
-      text -> List.keystore(unset, 'PGPASSWORD', 0, {'PGPASSWORD', String.to_charlist(text)})
+      text -> List.keystore(unset, ~c"PGPASSWORD", 0, {~c"PGPASSWORD", String.to_charlist(text)})
     end
   end
 

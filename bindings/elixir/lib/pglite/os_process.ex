@@ -35,8 +35,8 @@ defmodule Pglite.OsProcess do
   @doc "Nothing happens when the process is gone."
   @spec signal(t, :int | :kill) :: :ok
   def signal({pid, _started} = process, signal) do
-    name = %{int: 'INT', kill: 'KILL'} |> Map.fetch!(signal)
-    _ = if alive?(process), do: :os.cmd('kill -s ' ++ name ++ ' ' ++ Integer.to_charlist(pid))
+    name = %{int: "INT", kill: "KILL"} |> Map.fetch!(signal)
+    _ = if alive?(process), do: :os.cmd(String.to_charlist("kill -s #{name} #{pid}"))
     :ok
   end
 

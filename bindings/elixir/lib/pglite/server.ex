@@ -320,7 +320,9 @@ defmodule Pglite.Server do
   defp label(%{options: %{name: nil}}), do: "[calf]"
   defp label(%{options: %{name: name}}), do: "[calf #{inspect(name)}]"
 
-  defp unlink_parent do
+  @doc "Spares the process that starts this one the exit signal of a start that fails."
+  @spec unlink_parent() :: term
+  def unlink_parent do
     case Process.get(:"$ancestors") do
       [parent | _] when is_pid(parent) -> Process.unlink(parent)
       [parent | _] when is_atom(parent) -> if pid = Process.whereis(parent), do: Process.unlink(pid)

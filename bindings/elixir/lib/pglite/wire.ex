@@ -19,7 +19,8 @@ defmodule Pglite.Wire do
   @typedoc "How bytes get there and back: functions of the transport."
   @opaque t :: %__MODULE__{
             send: (iodata -> :ok | {:error, term}),
-            receive: (timeout_ms :: non_neg_integer -> {:ok, binary} | {:error, term}),
+            receive:
+              (timeout_ms :: non_neg_integer, at_boundary :: boolean -> {:ok, binary} | {:error, term}),
             close: (() -> term),
             buffer: binary
           }
@@ -45,10 +46,56 @@ defmodule Pglite.Wire do
   defp over_socket(socket) do
     %__MODULE__{
       send: &:gen_tcp.send(socket, &1),
-      receive: &:gen_tcp.recv(socket, 0, &1),
+      receive: fn timeout, _at_boundary -> :gen_tcp.recv(socket, 0, timeout) end,
       close: fn -> :gen_tcp.close(socket) end
     }
   end
+
+  @doc "A port of `{:packet, 4}` that the calling process owns. Closing it closes the program's standard input."
+  @spec over_port(port) :: t
+  def over_port(port) do
+    %__MODULE__{
+      send: &port_send(port, &1),
+      receive: &port_receive(port, &1, &2),
+      close: fn -> port_close(port) end
+    }
+  end
+
+  defp port_send(port, data) do
+    Port.command(port, data)
+    :ok
+  rescue
+    ArgumentError -> {:error, :closed}
+  end
+
+  defp port_receive(port, timeout, at_boundary) do
+    receive do
+      # Only between messages: within one these are somebody's data.
+      {^port, {:data, "ERROR: " <> message}} when at_boundary -> {:error, {:refused, message}}
+      {^port, {:data, bytes}} -> {:ok, bytes}
+      {^port, {:exit_status, _status}} -> {:error, :closed}
+    after
+      timeout -> {:error, :timeout}
+    end
+  end
+
+  defp port_close(port) do
+    Port.close(port)
+  rescue
+    ArgumentError -> true
+  end
+
+  @doc "Takes bytes that came unasked, between queries. Notices, changed parameters and notifications are dropped."
+  @spec push(t, binary) :: t
+  def push(%__MODULE__{} = wire, bytes), do: %{wire | buffer: drop_unasked(wire.buffer <> bytes)}
+
+  defp drop_unasked(<<type, size::32, rest::binary>>)
+       when type in [?N, ?S, ?A] and byte_size(rest) >= size - 4 and size >= 4 do
+    <<_body::binary-size(size - 4), rest::binary>> = rest
+    drop_unasked(rest)
+  end
+
+  defp drop_unasked(buffer), do: buffer
 
   @doc "Logs in over any transport."
   @spec log_in(t, keyword, integer) :: {:ok, t} | {:error, Error.t()}
@@ -272,7 +319,9 @@ defmodule Pglite.Wire do
   defp receive_parts(_wire, missing, parts, _deadline) when missing <= 0, do: {:ok, parts}
 
   defp receive_parts(wire, missing, parts, deadline) do
-    case wire.receive.(max(deadline - System.monotonic_time(:millisecond), 0)) do
+    remaining = max(deadline - System.monotonic_time(:millisecond), 0)
+
+    case wire.receive.(remaining, wire.buffer == "" and parts == []) do
       {:ok, bytes} -> receive_parts(wire, missing - byte_size(bytes), [bytes | parts], deadline)
       {:error, :timeout} -> {:error, Error.new(:timeout, "the database has not answered in time")}
       {:error, reason} -> {:error, connection_error(reason)}
@@ -292,6 +341,7 @@ defmodule Pglite.Wire do
     Error.new(:sql, "#{values[?S]}: #{values[?M]}", values[?C])
   end
 
+  defp connection_error({:refused, message}), do: Error.new(:connection, message)
   defp connection_error(:closed), do: Error.new(:connection, "the database has closed the connection")
 
   defp connection_error(reason),
