@@ -91,7 +91,10 @@ defmodule Pglite do
     }
   end
 
-  @doc "Stops an instance: the pool, then the database by PostgreSQL's fast shutdown, then its folder. Returns when all are gone."
+  @doc """
+  Stops an instance: the pool, then the database by PostgreSQL's fast shutdown, then its folder. Returns when all are gone. A
+  supervisor would start it anew: there, use `Supervisor.terminate_child/2`.
+  """
   @spec stop(manager) :: :ok | {:error, Error.t()}
   def stop(manager) do
     GenServer.stop(manager, :normal, :infinity)
@@ -183,23 +186,34 @@ defmodule Pglite do
   end
 
   defp call_sql(manager, function, name) when is_binary(name) do
-    own_session(Server.info(manager), "select calf.#{function}(#{Wire.literal(name)})", @branch_timeout_ms)
+    own_session(
+      Server.info(manager),
+      "select calf.#{function}(#{Wire.literal(name)})",
+      Wire.deadline(@branch_timeout_ms)
+    )
   end
 
   defp run(manager, sql, timeout) do
-    case Server.info(manager) do
-      %{conn: nil} = info -> own_session(info, sql, timeout)
-      info -> through_pool(info, sql, timeout)
+    deadline = Wire.deadline(timeout)
+
+    case Server.info(manager, timeout) do
+      %{conn: nil} = info -> own_session(info, sql, deadline)
+      info -> through_pool(info, sql, deadline)
     end
   catch
     :exit, _ -> {:error, Error.new(:not_running, "no instance runs as #{inspect(manager)}")}
   end
 
-  defp own_session(info, sql, timeout) do
-    options = [username: info.username, database: info.database, password: info.password.(), timeout: timeout]
+  defp own_session(info, sql, deadline) do
+    options = [
+      username: info.username,
+      database: info.database,
+      password: info.password.(),
+      timeout: left(deadline)
+    ]
 
     with {:ok, wire} <- Wire.connect(info.socket_path, options) do
-      result = Wire.query(wire, sql, timeout)
+      result = Wire.query(wire, sql, left(deadline))
       Wire.close(wire)
 
       case result do
@@ -209,13 +223,22 @@ defmodule Pglite do
     end
   end
 
-  # The deadline is ours: a driver's own is for parts of the call.
-  defp through_pool(%{driver: driver, conn: conn}, sql, timeout) do
-    task = Task.async(fn -> ask_driver(driver, conn, sql, timeout) end)
+  # In a process that can be given up: a driver's own timeouts are for parts of the call.
+  defp through_pool(%{driver: driver, conn: conn}, sql, deadline) do
+    timeout = left(deadline)
+    {pid, reference} = spawn_monitor(fn -> exit({:answer, ask_driver(driver, conn, sql, timeout)}) end)
 
-    case Task.yield(task, timeout) || Task.shutdown(task, :brutal_kill) do
-      {:ok, result} -> result
-      nil -> {:error, Error.new(:timeout, "no answer within #{timeout} ms")}
+    receive do
+      {:DOWN, ^reference, :process, _pid, {:answer, answer}} ->
+        answer
+
+      {:DOWN, ^reference, :process, _pid, reason} ->
+        {:error, Error.new(:connection, Exception.format_exit(reason))}
+    after
+      timeout ->
+        Process.demonitor(reference, [:flush])
+        Process.exit(pid, :kill)
+        {:error, Error.new(:timeout, "no answer within #{timeout} ms")}
     end
   end
 
@@ -226,7 +249,7 @@ defmodule Pglite do
     end
   rescue
     error -> {:error, Error.new(:connection, Exception.message(error))}
-  catch
-    :exit, reason -> {:error, Error.new(:connection, Exception.format_exit(reason))}
   end
+
+  defp left(deadline), do: max(deadline - System.monotonic_time(:millisecond), 1)
 end

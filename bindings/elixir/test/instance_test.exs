@@ -123,12 +123,15 @@ defmodule Pglite.InstanceTest do
 
   test "a pool's name that is taken stops the instance again" do
     start(driver: TestDriver.module(), conn_name: :taken_pool)
-    before = length(File.ls!(System.tmp_dir!()))
+    {:ok, calf} = Pglite.Executable.find()
+    pid_file = Path.join(temporary_folder(), "pid")
+    path = script(~s(echo $$ > #{pid_file}\nexec "#{calf}" "$@"\n))
 
-    assert {:error, %Error{reason: :startup_failed}} =
-             Pglite.start_link(driver: TestDriver.module(), conn_name: :taken_pool)
+    assert {:error, %Error{reason: :startup_failed, message: message}} =
+             Pglite.start_link(driver: TestDriver.module(), conn_name: :taken_pool, calf_path: path)
 
-    assert length(File.ls!(System.tmp_dir!())) <= before + 1
+    assert message =~ "already started"
+    assert pid_file |> File.read!() |> String.trim() |> OsProcess.identify() == :gone
   end
 
   describe "a password" do
@@ -206,6 +209,7 @@ defmodule Pglite.InstanceTest do
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(data_dir: "a\0b")
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(settings: [{"x y", 1}])
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(password: "")
+      assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(name: "a string")
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(tcp_port: 70_000)
       assert {:error, %Error{reason: :driver_missing}} = Pglite.start_link(driver: NoSuchDriver)
     end
@@ -249,8 +253,8 @@ defmodule Pglite.InstanceTest do
     end
 
     test "is bounded in time, and leaves no process" do
-      path = script("echo $$ > #{Path.join(temporary_folder(), "pid")}\nexec sleep 1000\n")
-      [_, pid_file] = Regex.run(~r/> (\S+)/, File.read!(path))
+      pid_file = Path.join(temporary_folder(), "pid")
+      path = script("echo $$ > #{pid_file}\nexec sleep 1000\n")
       began = System.monotonic_time(:millisecond)
 
       assert {:error, %Error{reason: :startup_timeout}} =
@@ -274,12 +278,13 @@ defmodule Pglite.InstanceTest do
   describe "health_check" do
     test "has a deadline" do
       manager = start()
-      {pid, _} = os_process(manager)
-      :os.cmd(~c"kill -s STOP #{pid}")
+      process = os_process(manager)
+      freeze(process)
+      on_exit(fn -> thaw(process) end)
       began = System.monotonic_time(:millisecond)
       assert {:error, %Error{}} = Pglite.health_check(manager, 300)
       assert System.monotonic_time(:millisecond) - began < 2_000
-      :os.cmd(~c"kill -s CONT #{pid}")
+      thaw(process)
       assert Pglite.health_check(manager) == :ok
     end
 

@@ -3,7 +3,7 @@ defmodule Pglite.LeftBehindTest do
   use Pglite.InstanceCase, async: true
 
   # Starts a BEAM that runs the code and prints lines for us; it lives until it is killed or told to end.
-  defp start_beam(code) do
+  defp start_beam(code, environment \\ []) do
     paths = ["-pa", Path.join(:code.lib_dir(:pglite), "ebin")]
     source = "{:ok, _} = Application.ensure_all_started(:pglite); #{code}"
 
@@ -13,6 +13,7 @@ defmodule Pglite.LeftBehindTest do
       :hide,
       :stderr_to_stdout,
       line: 4_096,
+      env: environment,
       args: paths ++ ["-e", source]
     ])
   end
@@ -88,11 +89,21 @@ defmodule Pglite.LeftBehindTest do
     assert File.read!(Path.join(precious, "letter")) == "precious"
   end
 
+  test "a password beyond ASCII arrives whatever the locale is" do
+    code = """
+    {:ok, {manager, _}} = Pglite.start_link(driver: false, password: "gr\\u00fcn \\u20ac")
+    IO.puts("told: \#{:file.native_name_encoding()} \#{inspect(Pglite.health_check(manager))}")
+    """
+
+    assert line_of(start_beam(code, [{~c"LC_ALL", ~c"C"}])) == "latin1 :ok"
+    assert line_of(start_beam(code, [{~c"LC_ALL", ~c"C.UTF-8"}])) == "utf8 :ok"
+  end
+
   @tag :slow
   @tag timeout: 60_000
   test "a server that doesn't notice its BEAM's end is killed by the next one" do
-    {beam, {pid, _} = server, folder} = told(start_beam(@starts <> "Process.sleep(:infinity)"))
-    :os.cmd(~c"kill -s STOP #{pid}")
+    {beam, server, folder} = told(start_beam(@starts <> "Process.sleep(:infinity)"))
+    freeze(server)
     OsProcess.signal(beam, :kill)
     start_beam(@starts <> "Process.sleep(:infinity)") |> told() |> end_with_test()
     assert OsProcess.await_exit(server, 20_000) == :ok

@@ -53,19 +53,17 @@ defmodule Pglite.Janitor do
   @spec started(OsProcess.t()) :: :ok
   def started(process), do: GenServer.cast(__MODULE__, {:started, self(), process})
 
-  @doc "The calling manager's server has ended: removes the folder."
-  @spec release() :: :ok
-  def release do
-    GenServer.call(__MODULE__, :release)
-  catch
-    # The application ends; the janitor looks after the folders itself.
-    :exit, _ -> :ok
+  @doc "The calling manager's server has ended: removes its folder. Doesn't wait for the janitor, who may be waiting for the manager."
+  @spec release(Path.t()) :: :ok
+  def release(folder) do
+    SocketFolder.remove(folder)
+    GenServer.cast(__MODULE__, {:released, self()})
   end
 
   @impl true
   def init(nil) do
     Process.flag(:trap_exit, true)
-    state = %{instances: %{}, cleanings: %{}, waiting: [], folders: %{}}
+    state = %{instances: %{}, cleanings: %{}, waiting: [], secret: :crypto.strong_rand_bytes(32)}
     {:ok, Enum.reduce(SocketFolder.left_behind(), state, &clean_left_behind/2)}
   end
 
@@ -74,20 +72,17 @@ defmodule Pglite.Janitor do
     {:noreply, serve_waiting(%{state | waiting: state.waiting ++ [{from, name, data_dir}]})}
   end
 
-  def handle_call(:release, {manager, _tag}, state) do
-    {gone, kept} = Enum.split_with(state.instances, fn {_ref, instance} -> instance.manager == manager end)
-
-    for {reference, instance} <- gone do
-      Process.demonitor(reference, [:flush])
-      SocketFolder.remove(instance.folder)
-    end
-
-    {:reply, :ok, %{state | instances: Map.new(kept)}}
-  end
-
   @impl true
   def handle_cast({:started, manager, process}, state) do
     {:noreply, put_process(state, manager, process)}
+  end
+
+  def handle_cast({:released, manager}, state) do
+    {gone, kept} =
+      Enum.split_with(state.instances, fn {_reference, instance} -> instance.manager == manager end)
+
+    for {reference, _instance} <- gone, do: Process.demonitor(reference, [:flush])
+    {:noreply, serve_waiting(%{state | instances: Map.new(kept)})}
   end
 
   @impl true
@@ -137,21 +132,22 @@ defmodule Pglite.Janitor do
     Enum.reduce(ready, %{state | waiting: blocked}, &admit/2)
   end
 
+  # A manager that is gone is cleaned up after as soon as its end is reported.
   defp in_cleaning?(state, name, data_dir) do
-    folder = name && Map.get(state.folders, name)
+    folder = folder_of(name, state)
+    dying = for {_reference, instance} <- state.instances, not Process.alive?(instance.manager), do: instance
 
-    Enum.any?(state.cleanings, fn {_reference, cleaning} ->
-      (data_dir != nil and cleaning.data_dir == data_dir) or (folder != nil and cleaning.folder == folder)
+    Enum.any?(Map.values(state.cleanings) ++ dying, fn before ->
+      before.folder == folder or (data_dir != nil and before.data_dir == data_dir)
     end)
   end
 
   defp admit({{manager, _tag} = from, name, data_dir}, state) do
-    case make_folder(name && Map.get(state.folders, name)) do
+    case make_folder(folder_of(name, state)) do
       {:ok, folder} ->
-        instance = %Instance{manager: manager, folder: folder, data_dir: data_dir}
         GenServer.reply(from, {:ok, folder})
-        folders = if name, do: Map.put(state.folders, name, folder), else: state.folders
-        %{state | instances: Map.put(state.instances, Process.monitor(manager), instance), folders: folders}
+        instance = %Instance{manager: manager, folder: folder, data_dir: data_dir}
+        %{state | instances: Map.put(state.instances, Process.monitor(manager), instance)}
 
       {:error, message} ->
         GenServer.reply(from, {:error, Error.new(:startup_failed, message)})
@@ -159,22 +155,24 @@ defmodule Pglite.Janitor do
     end
   end
 
-  # The path that the instance had before, unless somebody has taken it.
-  defp make_folder(nil), do: make_new_folder()
+  # Whoever has a name has one folder; only this BEAM can tell which.
+  defp folder_of(nil, _state), do: nil
+  defp folder_of(name, state), do: name |> SocketFolder.key_of(state.secret) |> SocketFolder.path()
 
-  defp make_folder(before) do
-    case SocketFolder.create(before) do
-      :ok -> {:ok, before}
-      {:error, _posix} -> make_new_folder()
-    end
-  end
-
-  defp make_new_folder do
-    folder = SocketFolder.choose()
+  # A new one, also when somebody has taken the one that belongs to the name.
+  defp make_folder(nil) do
+    folder = SocketFolder.path(SocketFolder.random_key())
 
     case SocketFolder.create(folder) do
       :ok -> {:ok, folder}
       {:error, posix} -> {:error, "cannot make #{folder} for the socket: #{:file.format_error(posix)}"}
+    end
+  end
+
+  defp make_folder(folder) do
+    case SocketFolder.create(folder) do
+      :ok -> {:ok, folder}
+      {:error, _posix} -> make_folder(nil)
     end
   end
 

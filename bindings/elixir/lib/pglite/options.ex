@@ -90,7 +90,7 @@ defmodule Pglite.Options do
     {own, rest} = Keyword.split(options, @own)
 
     %__MODULE__{
-      name: own[:name],
+      name: name(own[:name]),
       data_dir: data_dir(own[:data_dir], Keyword.get(own, :memory, false)),
       username: text(own, :username, "postgres"),
       database: text(own, :database, "postgres"),
@@ -127,8 +127,25 @@ defmodule Pglite.Options do
 
     case password.() do
       nil -> unset
-      text -> List.keystore(unset, ~c"PGPASSWORD", 0, {~c"PGPASSWORD", String.to_charlist(text)})
+      text -> List.keystore(unset, ~c"PGPASSWORD", 0, variable(~c"PGPASSWORD", text))
     end
+  end
+
+  @doc "A variable whose value arrives as the text's bytes, whatever the BEAM takes the locale's encoding for."
+  @spec variable(charlist, String.t()) :: {charlist, charlist}
+  def variable(name, text) do
+    case :file.native_name_encoding() do
+      :utf8 -> {name, String.to_charlist(text)}
+      :latin1 -> {name, :binary.bin_to_list(text)}
+    end
+  end
+
+  defp name({:global, _term} = name), do: name
+  defp name({:via, module, _term} = name) when is_atom(module), do: name
+
+  defp name(name) do
+    check(is_atom(name), ":name must be an atom, {:global, term} or {:via, module, term}")
+    name
   end
 
   defp data_dir(_data_dir, true), do: nil

@@ -82,10 +82,10 @@ defmodule Pglite.Port do
   @spec environment(Options.t(), term) :: {:ok, [{charlist, charlist | false}]} | {:error, Error.t()}
   def environment(options, debug) when debug in 0..5 do
     variables = [
-      {~c"PGLITE_DATA_DIR", String.to_charlist(options.data_dir || "memory://")},
-      {~c"PGLITE_USERNAME", String.to_charlist(options.username)},
-      {~c"PGLITE_DATABASE", String.to_charlist(options.database)},
-      {~c"PGLITE_DEBUG", Integer.to_charlist(debug)}
+      Options.variable(~c"PGLITE_DATA_DIR", options.data_dir || "memory://"),
+      Options.variable(~c"PGLITE_USERNAME", options.username),
+      Options.variable(~c"PGLITE_DATABASE", options.database),
+      Options.variable(~c"PGLITE_DEBUG", Integer.to_string(debug))
     ]
 
     {:ok, Options.environment(options) ++ variables}

@@ -52,8 +52,8 @@ defmodule Pglite.Server do
   end
 
   @doc "What clients need to know. Exits as `GenServer.call/3` does."
-  @spec info(GenServer.server()) :: info
-  def info(server), do: GenServer.call(server, :info)
+  @spec info(GenServer.server(), timeout) :: info
+  def info(server, timeout \\ 5_000), do: GenServer.call(server, :info, timeout)
 
   @impl true
   def init(options) do
@@ -82,7 +82,7 @@ defmodule Pglite.Server do
         {:ok, state}
       else
         {:error, error} ->
-          Janitor.release()
+          Janitor.release(folder)
           {:error, error}
       end
     end
@@ -251,7 +251,7 @@ defmodule Pglite.Server do
   def terminate(_reason, state) do
     stop_driver(state.conn)
     stop_server(state)
-    Janitor.release()
+    Janitor.release(state.folder)
   end
 
   # First, so that its connections close in order instead of reporting a lost server.

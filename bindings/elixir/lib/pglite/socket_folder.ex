@@ -21,15 +21,27 @@ defmodule Pglite.SocketFolder do
   @spec socket_path(Path.t()) :: Path.t()
   def socket_path(folder), do: Path.join(folder, ".s.PGSQL.#{@port}")
 
-  @doc "A name that nobody has, in the temporary folder, or in /tmp if a socket's path would be too long there."
-  @spec choose() :: Path.t()
-  def choose do
+  @doc """
+  Where the folder with this key (12 hexadecimal digits) of this BEAM lies: in the temporary folder, or in /tmp if a socket's path
+  would be too long there.
+  """
+  @spec path(String.t()) :: Path.t()
+  def path(key) do
     {pid, started} = OsProcess.this()
-    random = Base.encode16(:crypto.strong_rand_bytes(6), case: :lower)
-    name = Enum.join([@prefix, OsProcess.pid_namespace(), pid, started, random], "-")
+    name = Enum.join([@prefix, OsProcess.pid_namespace(), pid, started, key], "-")
     folder = Path.join(temporary_folder(), name)
     if byte_size(socket_path(folder)) <= @longest_socket_path, do: folder, else: Path.join("/tmp", name)
   end
+
+  @doc "A key that belongs to nothing."
+  @spec random_key() :: String.t()
+  def random_key, do: to_key(:crypto.strong_rand_bytes(6))
+
+  @doc "The key that belongs to a name and a secret."
+  @spec key_of(term, binary) :: String.t()
+  def key_of(name, secret), do: to_key(:crypto.mac(:hmac, :sha256, secret, :erlang.term_to_binary(name)))
+
+  defp to_key(<<bytes::binary-size(6), _rest::binary>>), do: Base.encode16(bytes, case: :lower)
 
   @doc "Fails when the path exists, whoever made it."
   @spec create(Path.t()) :: :ok | {:error, File.posix()}

@@ -42,6 +42,20 @@ defmodule Pglite.InstanceCase do
     process
   end
 
+  @doc "Stops a process where it is (SIGSTOP), with all its threads."
+  def freeze({pid, _started}) do
+    :os.cmd(~c"kill -s STOP #{pid}")
+
+    true =
+      eventually(fn ->
+        Enum.all?(Path.wildcard("/proc/#{pid}/task/*/stat"), &(File.read!(&1) =~ ~r/\) [Tt] /))
+      end)
+
+    :ok
+  end
+
+  def thaw({pid, _started}), do: :os.cmd(~c"kill -s CONT #{pid}")
+
   @doc "Asks until the answer is true, at most `timeout_ms` long."
   def eventually(question, timeout_ms \\ 10_000) do
     cond do
