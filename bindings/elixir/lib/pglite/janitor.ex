@@ -45,8 +45,9 @@ defmodule Pglite.Janitor do
     :exit, {:timeout, _} ->
       {:error, Error.new(:startup_timeout, "the instance before has not ended within #{timeout_ms} ms")}
 
-    :exit, {reason, _} when reason in [:noproc, :normal, :shutdown] ->
-      {:error, Error.new(:not_running, "the application :pglite is not started")}
+    :exit, {reason, _} ->
+      {:error,
+       Error.new(:not_running, "the application :pglite doesn't run: #{Exception.format_exit(reason)}")}
   end
 
   @doc "The calling manager's server runs as this process."
