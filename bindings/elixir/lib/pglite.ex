@@ -179,19 +179,17 @@ defmodule Pglite do
   @doc "The names of the branches."
   @spec branches(manager) :: {:ok, [String.t()]} | {:error, Error.t()}
   def branches(manager) do
-    sql = "select name from calf.branches() order by name"
-
-    with {:ok, rows} <- own_session(Server.info(manager), sql, @branch_timeout_ms),
-         do: {:ok, List.flatten(rows)}
+    with {:ok, rows} <- branch_sql(manager, "select name from calf.branches() order by name") do
+      {:ok, List.flatten(rows)}
+    end
   end
 
   defp call_sql(manager, function, name) when is_binary(name) do
-    own_session(
-      Server.info(manager),
-      "select calf.#{function}(#{Wire.literal(name)})",
-      Wire.deadline(@branch_timeout_ms)
-    )
+    branch_sql(manager, "select calf.#{function}(#{Wire.literal(name)})")
   end
+
+  # Never in the pool's sessions: they may be in a transaction, or a sandbox.
+  defp branch_sql(manager, sql), do: own_session(Server.info(manager), sql, Wire.deadline(@branch_timeout_ms))
 
   defp run(manager, sql, timeout) do
     deadline = Wire.deadline(timeout)

@@ -26,6 +26,21 @@ defmodule Pglite.LogTest do
     refute log =~ "s3cret-word"
   end
 
+  test "the level for the application counts" do
+    Logger.put_application_level(:pglite, :warning)
+    on_exit(fn -> Logger.delete_application_level(:pglite) end)
+
+    log =
+      capture_log(fn ->
+        {:ok, {manager, nil}} = Pglite.start_link(driver: false)
+        sql(manager, "do $$ begin raise warning 'still heard'; end $$")
+        Pglite.stop(manager)
+      end)
+
+    assert log =~ "still heard"
+    refute log =~ "[info]"
+  end
+
   test "an error has its details at its level" do
     log =
       capture_log(fn ->

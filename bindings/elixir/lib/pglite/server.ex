@@ -310,10 +310,7 @@ defmodule Pglite.Server do
     {level, text} = LogLine.parse(line, state.level)
     password = state.options.password
 
-    Logger.log(level, fn -> "#{label(state)} #{LogLine.presentable(text, password.())}" end,
-      application: :pglite
-    )
-
+    Logger.log(level, fn -> "#{label(state)} #{LogLine.presentable(text, password.())}" end)
     %{state | level: level}
   end
 
