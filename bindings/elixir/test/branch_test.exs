@@ -65,3 +65,28 @@ defmodule Pglite.CaseTest do
     end
   end
 end
+
+defmodule Pglite.RepoCaseTest do
+  use ExUnit.Case, async: false
+  @moduletag :branches
+
+  setup_all do
+    manager = start_supervised!({Pglite, name: :repo_case_database, driver: false})
+    Pglite.TestDriver.once(manager, "create table guests (name text)")
+    :ok
+  end
+
+  use Pglite.Case, server: :repo_case_database, repo: Pglite.TestRepo, options: [pool_size: 2]
+
+  for n <- 1..3 do
+    test "the test's process has a repository on its branch (#{n})", %{repo: repo} do
+      assert is_pid(repo)
+      assert Pglite.TestRepo.query!("select name from guests").rows == []
+      Pglite.TestRepo.query!("insert into guests values ('x')")
+    end
+  end
+
+  test "branches go with their tests" do
+    assert {:ok, [_mine]} = Pglite.branches(:repo_case_database)
+  end
+end

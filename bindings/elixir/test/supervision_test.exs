@@ -38,6 +38,16 @@ defmodule Pglite.SupervisionTest do
     assert sql(name, "select word from kept") == [["still here"]]
   end
 
+  test "a name in a registry is as good" do
+    start_supervised!({Registry, keys: :unique, name: Pglite.TestRegistry})
+    name = {:via, Registry, {Pglite.TestRegistry, "one of many"}}
+    process = os_process(start(name: name))
+    socket = Pglite.get_socket_info(name).socket_path
+    OsProcess.signal(process, :kill)
+    assert eventually(fn -> Pglite.health_check(name) == :ok end)
+    assert Pglite.get_socket_info(name).socket_path == socket
+  end
+
   test "a dead pool is started anew with its instance" do
     name = start_kept(:killed_pool)
     before = Process.whereis(name)
