@@ -10,8 +10,6 @@ defmodule Pglite.MixProject do
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
       elixirc_paths: elixirc_paths(Mix.env()),
-      # The database is reached by option or when the user's application has it: not a call that the compiler can see.
-      elixirc_options: [warnings_as_errors: Mix.env() == :test],
       deps: deps(System.get_env("PGLITE_WITHOUT_HEX")),
       description:
         "PostgreSQL 18 as a child of your application: no server to install, ready in milliseconds",
