@@ -46,6 +46,7 @@ defmodule Pglite do
     * `:startup_timeout` - milliseconds until the database must be ready. Default: 30000
     * `:stop_timeout` - milliseconds for PostgreSQL's fast shutdown, before it is killed. Default: 10000
     * `:calf_path` - the program; see `Pglite.Executable`
+    * `:mode` - `:socket`, the default. A database behind a port has no pool: see `Pglite.Port`
     * `:driver` - the module whose `start_link/1` and `query/4` are used. Default: `Postgrex`; `false` starts none
 
   All others go to `Postgrex.start_link/1`: `:pool_size`, `:timeout`, `:parameters`, `:types`, …

@@ -210,6 +210,7 @@ defmodule Pglite.InstanceTest do
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(settings: [{"x y", 1}])
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(password: "")
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(name: "a string")
+      assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(mode: :port)
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(tcp_port: 70_000)
       assert {:error, %Error{reason: :driver_missing}} = Pglite.start_link(driver: NoSuchDriver)
     end

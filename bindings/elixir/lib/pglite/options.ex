@@ -21,7 +21,8 @@ defmodule Pglite.Options do
     :tcp_port,
     :calf_path,
     :driver,
-    :conn_name
+    :conn_name,
+    :mode
   ]
   # Where the driver connects is what this library decides.
   @decided [:socket, :socket_dir, :hostname, :port, :endpoints, :url]
@@ -88,6 +89,11 @@ defmodule Pglite.Options do
           )
 
     {own, rest} = Keyword.split(options, @own)
+
+    check(
+      Keyword.get(own, :mode, :socket) == :socket,
+      ":mode can only be :socket; for a port there is Pglite.Port"
+    )
 
     %__MODULE__{
       name: name(own[:name]),
