@@ -39,6 +39,40 @@ defmodule Pglite.PortTest do
     assert eventually(fn -> not Process.alive?(database) end)
   end
 
+  test "the process ends with its owner, however that ends" do
+    {:ok, database} = Database.start_link()
+    Process.unlink(database)
+    process = :sys.get_state(database).process
+    assert OsProcess.alive?(process)
+    Process.exit(database, :kill)
+    assert OsProcess.await_exit(process, 10_000) == :ok
+  end
+
+  test "a database that is killed ends its owner" do
+    {:ok, database} = Database.start_link()
+    Process.unlink(database)
+    reference = Process.monitor(database)
+    OsProcess.signal(:sys.get_state(database).process, :kill)
+    assert_receive {:DOWN, ^reference, :process, _pid, %Error{reason: :exited}}, 10_000
+  end
+
+  test "what comes unasked is no answer" do
+    {:ok, database} = Database.start_link()
+    assert {:ok, _} = Database.query(database, "listen news; set client_min_messages = notice")
+    assert {:ok, _} = Database.query(database, "do $$ begin raise notice 'hear'; end $$; notify news")
+    assert {:ok, [%{rows: [["1"]]}]} = Database.query(database, "select 1")
+    assert Database.stop(database) == :ok
+  end
+
+  test "user and database are made" do
+    {:ok, database} = Database.start_link(username: "ann", database: "shop")
+
+    assert {:ok, [%{rows: [["ann", "shop"]]}]} =
+             Database.query(database, "select current_user, current_database()")
+
+    assert Database.stop(database) == :ok
+  end
+
   test "a start that fails is a value" do
     folder = temporary_folder()
     File.write!(Path.join(folder, "letter.txt"), "not a cluster")
