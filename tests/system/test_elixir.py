@@ -48,10 +48,11 @@ def test_compiles_without_warnings():
     mix("compile", "--force", "--warnings-as-errors", timeout=50, build="strict")
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize("file", FILES)
 def test_exunit(file, request, record_property):
     slow = ["--include", "slow"] if request.config.getoption("--slow") else []
-    output = mix("test", *slow, f"test/{file}", timeout=55)
+    output = mix("test", *slow, f"test/{file}", timeout=140)
     # "11 doctests, 48 tests, 0 failures, 2 excluded"; what is excluded is among the tests.
     summary = re.search(r"^(?:(\d+) doctests?, )?(?:(\d+) tests?, )?0 failures(?:, (\d+) excluded)?", output, re.MULTILINE)
     assert summary, output[-5000:]

@@ -207,6 +207,7 @@ defmodule Pglite.InstanceTest do
       assert message =~ ":hostname"
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(extensions: ["a,b"])
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(data_dir: "a\0b")
+      assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(username: <<255>>)
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(settings: [{"x y", 1}])
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(password: "")
       assert {:error, %Error{reason: :invalid_option}} = Pglite.start_link(name: "a string")

@@ -181,7 +181,7 @@ defmodule Pglite.Options do
   defp password(function) when is_function(function, 0), do: password(function.())
 
   defp password(password) do
-    valid = is_binary(password) and password != "" and String.valid?(password) and clean?(password)
+    valid = is_binary(password) and password != "" and clean?(password)
     check(valid, ":password must be a string that isn't empty, or a function that returns one")
     fn -> password end
   end
@@ -212,7 +212,7 @@ defmodule Pglite.Options do
       check(match?({_name, _value}, setting), "#{inspect(setting)} is not a setting: give {name, value}")
       {name, value} = setting
       check(to_string(name) =~ ~r/^[A-Za-z_][\w.]*$/, "#{inspect(name)} is not a setting's name")
-      check(clean?(to_string(value)), "the value of #{name} has a zero byte")
+      check(clean?(to_string(value)), "the value of #{name} is not text")
       {to_string(name), to_string(value)}
     end
   end
@@ -229,7 +229,7 @@ defmodule Pglite.Options do
     module
   end
 
-  defp clean?(text), do: not String.contains?(text, <<0>>)
+  defp clean?(text), do: String.valid?(text) and not String.contains?(text, <<0>>)
 
   defp check(true, _message), do: :ok
   defp check(false, message), do: invalid(message)
