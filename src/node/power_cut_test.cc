@@ -37,15 +37,19 @@ enum class Sessions { kInTurns, kAtOnce };
 struct Round {
   uint64_t seed;
   Sessions sessions;
+  ClusterOnDisk::Settings settings = quiet_settings();
   size_t acknowledged = 0;
 
   std::string problems() {
     std::mt19937_64 dice(seed);
     Ledger ledger(seed);
     const DiskPointer disk = disk_with_ledger();
-    constexpr uint64_t kMostOperations = 700;
-    disk->cut_power_at(dice() % kMostOperations);
-    if (auto cluster = ClusterOnDisk::start(disk)) {
+    const bool while_starting = dice() % 10 == 0;
+    if (while_starting) disk->cut_power_at(dice() % 100);
+    auto cluster = ClusterOnDisk::start(disk, settings);
+    if (cluster && (*cluster)->connect()) {
+      constexpr uint64_t kMostOperations = 800;
+      if (!while_starting) disk->cut_power_at(disk->operations() + dice() % kMostOperations);
       constexpr int kMostTransactions = 120;
       const int count = 1 + static_cast<int>(dice() % 6);
       if (sessions == Sessions::kInTurns) {
@@ -54,6 +58,7 @@ struct Round {
         ledger.run_at_once(**cluster, count + 2, kMostTransactions);
       }
     }
+    cluster = nullptr;
     acknowledged = ledger.acknowledged();
     DiskPointer left = disk->after_power_cut(dice());
     // Recovery may be cut short as well.
@@ -66,9 +71,9 @@ struct Round {
   }
 };
 
-class PowerCut : public ::testing::TestWithParam<Sessions> {};
+class PowerCutUnderLoad : public ::testing::TestWithParam<Sessions> {};
 
-TEST_P(PowerCut, loses_nothing_that_was_acknowledged) {
+TEST_P(PowerCutUnderLoad, loses_nothing_that_was_acknowledged) {
   const uint64_t rounds = number_from("CALF_ROUNDS", 8);
   const char* chosen = std::getenv("CALF_SEED");
   uint64_t seed = number_from("CALF_SEED", std::random_device{}());
@@ -82,11 +87,73 @@ TEST_P(PowerCut, loses_nothing_that_was_acknowledged) {
   std::cout << "seeds up to " << seed - 1 << ", " << acknowledged << " acknowledged commits\n";
 }
 
-INSTANTIATE_TEST_SUITE_P(Sessions, PowerCut,
+INSTANTIATE_TEST_SUITE_P(Sessions, PowerCutUnderLoad,
                          ::testing::Values(Sessions::kInTurns, Sessions::kAtOnce),
                          [](const auto& info) {
                            return info.param == Sessions::kInTurns ? "in_turns" : "at_once";
                          });
+
+// The same few transactions, cut off at one operation after the other.
+TEST(PowerCut, may_come_at_any_operation) {
+  constexpr uint64_t kSeed = 11;
+  constexpr int kTransactions = 14;
+  uint64_t last = 0;
+  {
+    const DiskPointer disk = disk_with_ledger();
+    auto cluster = ClusterOnDisk::start(disk);
+    ASSERT_TRUE(cluster) << cluster.error().to_string();
+    Ledger(kSeed).run_in_turns(**cluster, 3, kTransactions);
+    last = disk->operations();
+  }
+  const uint64_t points = number_from("CALF_ROUNDS", 25);
+  for (uint64_t i = 0; i < points; ++i) {
+    const uint64_t at = i * last / points;
+    const DiskPointer disk = disk_with_ledger();
+    disk->cut_power_at(at);
+    Ledger ledger(kSeed);
+    if (auto cluster = ClusterOnDisk::start(disk)) ledger.run_in_turns(**cluster, 3, kTransactions);
+    EXPECT_TRUE(disk->is_cut());
+    ASSERT_EQ(problems_on(disk->after_power_cut(at), ledger), "") << "cut at operation " << at;
+  }
+}
+
+TEST(PowerCut, leaves_a_whole_data_directory_or_none_when_it_is_being_made) {
+  auto whole = std::make_shared<SimulatedDisk>();
+  ASSERT_TRUE(create_data_directory(whole, kDataDirectory));
+  const uint64_t last = whole->operations();
+  std::vector<uint64_t> moments = {last - 3, last - 2, last - 1, last};
+  const uint64_t points = number_from("CALF_ROUNDS", 8);
+  for (uint64_t i = 0; i < points; ++i) moments.push_back(i * last / points);
+  size_t made = 0;
+  for (const uint64_t at : moments) {
+    auto disk = std::make_shared<SimulatedDisk>();
+    disk->cut_power_at(at);
+    EXPECT_EQ(create_data_directory(disk, kDataDirectory).has_value(), at == last);
+    const DiskPointer left = disk->after_power_cut(at);
+    const bool there = left->fstatat(AT_FDCWD, kDataDirectory, 0).has_value();
+    made += there ? 1 : 0;
+    if (!there) {
+      const auto again = create_data_directory(left, kDataDirectory);
+      ASSERT_TRUE(again) << again.error().to_string() << " after a cut at " << at;
+    }
+    auto cluster = ClusterOnDisk::start(left);
+    ASSERT_TRUE(cluster) << cluster.error().to_string() << " after a cut at " << at;
+    auto session = (*cluster)->connect();
+    ASSERT_TRUE(session);
+    EXPECT_EQ(damage_in(**session), "") << "after a cut at " << at;
+  }
+  EXPECT_GE(made, 1u);
+}
+
+TEST(PowerCutHarness, notices_a_cluster_that_does_not_sync) {
+  auto settings = quiet_settings();
+  settings.emplace_back("fsync", "off");
+  constexpr uint64_t kMostRounds = 20;
+  std::string problems;
+  for (uint64_t seed = 1; seed <= kMostRounds && problems.empty(); ++seed)
+    problems = Round{.seed = seed, .sessions = Sessions::kInTurns, .settings = settings}.problems();
+  EXPECT_NE(problems, "");
+}
 
 TEST(PowerCutHarness, asks_the_disk_for_the_same_when_it_runs_again) {
   uint64_t digests[2] = {};

@@ -175,7 +175,7 @@ void Ledger::run_in_turns(ClusterOnDisk& cluster, int sessions, int transactions
     if (!session) return;
     seats.push_back({std::move(*session), Author(seed_, i, sessions, true)});
   }
-  while (transactions > 0) {
+  while (transactions > 0 && !cluster.disk().is_cut()) {
     Seat& seat = seats[dice() % seats.size()];
     if (seat.next == seat.now.statements.size()) {
       seat.now = seat.author.next();
@@ -190,13 +190,14 @@ void Ledger::run_at_once(ClusterOnDisk& cluster, int sessions, int transactions)
   std::atomic<int> left = transactions;
   std::vector<std::thread> threads;
   for (int i = 0; i < sessions; ++i) {
-    threads.emplace_back([&, i] {
-      auto session = cluster.connect();
+    auto connected = cluster.connect();
+    if (!connected) break;
+    threads.emplace_back([&, i, session = std::move(*connected)] {
       Author author(seed_, i, sessions, false);
-      while (session && left-- > 0) {
+      while (left-- > 0 && !cluster.disk().is_cut()) {
         const Transaction now = author.next();
         for (size_t next = 0; next < now.statements.size(); ++next)
-          if (!run_statement(**session, now, next)) return;
+          if (!run_statement(*session, now, next)) return;
       }
     });
   }

@@ -21,7 +21,7 @@ class Ledger {
 
   // Several sessions take turns, statement by statement, on this thread: the seed decides whose
   // turn it is, so the cluster is asked for the same things in the same order each time. Returns
-  // when `transactions` are done or the cluster is gone.
+  // when `transactions` are done, the power is cut or the cluster is gone.
   void run_in_turns(ClusterOnDisk& cluster, int sessions, int transactions);
   // Each session on a thread of its own, over the same accounts.
   void run_at_once(ClusterOnDisk& cluster, int sessions, int transactions);
