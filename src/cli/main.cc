@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/check_command.h"
 #include "cli/options.h"
 #include "cli/serve_command.h"
 #include "cli/sql_command.h"
@@ -12,6 +13,7 @@ static int run(const calf::cli::Command& command) {
   using namespace calf::cli;
   if (const auto* serve = std::get_if<ServeOptions>(&command)) return run_serve(*serve);
   if (const auto* sql = std::get_if<SqlOptions>(&command)) return run_sql(*sql);
+  if (const auto* check = std::get_if<CheckOptions>(&command)) return run_check(*check);
   const auto& print = std::get<PrintAndExit>(command);
   std::fputs(print.text.c_str(), print.exit_code == 0 ? stdout : stderr);
   return print.exit_code;

@@ -61,6 +61,12 @@ struct SqlOptions {
   bool single_transaction = false;
 };
 
+struct CheckOptions {
+  std::filesystem::path directory{};  // absolute
+  bool json = false;
+  bool quiet = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -68,7 +74,7 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, PrintAndExit>;
+using Command = std::variant<ServeOptions, SqlOptions, CheckOptions, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "cli/engine_factory.h"
 #include "node/embedded.h"
 #include "os/clock.h"
 #include "vfs/directory_file_system.h"
@@ -183,8 +184,30 @@ Result<DataDirectory::Opened> DataDirectory::open(const fs::path& path) {
                 .created = fresh};
 }
 
+Result<std::unique_ptr<DataDirectory>> DataDirectory::own(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path / kVersionFile, error))
+    return fail(ErrorCode::kNotFound, "\"" + path.string() + "\" holds no cluster");
+  CALF_CHECK_OK(needs_creation(path));
+  CALF_TRY(const int lock_fd, lock(path));
+  return std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd));
+}
+
 DataDirectory::~DataDirectory() {
   close(lock_fd_);
 }
 
 }  // namespace calf::node
+
+namespace calf::cli {
+
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path& path) {
+  struct Owner final : DirectoryOwner {
+    explicit Owner(std::unique_ptr<node::DataDirectory> held) : directory(std::move(held)) {}
+    std::unique_ptr<node::DataDirectory> directory;
+  };
+  CALF_TRY(auto directory, node::DataDirectory::own(path));
+  return std::make_unique<Owner>(std::move(directory));
+}
+
+}  // namespace calf::cli

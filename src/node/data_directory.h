@@ -30,6 +30,9 @@ class DataDirectory {
   // MB when it creates. Any thread.
   static Result<Opened> open(const std::filesystem::path& path);
 
+  // Locks a directory that holds a cluster; never creates one: kNotFound.
+  static Result<std::unique_ptr<DataDirectory>> own(const std::filesystem::path& path);
+
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;
   DataDirectory& operator=(const DataDirectory&) = delete;

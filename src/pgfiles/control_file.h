@@ -14,7 +14,7 @@ inline constexpr const char* kControlFile = "global/pg_control";
 struct ControlFile {
   uint64_t system_identifier = 0;
   bool clean_shutdown = false;  // else the next start recovers
-  std::string state;            // as pg_controldata says it
+  std::string state{};          // as pg_controldata says it
   bool data_checksums = false;
   uint32_t page_bytes = 0;
   uint32_t segment_pages = 0;  // of a relation's file

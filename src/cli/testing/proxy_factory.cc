@@ -14,4 +14,8 @@ Result<OpenedCluster> open_cluster(const ClusterOptions&) {
                        .created = std::getenv("CALF_TEST_CREATED") != nullptr};
 }
 
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path&) {
+  return fail(ErrorCode::kUnsupported, "a proxy has no data directory");
+}
+
 }  // namespace calf::cli
