@@ -1,6 +1,7 @@
 """Data directories: what was committed survives SIGKILL, shutdown is fast and clean, and a directory has one owner."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 
 from harness import places
+from harness.ledger import survive
 from harness.server import Options, Server, StartFailed
 from harness.sessions import Pending, Session, eventually
 
@@ -31,73 +33,38 @@ def test_data_survives_a_clean_restart(own_server, directory):
     assert "not properly shut down" not in server.output()
 
 
-def _write_until_killed(server, stop, confirmed):
-    """Commits numbers one by one; `confirmed` is the last one that the server has acknowledged."""
-    try:
-        one = Session(server.connect())
-        while not stop:
-            one.run(f"insert into t values ({confirmed[0] + 1})")
-            confirmed[0] += 1
-    except psycopg.Error:
-        pass
+# Much WAL is written in little time and checkpoints come often.
+BUSY = {"max_wal_size": "32MB", "min_wal_size": "32MB", "checkpoint_timeout": "30s"}
 
 
-@pytest.mark.timeout(120)  # real fsyncs: as slow as the disk and what else uses it
-def test_ten_kills_lose_nothing_that_was_confirmed(own_server, directory):
-    server = own_server(data=directory / "data")
-    Session(server.connect()).run("create table t (n int primary key)")
-    confirmed = [0]
-    for kill in range(10):
-        writer = Pending(lambda: _write_until_killed(server, [], confirmed))
-        time.sleep(0.05 + random.random() * 0.25)
-        if kill % 3 == 2:
-            Session(server.connect()).run("checkpoint")
-        server.kill()
-        writer.result(10)
-        server.launch()
-        one = Session(server.connect())
-        count, highest = one.rows("select count(*), coalesce(max(n), 0) from t")[0]
-        # The statement that was under way may or may not have made it.
-        assert count == highest and highest in (confirmed[0], confirmed[0] + 1), f"kill {kill}: {count}, {highest}, {confirmed}"
-        confirmed[0] = highest
-        one.close()
-    assert confirmed[0] > 10
+@pytest.mark.timeout(180)  # real fsyncs: as slow as the disk and what else uses it
+def test_ten_kills_under_load_lose_nothing_that_was_acknowledged(own_server, directory):
+    server = own_server(data=directory / "data", settings=BUSY)
+    ledger = survive(server, rounds=10, seed=random.randrange(2**32))
+    assert ledger.acknowledged > 100
 
 
-@pytest.mark.timeout(120)
-def test_a_kill_under_load_leaves_a_consistent_database(own_server, directory):
-    server = own_server(data=directory / "data", settings={"max_wal_size": "32MB", "min_wal_size": "32MB"})
-    setup = Session(server.connect())
-    setup.run(
-        "create table account (id int primary key, balance int)",
-        "insert into account select i, 100 from generate_series(1, 500) i",
-        "create index on account (balance)",
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_two_hundred_kills_under_load_lose_nothing(own_server, directory):
+    server = own_server(data=directory / "data", settings=BUSY)
+    ledger = survive(server, rounds=200, seed=random.randrange(2**32), sessions=8, longest_s=1.0)
+    assert ledger.acknowledged > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.calf_only
+@pytest.mark.timeout(1800)
+def test_a_thousand_power_cuts_lose_nothing():
+    """The simulation of src/node/power_cut_test.cc, for longer than `make unit` runs it."""
+    program = places.CALF.parent / "durability_test"
+    if not program.exists():
+        pytest.skip(f"{program} is not built")
+    environment = dict(os.environ) | {"CALF_ROUNDS": "500"}
+    done = subprocess.run(
+        [str(program), "--gtest_filter=*PowerCut*"], env=environment, capture_output=True, text=True, timeout=1700
     )
-
-    def move(n):
-        try:
-            one = Session(server.connect())
-            while True:
-                a, b = sorted(random.sample(range(1, 501), 2))
-                one.run("begin", f"update account set balance = balance - 1 where id = {a}")
-                one.run(f"update account set balance = balance + 1 where id = {b}", "commit")
-        except psycopg.Error:
-            pass
-
-    for _ in range(3):
-        movers = [Pending(lambda n=n: move(n)) for n in range(4)]
-        time.sleep(0.5)
-        server.kill()
-        for each in movers:
-            each.result(10)
-        server.launch()
-        one = Session(server.connect())
-        assert one.value("select sum(balance) from account") == 50000
-        one.run("set enable_seqscan = off")
-        assert one.value("select count(*) from account where balance > -1000000") == 500
-        one.run("create extension if not exists amcheck")
-        one.rows("select bt_index_check(indexrelid, true) from pg_index where indrelid = 'account'::regclass")
-        one.close()
+    assert done.returncode == 0, done.stdout[-5000:]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
