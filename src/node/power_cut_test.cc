@@ -145,6 +145,19 @@ TEST(PowerCut, leaves_a_whole_data_directory_or_none_when_it_is_being_made) {
   EXPECT_GE(made, 1u);
 }
 
+TEST(DataDirectory, takes_away_what_killed_programs_left_when_it_is_made) {
+  auto disk = std::make_shared<SimulatedDisk>();
+  for (const char* leftover : {"/.data.new-1", "/.data.new-2", "/.other.new-1"})
+    ASSERT_TRUE(disk->mkdirat(AT_FDCWD, leftover, 0700));
+  ASSERT_TRUE(disk->mkdirat(AT_FDCWD, "/.data.new-1/base", 0700));
+  const timespec long_ago[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_TRUE(disk->utimensat(AT_FDCWD, "/.data.new-1", long_ago, 0));
+  ASSERT_TRUE(create_data_directory(disk, kDataDirectory));
+  EXPECT_FALSE(disk->fstatat(AT_FDCWD, "/.data.new-1", 0));
+  EXPECT_TRUE(disk->fstatat(AT_FDCWD, "/.data.new-2", 0)) << "perhaps being made just now";
+  EXPECT_TRUE(disk->fstatat(AT_FDCWD, "/.other.new-1", 0)) << "another directory's";
+}
+
 TEST(PowerCutHarness, notices_a_cluster_that_does_not_sync) {
   auto settings = quiet_settings();
   settings.emplace_back("fsync", "off");

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -10,7 +11,7 @@ import time
 import psycopg
 import pytest
 
-from harness import places
+from harness import places, proc
 from harness.ledger import survive
 from harness.server import Options, Server, StartFailed
 from harness.sessions import Pending, Session, eventually
@@ -65,6 +66,67 @@ def test_a_thousand_power_cuts_lose_nothing():
         [str(program), "--gtest_filter=*PowerCut*"], env=environment, capture_output=True, text=True, timeout=1700
     )
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+def _wal_bytes(data) -> int:
+    return sum(file.stat().st_size for file in (data / "pg_wal").iterdir() if file.is_file())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_gigabyte_of_wal_is_recovered_within_five_seconds(own_server, directory):
+    data = directory / "data"
+    server = own_server(data=data, settings={"max_wal_size": "8GB", "checkpoint_timeout": "1h", "log_startup_progress_interval": "500ms"})
+    one = Session(server.connect())
+    one.run("create table t (id int primary key, filler text)", "checkpoint")
+    began = one.value("select pg_current_wal_lsn()")
+    rows = 0
+    while one.value("select pg_current_wal_lsn() - %s", (began,)) < 2**30:
+        one.run(f"insert into t select i, repeat('x', 100) from generate_series({rows}, {rows + 199_999}) i")
+        one.run("update t set filler = repeat('y', 90) where id %% 10 = 0 and id >= %d" % rows)
+        rows += 200_000
+    server.kill()
+    server.launch()
+    log = server.output()
+    redo_s = float(re.search(r"redo done at .* elapsed: ([0-9.]+) s", log)[1])
+    # What it takes when nobody else wants the processors: the start as a whole, checkpoint included.
+    processor_s = proc.processor_seconds(server.pid)
+    assert "redo in progress, elapsed time" in log, "no progress in the log"
+    one = Session(server.connect())
+    assert one.value("select count(*) from t") == rows
+    assert min(redo_s, processor_s) <= 5, f"redo took {redo_s} s, the start {processor_s} s of processor time"
+
+
+def _write_wal(server, table, stop) -> None:
+    with server.connect() as one:
+        while not stop:
+            one.execute(f"update {table} set n = n + 1, filler = repeat(n::text, 50)")
+
+
+@pytest.mark.timeout(120)
+def test_wal_stays_within_its_limit_and_checkpoints_are_spread(own_server, directory):
+    data = directory / "data"
+    settings = {"max_wal_size": "64MB", "min_wal_size": "32MB", "checkpoint_timeout": "30s", "log_checkpoints": "on"}
+    server = own_server(data=data, settings=settings)
+    one = Session(server.connect())
+    for table in ("a", "b"):
+        one.run(f"create table {table} as select i as n, '' as filler from generate_series(1, 3000) i")
+    began = one.value("select pg_current_wal_lsn()")
+    stop = []
+    writers = [Pending(lambda table=table: _write_wal(server, table, stop)) for table in ("a", "b")]
+    most = 0
+    while one.value("select pg_current_wal_lsn() - %s", (began,)) < 400 * 2**20:
+        most = max(most, _wal_bytes(data))
+        time.sleep(0.05)
+    stop.append(True)
+    for each in writers:
+        each.result()
+    # max_wal_size is a soft limit: what is written while a checkpoint is under way comes on top.
+    assert most <= 1.5 * 64 * 2**20, f"pg_wal had {most / 2**20:.0f} MB"
+    ends = re.findall(r"checkpoint complete: .* write=([0-9.]+) s, sync=[0-9.]+ s, total", server.output())
+    assert len(ends) >= 4 and "checkpoint starting: wal" in server.output()
+    # Spread: they sleep between writes rather than write everything at once.
+    assert max(map(float, ends)) > 0.1, ends
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
