@@ -48,7 +48,7 @@ class Progress {
 class Check {
  public:
   explicit Check(const CheckOptions& options)
-      : path_(options.directory), progress_(options.json || options.quiet) {
+      : path_(options.directory), user_(options.user), progress_(options.json || options.quiet) {
     report_.directory = path_.string();
   }
 
@@ -71,12 +71,14 @@ class Check {
       add({.where = "control file",
            .file = pgfiles::kControlFile,
            .message = control.error().message});
+      can_start_ = false;
       return look_at_pages(*data, {.data_checksums = true, .segment_pages = 131072});
     }
     report_.state = control->state;
     if (!control->clean_shutdown) {
       owner.reset();
-      if (!recover()) return {};
+      can_start_ = recover();
+      if (!can_start_) return {};
       CALF_TRY(owner, own_directory(path_));
       CALF_TRY(*control, pgfiles::read_control_file(*data));
     }
@@ -134,7 +136,7 @@ class Check {
 
   // What the pages say, by PostgreSQL itself. A cluster that does not start is a finding.
   Result<void> look_inside() {
-    if (!report_.recovered && !report_.sound() && page_problems_.empty()) return {};
+    if (!can_start_) return {};
     auto cluster = open();
     if (!cluster) {
       add({.where = "cluster", .message = "does not start: " + cluster.error().message});
@@ -150,7 +152,7 @@ class Check {
   Result<void> look_into_databases(server::Engine& engine) {
     std::vector<std::vector<std::string>> databases;
     {
-      auto session = SqlSession::connect(engine, {.application_name = "calf check"});
+      auto session = SqlSession::connect(engine, {.user = user_, .application_name = "calf check"});
       auto listed = session ? query_rows(**session,
                                          "select oid, datname from pg_database where datallowconn "
                                          "order by oid")
@@ -173,7 +175,8 @@ class Check {
 
   Result<void> look_into(server::Engine& engine, const std::string& oid, const std::string& name) {
     CALF_TRY(auto session,
-             SqlSession::connect(engine, {.database = name, .application_name = "calf check"}));
+             SqlSession::connect(
+                 engine, {.user = user_, .database = name, .application_name = "calf check"}));
     const Interrupter interrupter(signals_, engine, *session);
     const auto done = run_amcheck(
         *session, name,
@@ -215,8 +218,10 @@ class Check {
   };
 
   const std::filesystem::path path_;
+  const std::string user_;
   Signals signals_;
   Progress progress_;
+  bool can_start_ = true;  // as far as is known
   CheckReport report_;
   std::vector<PageProblem> page_problems_;
 };

@@ -165,6 +165,7 @@ void add_check(CLI::App& app, std::string& location, CheckOptions& options) {
   app.set_help_flag("--help", "Show this text");
   app.footer(kCheckExamples);
   app.add_option("DIRECTORY", location, "The data directory (default: PGDATA)");
+  app.add_option("-U,--user,--username", options.user, "Superuser to look as (postgres)");
   app.add_flag("--json", options.json, "The result as one line of JSON on standard output");
   app.add_flag("--quiet,-q", options.quiet, "No progress on standard error");
 }

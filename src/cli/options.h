@@ -63,6 +63,7 @@ struct SqlOptions {
 
 struct CheckOptions {
   std::filesystem::path directory{};  // absolute
+  std::string user = "postgres";      // a superuser
   bool json = false;
   bool quiet = false;
 };
