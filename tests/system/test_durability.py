@@ -215,6 +215,18 @@ def test_a_directory_in_use_is_refused(own_server, directory):
 
 
 @pytest.mark.calf_only
+@pytest.mark.parametrize("text", ["", "1\n", "42\n/pglite/data\n"])
+def test_what_a_killed_postmaster_left_is_no_obstacle(own_server, directory, text):
+    data = directory / "data"
+    server = own_server(data=data)
+    Session(server.connect()).run("create table t (n int)")
+    server.kill()
+    (data / "postmaster.pid").write_text(text)
+    server.launch()
+    assert Session(server.connect()).value("select count(*) from t") == 0
+
+
+@pytest.mark.calf_only
 def test_a_refused_start_says_so_in_json_and_exits_1(own_server, directory):
     data = directory / "data"
     own_server(data=data)
