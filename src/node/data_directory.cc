@@ -41,13 +41,29 @@ std::string owner_record() {
   return record.dump() + "\n";
 }
 
+// A field of the owner's record, which may hold anything.
+template <typename T>
+T field(const nlohmann::json& record, const char* name, T otherwise) {
+  try {
+    return record.value(name, otherwise);
+  } catch (const nlohmann::json::exception&) {
+    return otherwise;
+  }
+}
+
 std::string describe_owner(int lock_fd) {
   char text[1024] = "";
   const ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
   const auto record = nlohmann::json::parse(n > 0 ? text : "", nullptr, false);
-  if (!record.is_object() || !record.contains("pid")) return "another program";
-  return fmt::format("process {} on host {} (since {})", record.value("pid", 0),
-                     record.value("host", "?"), record.value("started_at", 0));
+  const int pid = record.is_object() ? field(record, "pid", 0) : 0;
+  if (pid == 0) return "another program";
+  const auto since = field(record, "started_at", std::time_t{0});
+  std::tm parts{};
+  char time[64] = "?";
+  if (gmtime_r(&since, &parts) != nullptr)
+    std::strftime(time, sizeof time, "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return fmt::format("process {} on host {} (since {})", pid,
+                     field(record, "host", std::string("?")), time);
 }
 
 Result<int> lock(const fs::path& directory) {

@@ -1,5 +1,6 @@
 """`calf check`: finds what is wrong in a stopped cluster and says where; leaves a sound one alone."""
 
+import fcntl
 import json
 import re
 import subprocess
@@ -156,6 +157,18 @@ def test_a_directory_in_use_is_refused_and_the_owner_named(own_server, directory
     assert done.returncode == 1
     assert f"in use by process {server.pid}" in json.loads(done.stdout)["error"]
     assert Session(server.connect()).value("select 1") == 1
+
+
+@pytest.mark.parametrize("record", ["", "nonsense", "[]", '{"pid": "x"}', '{"pid": 7, "host": 5, "started_at": "then"}'])
+def test_an_unreadable_owner_s_record_is_no_obstacle_to_refusing(data, record):
+    with open(data / "calf.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(record)
+        lock.flush()
+        done = calf("check", data)
+        assert done.returncode == 1
+        assert "in use by another program" in done.stderr or "in use by process 7 on host ?" in done.stderr
+    assert calf("check", data).returncode == 0
 
 
 def test_what_is_no_cluster_is_refused_and_not_made_one(directory):

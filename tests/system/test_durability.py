@@ -115,7 +115,7 @@ def test_wal_stays_within_its_limit_and_checkpoints_are_spread(own_server, direc
     stop = []
     writers = [Pending(lambda table=table: _write_wal(server, table, stop)) for table in ("a", "b")]
     most = 0
-    while one.value("select pg_current_wal_lsn() - %s", (began,)) < 400 * 2**20:
+    while one.value("select pg_current_wal_lsn() - %s", (began,)) < 200 * 2**20:
         most = max(most, _wal_bytes(data))
         time.sleep(0.05)
     stop.append(True)
