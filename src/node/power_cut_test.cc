@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "node/data_directory.h"
 #include "node/testing/ledger.h"
+#include "pgfiles/relation_files.h"
+#include "vfs/directory_file_system.h"
 
 namespace calf::node {
 namespace {
@@ -21,13 +23,33 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
   return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
+// The pages of a stopped cluster that are not as they should be.
+std::string damaged_pages(const DiskPointer& disk) {
+  auto data = vfs::DirectoryFileSystem::open({.path = kDataDirectory, .files = disk});
+  if (!data) return data.error().to_string();
+  const auto control = pgfiles::read_control_file(**data);
+  if (!control) return control.error().to_string();
+  const auto files = pgfiles::list_relation_files(**data);
+  if (!files) return files.error().to_string();
+  const auto checked =
+      pgfiles::check_pages(**data, *control, *files, [](uint64_t) { return true; });
+  if (!checked) return checked.error().to_string();
+  std::string problems;
+  for (const auto& each : checked->problems)
+    problems += each.file.path + ": " + each.message + "\n";
+  return problems;
+}
+
 // Opens what a power cut has left and says what is wrong with it.
 std::string problems_on(const DiskPointer& disk, const Ledger& ledger) {
   auto cluster = ClusterOnDisk::start(disk);
   if (!cluster) return "the cluster does not start: " + cluster.error().to_string();
   auto session = (*cluster)->connect();
   if (!session) return "nobody can log in: " + session.error().to_string();
-  const std::string problems = ledger.problems(**session);
+  std::string problems = ledger.problems(**session);
+  session->reset();
+  if (auto stopped = (*cluster)->stop(); !stopped) problems += stopped.error().to_string() + "\n";
+  problems += damaged_pages(disk);
   return problems.empty() ? "" : problems + (*cluster)->log();
 }
 

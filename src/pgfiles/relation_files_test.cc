@@ -123,6 +123,12 @@ TEST_F(RelationFiles, that_are_cut_off_are_found) {
                           HasSubstr("base/5/1259 0: the file ends in the middle of a block")));
 }
 
+TEST_F(RelationFiles, may_end_in_a_block_that_was_never_used) {
+  put("base/5/2000", sound_page(0));
+  put("base/5/2000", std::vector<std::byte>(1000), kPageBytes);
+  EXPECT_THAT(problems(), ElementsAre());
+}
+
 TEST_F(RelationFiles, empty_segments_may_follow) {
   put("base/5/2000", sound_page(0));
   put("base/5/2000.1", {});
