@@ -72,7 +72,8 @@ class Check {
            .file = pgfiles::kControlFile,
            .message = control.error().message});
       can_start_ = false;
-      return look_at_pages(*data, {.data_checksums = true, .segment_pages = 131072});
+      return look_at_pages(*data,
+                           {.data_checksums = true, .segment_pages = pgfiles::kUsualSegmentPages});
     }
     report_.state = control->state;
     if (!control->clean_shutdown) {

@@ -11,6 +11,9 @@ namespace calf::pgfiles {
 
 inline constexpr const char* kControlFile = "global/pg_control";
 
+// RELSEG_SIZE of every usual build: files of 1 GB.
+inline constexpr uint32_t kUsualSegmentPages = 131072;
+
 struct ControlFile {
   uint64_t system_identifier = 0;
   bool clean_shutdown = false;  // else the next start recovers
