@@ -130,6 +130,8 @@ TEST_F(CommandLine, refuses_what_it_does_not_understand) {
                                                     {"serve", "s3://bucket"},
                                                     {"serve", "--tls-cert", "x"},
                                                     {"serve", "/a", "-D", "/b"},
+                                                    {"check"},
+                                                    {"check", "memory://"},
                                                     {"sql", "-v", "x=1"}}) {
     EXPECT_EQ(refused(arguments).exit_code, 1);
     EXPECT_TRUE(refused(arguments).text.starts_with("calf: ")) << refused(arguments).text;
@@ -142,6 +144,17 @@ TEST_F(CommandLine, help_teaches_and_version_prints) {
   EXPECT_NE(refused({"sql", "--help"}).text.find("ON_ERROR_STOP"), std::string::npos);
   EXPECT_NE(refused({"--version"}).text.find("calf 0."), std::string::npos);
   EXPECT_EQ(refused({"--version"}).exit_code, 0);
+}
+
+TEST_F(CommandLine, check_takes_a_directory) {
+  const auto check = [](const std::vector<std::string>& arguments) {
+    return std::get<CheckOptions>(parse_command_line(arguments));
+  };
+  EXPECT_EQ(check({"check", "/data", "--json"}).directory, "/data");
+  EXPECT_TRUE(check({"check", "/data", "--json"}).json);
+  ::setenv("PGDATA", "/elsewhere", 1);
+  EXPECT_EQ(check({"check"}).directory, "/elsewhere");
+  EXPECT_NE(refused({"check", "--help"}).text.find("REINDEX"), std::string::npos);
 }
 
 TEST_F(CommandLine, sql_keeps_the_order_of_its_inputs) {

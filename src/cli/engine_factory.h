@@ -75,4 +75,14 @@ Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions& options);
 // can have wrong. Blocks; any thread.
 Result<OpenedCluster> open_cluster(const ClusterOptions& options);
 
+// Held by who works on a data directory's files: nobody starts the cluster meanwhile.
+class DirectoryOwner {
+ public:
+  virtual ~DirectoryOwner() = default;
+};
+
+// Never creates anything. kNotFound when `path` holds no cluster, kUnavailable when another process
+// has it, naming that; kInvalidArgument for a cluster of another version. Any thread.
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path& path);
+
 }  // namespace calf::cli

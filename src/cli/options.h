@@ -81,6 +81,13 @@ struct SnapshotSaveOptions {
   bool quiet = false;
 };
 
+struct CheckOptions {
+  std::filesystem::path directory{};  // absolute
+  std::string user = "postgres";      // a superuser
+  bool json = false;
+  bool quiet = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -88,8 +95,8 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command =
-    std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions, PrintAndExit>;
+using Command = std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions,
+                             CheckOptions, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);

@@ -1,15 +1,11 @@
 #include "cli/sql_command.h"
 
-#include <poll.h>
-
-#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <thread>
 #include <variant>
 
 #include "cli/engine_factory.h"
+#include "cli/interrupter.h"
 #include "cli/progress.h"
 #include "cli/script_input.h"
 #include "cli/signals.h"
@@ -183,42 +179,6 @@ class SqlRunner {
 }  // namespace
 
 namespace {
-
-// Waits for SIGINT and SIGTERM while the SQL runs: the first one cancels the query; when the run
-// does not end then (it may be reading a terminal), or at the second one, the cluster is stopped
-// and the process ends.
-class Interrupter {
- public:
-  Interrupter(Signals& signals, server::Engine& engine, client::Session& session)
-      : thread_([this, &signals, &engine, &session] { watch(signals, engine, session); }) {}
-  ~Interrupter() {
-    done_.set();
-    thread_.join();
-  }
-
-  // The signal that came; 0 for none.
-  [[nodiscard]] int signal() const { return signal_; }
-
- private:
-  static constexpr int kGraceMs = 2000;
-
-  void watch(Signals& signals, server::Engine& engine, client::Session& session) {
-    pollfd fds[] = {{signals.descriptor(), POLLIN, 0}, {done_.descriptor(), POLLIN, 0}};
-    while (::poll(fds, 2, -1) < 0) {
-    }
-    if (fds[1].revents != 0) return;
-    signal_ = signals.take();
-    session.cancel();
-    if (::poll(fds, 2, kGraceMs) > 0 && fds[1].revents != 0) return;
-    (void)engine.shutdown(fds[0].revents != 0 ? server::ShutdownMode::kImmediate
-                                              : server::ShutdownMode::kFast);
-    std::_Exit(128 + signal_);
-  }
-
-  Event done_;
-  std::atomic<int> signal_{0};
-  std::thread thread_;
-};
 
 void print_error(const Error& error) {
   std::fprintf(stderr, "calf: %s\n", error.message.c_str());

@@ -110,6 +110,9 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
           state->mark_ready();
         if (sink) sink(line);
       });
+  // Who gives us `data` owns it, so this file is an earlier run's. PostgreSQL would mostly see that
+  // itself, but not when that run was killed before it had written its pid.
+  if (options.snapshot == nullptr) (void)options.data->unlink("postmaster.pid");
   auto clock = std::make_shared<os::SystemClock>();
   CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
   CALF_TRY(running->kernel,

@@ -26,7 +26,7 @@ class Cluster {
     // PostgreSQL's own read-only files (installation.h), what /pglite is to the guest.
     std::shared_ptr<vfs::FileSystem> installation;
     // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an
-    // initialised cluster. Used by the cluster's thread alone from here on.
+    // initialised cluster, which nobody else runs. Used by the cluster's thread alone from here on.
     std::shared_ptr<vfs::FileSystem> data;
     // Go on from here instead of booting, if not null. `data` must hold the snapshot's own files as
     // they are, and the snapshot must allow `settings`.

@@ -18,4 +18,8 @@ Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions&) {
   return fail(ErrorCode::kUnsupported, "another server's files cannot be saved");
 }
 
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path&) {
+  return fail(ErrorCode::kUnsupported, "a proxy has no data directory");
+}
+
 }  // namespace calf::cli

@@ -108,7 +108,7 @@ class GuestFiles {
   int fdatasync(int fd) noexcept;
   struct PendingSync {
     std::shared_ptr<OpenDescription>
-        description;  // shared: the guest may close its descriptor meanwhile
+        description;            // shared: the guest may close its descriptor meanwhile
     vfs::File* file = nullptr;  // the description's
     vfs::File::SyncKind kind = vfs::File::SyncKind::kAll;
   };
