@@ -20,7 +20,7 @@ constexpr uint64_t kMaxRun = 16;                      // blocks that are preserv
 constexpr uint64_t kRewriteAbove = 16 * 1024 * 1024;  // bytes of a journal
 constexpr std::byte kZeros[kBlockSize] = {};
 
-enum Type : uint32_t { kHeader = 0x31626c63, kInode = 1, kBlock = 2, kSynced = 3 };
+enum Type : uint32_t { kHeader = 0x31626c63, kInode = 1, kBlock = 2, kSynced = 3, kClosed = 4 };
 
 }  // namespace
 
@@ -129,9 +129,11 @@ Result<std::unique_ptr<BranchBlocks>> BranchBlocks::open(const Options& options)
 
 BranchBlocks::~BranchBlocks() {
   if (!journal_.is_open() || lost_) return;
-  if (auto done = sync(); !done) {
-    log::warn("{}", os::to_error("syncing a branch at its end", done.error()).to_string());
-  }
+  auto done = sync();
+  const Record end = Record::make(kClosed, 0, {});
+  if (done) done = append({&end, 1});
+  if (done) done = options_.files->fdatasync(journal_.get());
+  if (!done) log::warn("{}", os::to_error("closing a branch", done.error()).to_string());
 }
 
 Result<void> BranchBlocks::replay() {
@@ -154,9 +156,13 @@ Result<void> BranchBlocks::replay() {
   const size_t end = records[0].values[1] == now.values[1] ? whole : synced;
   for (size_t i = 1; i < end; ++i) apply(records[i]);
   journal_size_ = whole * sizeof(Record);
+  // The kernel may have written the parent's blocks back before those that were kept of them.
+  const bool closed = records[whole - 1].type == kClosed;
+  const bool same_boot = records[0].values[1] == now.values[1];
+  unsafe_ = !same_boot && !closed;
   // Slots may be written anew only once it is durable that nobody has them.
-  stale_ = whole > synced + 1 || static_cast<uint64_t>(stat->st_size) != journal_size_ ||
-           records[0].values[1] != now.values[1];
+  stale_ = whole > synced + (closed ? 2 : 1) || !same_boot ||
+           static_cast<uint64_t>(stat->st_size) != journal_size_;
   return {};
 }
 
@@ -243,7 +249,13 @@ Expected<std::vector<InodeNumber>> BranchBlocks::compact() {
   const uint64_t live = (inodes_.size() + used_slots_) * sizeof(Record);
   // allocate() counts on zeros past the last slot.
   CALF_ERRNO_CHECK(options_.files->ftruncate(blocks_.get(), slot_count_ * kBlockSize));
-  if (forgotten.empty() && !stale_ && journal_size_ / 2 < live) return forgotten;
+  if (forgotten.empty() && !stale_ && journal_size_ / 2 < live) {
+    const Record open = Record::make(kSynced, 0, {journal_size_});  // closed no more
+    CALF_ERRNO_CHECK(append({&open, 1}));
+    dirty_ = false;
+    CALF_ERRNO_CHECK(options_.files->fdatasync(journal_.get()));
+    return forgotten;
+  }
   CALF_ERRNO_CHECK(options_.files->fdatasync(blocks_.get()));
   CALF_ERRNO_CHECK(rewrite_journal());
   dirty_ = false;

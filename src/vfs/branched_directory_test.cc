@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/log.h"
 #include "vfs/test_support.h"
 
 namespace calf::vfs {
@@ -231,6 +232,31 @@ TEST_F(BranchedDirectoryTest, what_was_synced_survives_the_machine) {
     }
     EXPECT_EQ(get(*open(name), "f"), expected);
   }
+}
+
+// Blocks that the parent overwrote right before may be lost to the branch, so somebody must look.
+TEST_F(BranchedDirectoryTest, warns_when_the_machine_went_down_while_it_was_open) {
+  put(*fs_, "f", "abc");
+  auto start = [&](const std::string& boot_id) {
+    branched_.reset();
+    auto files = std::make_shared<MortalFiles>();
+    testing::internal::CaptureStderr();
+    branched_ = branched_directory(host_.path(), files, boot_id);
+    return std::pair{files, testing::internal::GetCapturedStderr()};
+  };
+  log::configure({});
+  auto first = start("boot 1").first;
+  branch("b").reset();
+  branched_.reset();  // in order
+  auto [second, said] = start("boot 2");
+  EXPECT_EQ(said, "");
+  second->dead = true;
+  std::tie(second, said) = start("boot 2");  // the program alone was killed
+  EXPECT_EQ(said, "");
+  second->dead = true;
+  std::tie(second, said) = start("boot 3");
+  EXPECT_THAT(said, HasSubstr("check the branch"));
+  EXPECT_EQ(start("boot 4").second, "");
 }
 
 TEST_F(BranchedDirectoryTest, the_folder_is_not_part_of_the_directory) {
