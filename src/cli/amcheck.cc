@@ -9,7 +9,7 @@ namespace {
 
 using Row = std::vector<std::string>;
 
-class RowCollector final : public QueryEvents {
+class RowCollector final : public client::QueryEvents {
  public:
   void row(std::span<const std::optional<std::string_view>> values) override {
     Row row;

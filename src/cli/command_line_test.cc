@@ -56,6 +56,23 @@ TEST_F(CommandLine, reads_postgres_flags) {
   EXPECT_EQ(options.extensions, (std::vector<std::string>{"vector", "hstore"}));
 }
 
+TEST_F(CommandLine, reads_what_to_save_and_what_to_start_with) {
+  const auto save = std::get<SnapshotSaveOptions>(
+      parse_command_line({"snapshot", "save", "-q", "golden.calf", "/d"}));
+  EXPECT_EQ(save.file, "golden.calf");
+  EXPECT_EQ(save.directory, "/d");
+  EXPECT_TRUE(save.quiet);
+  ::setenv("PGDATA", "/from/environment", 1);
+  EXPECT_EQ(std::get<SnapshotSaveOptions>(parse_command_line({"snapshot", "save", "f"})).directory,
+            "/from/environment");
+  EXPECT_EQ(refused({"snapshot", "save", "f", "memory://"}).exit_code, 1);
+  EXPECT_EQ(refused({"snapshot", "save", "f", "/d", "-D", "/e"}).exit_code, 1);
+  EXPECT_EQ(refused({"snapshot"}).exit_code, 1);
+  EXPECT_EQ(serve({"--from", "golden.calf"}).from, "golden.calf");
+  EXPECT_EQ(sql({"/d", "--from", "golden.calf"}).from, "golden.calf");
+  EXPECT_FALSE(serve({}).from.has_value());
+}
+
 TEST_F(CommandLine, an_empty_host_turns_tcp_off) {
   EXPECT_TRUE(serve({"-h", "", "-k", "/s"}).hosts.empty());
 }

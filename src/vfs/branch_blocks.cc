@@ -1,56 +1,23 @@
+// BranchBlocks: blocks and inodes. Its journal is in branch_journal.cc.
 #include "vfs/branch_blocks.h"
-
-#define XXH_INLINE_ALL  // no library to link
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
 
 #include "base/log.h"
+#include "vfs/branch_record.h"
 
 namespace calf::vfs {
 namespace {
 
 constexpr const char* kBlocksFile = "blocks";
 constexpr const char* kJournalFile = "journal";
-constexpr const char* kNewJournalFile = "journal.new";
 constexpr uint32_t kNoSlot = UINT32_MAX;
-constexpr uint64_t kMaxRun = 16;                      // blocks that are preserved at once
-constexpr uint64_t kRewriteAbove = 16 * 1024 * 1024;  // bytes of a journal
+constexpr uint64_t kMaxRun = 16;  // blocks that are preserved at once
 constexpr std::byte kZeros[kBlockSize] = {};
 
-enum Type : uint32_t { kHeader = 0x31626c63, kInode = 1, kBlock = 2, kSynced = 3 };
-
 }  // namespace
-
-// docs/formats/branch.md. Little endian, as the hosts that Calf runs on are.
-struct BranchBlocks::Record {
-  uint64_t checksum;  // XXH3 of the rest
-  uint32_t type;
-  uint32_t zero = 0;
-  uint64_t inode = 0;
-  uint64_t values[5] = {};
-
-  [[nodiscard]] uint64_t sum() const {
-    return XXH3_64bits(&type, sizeof *this - offsetof(Record, type));
-  }
-  static Record make(uint32_t type, uint64_t inode, std::initializer_list<uint64_t> values) {
-    Record record{.checksum = 0, .type = type, .inode = inode};
-    std::copy(values.begin(), values.end(), record.values);
-    record.checksum = record.sum();
-    return record;
-  }
-  static Record of(const SharedInode& inode) {
-    return make(
-        kInode, inode.number,
-        {inode.size, inode.base_size, inode.permissions,
-         static_cast<uint64_t>(inode.access_time_ns), static_cast<uint64_t>(inode.modify_time_ns)});
-  }
-  static Record header(std::string_view boot_id) {
-    return make(kHeader, 0, {1, XXH3_64bits(boot_id.data(), boot_id.size())});
-  }
-};
 
 // Bytes of a file that come from one place.
 struct BranchBlocks::Run {
@@ -58,37 +25,6 @@ struct BranchBlocks::Run {
   uint64_t length = 0;
   uint32_t first_slot = kNoSlot;
 };
-
-namespace {
-
-Expected<void> write_all(os::Files& files, int fd, std::span<const std::byte> bytes,
-                         uint64_t offset) {
-  while (!bytes.empty()) {
-    iovec v{const_cast<std::byte*>(bytes.data()), bytes.size()};
-    CALF_ERRNO_TRY(size_t written, files.pwritev(fd, {&v, 1}, offset));
-    if (written == 0) return fail(Errno::kNoSpace);
-    bytes = bytes.subspan(written);
-    offset += written;
-  }
-  return {};
-}
-
-// Bytes past the end of the file are zeros.
-Expected<void> read_all(os::Files& files, int fd, std::span<std::byte> bytes, uint64_t offset) {
-  while (!bytes.empty()) {
-    iovec v{bytes.data(), bytes.size()};
-    CALF_ERRNO_TRY(size_t got, files.preadv(fd, {&v, 1}, offset));
-    if (got == 0) {
-      std::memset(bytes.data(), 0, bytes.size());
-      return {};
-    }
-    bytes = bytes.subspan(got);
-    offset += got;
-  }
-  return {};
-}
-
-}  // namespace
 
 BranchBlocks::BranchBlocks(Options options) : options_(std::move(options)) {}
 
@@ -113,7 +49,7 @@ Expected<std::unique_ptr<BranchBlocks>> BranchBlocks::create(const Options& opti
     const InodeNumber number = inode.number;
     made->inodes_.emplace(number, std::move(inode));
   }
-  records.push_back(Record::make(kSynced, 0, {records.size() * sizeof(Record)}));
+  records.push_back(Record::make(Record::kSynced, 0, {records.size() * sizeof(Record)}));
   CALF_ERRNO_CHECK(made->append(records));
   return made;
 }
@@ -129,52 +65,11 @@ Result<std::unique_ptr<BranchBlocks>> BranchBlocks::open(const Options& options)
 
 BranchBlocks::~BranchBlocks() {
   if (!journal_.is_open() || lost_) return;
-  if (auto done = sync(); !done) {
-    log::warn("{}", os::to_error("syncing a branch at its end", done.error()).to_string());
-  }
-}
-
-Result<void> BranchBlocks::replay() {
-  auto stat = options_.files->fstat(journal_.get());
-  if (!stat) return calf::fail(os::to_error("reading the branch's journal", stat.error()));
-  std::vector<Record> records(static_cast<size_t>(stat->st_size) / sizeof(Record));
-  auto bytes = std::as_writable_bytes(std::span(records));
-  if (auto read = read_all(*options_.files, journal_.get(), bytes, 0); !read) {
-    return calf::fail(os::to_error("reading the branch's journal", read.error()));
-  }
-  // The first record that is not whole is where the program, or the machine, stopped.
-  size_t whole = 0, synced = 0;
-  for (; whole < records.size() && records[whole].checksum == records[whole].sum(); ++whole) {
-    if (records[whole].type == kSynced) synced = records[whole].values[0] / sizeof(Record);
-  }
-  if (whole == 0 || records[0].type != kHeader || records[0].values[0] != 1 || synced > whole) {
-    return calf::fail(ErrorCode::kDataCorrupted, "the branch's journal is damaged", "drop it");
-  }
-  const Record now = Record::header(options_.boot_id);
-  const size_t end = records[0].values[1] == now.values[1] ? whole : synced;
-  for (size_t i = 1; i < end; ++i) apply(records[i]);
-  journal_size_ = whole * sizeof(Record);
-  // Slots may be written anew only once it is durable that nobody has them.
-  stale_ = whole > synced + 1 || static_cast<uint64_t>(stat->st_size) != journal_size_ ||
-           records[0].values[1] != now.values[1];
-  return {};
-}
-
-void BranchBlocks::apply(const Record& record) {
-  if (record.type == kInode) {
-    SharedInode& inode = inodes_[record.inode];
-    inode.number = record.inode;
-    inode.size = record.values[0];
-    inode.base_size = std::min(record.values[1], inode.size);
-    inode.permissions = static_cast<uint32_t>(record.values[2]) & 07777;
-    inode.access_time_ns = static_cast<int64_t>(record.values[3]);
-    inode.modify_time_ns = static_cast<int64_t>(record.values[4]);
-    drop_slots(inode, (inode.size + kBlockSize - 1) / kBlockSize);
-  } else if (record.type == kBlock) {
-    if (auto at = inodes_.find(record.inode); at != inodes_.end()) {
-      at->second.slots[record.values[0]] = static_cast<uint32_t>(record.values[1]);
-    }
-  }
+  auto done = sync();
+  const Record end = Record::make(Record::kClosed, 0, {});
+  if (done) done = append({&end, 1});
+  if (done) done = options_.files->fdatasync(journal_.get());
+  if (!done) log::warn("{}", os::to_error("closing a branch", done.error()).to_string());
 }
 
 void BranchBlocks::find_free_slots() {
@@ -193,61 +88,6 @@ void BranchBlocks::find_free_slots() {
   for (uint32_t slot = 0; slot < slot_count_; ++slot) {
     if (!used[slot]) free_slots_.push_back(slot);
   }
-}
-
-Expected<void> BranchBlocks::append(std::span<const Record> records) {
-  CALF_ERRNO_CHECK(
-      write_all(*options_.files, journal_.get(), std::as_bytes(records), journal_size_));
-  journal_size_ += records.size_bytes();
-  dirty_ = true;
-  return {};
-}
-
-Expected<void> BranchBlocks::append_inode(const SharedInode& inode) {
-  const Record record = Record::of(inode);
-  return append({&record, 1});
-}
-
-// The state of this moment as a new journal. What is in `blocks` must be synced.
-Expected<void> BranchBlocks::rewrite_journal() {
-  os::Files& files = *options_.files;
-  std::vector<Record> records{Record::header(options_.boot_id)};
-  for (const auto& [number, inode] : inodes_) {
-    records.push_back(Record::of(inode));
-    for (auto [block, slot] : inode.slots) {
-      records.push_back(Record::make(kBlock, number, {block, slot}));
-    }
-  }
-  records.push_back(Record::make(kSynced, 0, {records.size() * sizeof(Record)}));
-  CALF_ERRNO_TRY(int fd, files.open(options_.directory, kNewJournalFile, O_RDWR | O_CREAT | O_TRUNC,
-                                    0600, os::Resolve::kBeneath));
-  os::FileDescriptor fresh(files, fd);
-  CALF_ERRNO_CHECK(write_all(files, fd, std::as_bytes(std::span(records)), 0));
-  CALF_ERRNO_CHECK(files.fsync(fd));
-  CALF_ERRNO_CHECK(
-      files.renameat(options_.directory, kNewJournalFile, options_.directory, kJournalFile));
-  CALF_ERRNO_CHECK(files.fsync(options_.directory));
-  journal_ = std::move(fresh);
-  journal_size_ = records.size() * sizeof(Record);
-  return {};
-}
-
-Expected<std::vector<InodeNumber>> BranchBlocks::compact() {
-  std::lock_guard lock(mutex_);
-  std::vector<InodeNumber> forgotten;
-  for (const auto& [number, inode] : inodes_) {
-    if (inode.names == 0 && !keep_unused_) forgotten.push_back(number);
-  }
-  for (InodeNumber number : forgotten) inodes_.erase(number);
-  find_free_slots();
-  const uint64_t live = (inodes_.size() + used_slots_) * sizeof(Record);
-  // allocate() counts on zeros past the last slot.
-  CALF_ERRNO_CHECK(options_.files->ftruncate(blocks_.get(), slot_count_ * kBlockSize));
-  if (forgotten.empty() && !stale_ && journal_size_ / 2 < live) return forgotten;
-  CALF_ERRNO_CHECK(options_.files->fdatasync(blocks_.get()));
-  CALF_ERRNO_CHECK(rewrite_journal());
-  dirty_ = false;
-  return forgotten;
 }
 
 SharedInode* BranchBlocks::find(InodeNumber number) {
@@ -362,7 +202,7 @@ Expected<void> BranchBlocks::put_fresh(SharedInode& inode, std::span<const std::
   std::vector<Record> records;
   records.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
-    records.push_back(Record::make(kBlock, inode.number, {first_block + i, first + i}));
+    records.push_back(Record::make(Record::kBlock, inode.number, {first_block + i, first + i}));
   }
   CALF_ERRNO_CHECK(append(records));
   for (uint32_t i = 0; i < count; ++i) inode.slots[first_block + i] = first + i;
@@ -485,7 +325,8 @@ Expected<void> BranchBlocks::allocate(SharedInode& inode, uint64_t offset, uint6
   for (uint64_t block = offset / kBlockSize; block * kBlockSize < end; ++block) {
     if (slot_of(inode, block) != kNoSlot || block * kBlockSize < inode.base_size) continue;
     if (slot_count_ + records.size() >= kNoSlot) return fail(Errno::kNoSpace);
-    records.push_back(Record::make(kBlock, inode.number, {block, slot_count_ + records.size()}));
+    records.push_back(
+        Record::make(Record::kBlock, inode.number, {block, slot_count_ + records.size()}));
   }
   if (!records.empty()) {
     CALF_ERRNO_CHECK(options_.files->fallocate(blocks_.get(), 0, slot_count_ * kBlockSize,
@@ -582,47 +423,6 @@ void BranchBlocks::remove_open(SharedInode& inode) {
   std::lock_guard lock(mutex_);
   --inode.open_count;
   release_if_unused(inode);
-}
-
-// Blocks first: a record that a power cut leaves behind must find its block.
-Expected<void> BranchBlocks::sync() {
-  std::lock_guard one_at_a_time(sync_mutex_);
-  std::unique_lock lock(mutex_);
-  if (lost_) return fail(Errno::kIo);
-  for (SharedInode* inode : touched_) {
-    inode->touched = false;
-    CALF_ERRNO_CHECK(append_inode(*inode));
-  }
-  touched_.clear();
-  if (!dirty_) return {};
-  dirty_ = false;
-  const uint64_t covered = journal_size_;
-  std::vector<uint32_t> reusable = std::move(freed_slots_);
-  freed_slots_.clear();
-  lock.unlock();
-  auto synced = options_.files->fdatasync(blocks_.get());
-  lock.lock();
-  if (synced) {
-    const Record mark = Record::make(kSynced, 0, {covered});
-    const bool more = dirty_;
-    synced = append({&mark, 1});
-    dirty_ = more;
-  }
-  if (synced) {
-    lock.unlock();
-    synced = options_.files->fdatasync(journal_.get());
-    lock.lock();
-  }
-  if (!synced) {
-    dirty_ = true;
-    freed_slots_.insert(freed_slots_.end(), reusable.begin(), reusable.end());
-    return synced;
-  }
-  free_slots_.insert(free_slots_.end(), reusable.begin(), reusable.end());
-  const uint64_t live = (inodes_.size() + used_slots_) * sizeof(Record);
-  if (journal_size_ < kRewriteAbove || journal_size_ / 4 < live) return {};
-  CALF_ERRNO_CHECK(options_.files->fdatasync(blocks_.get()));
-  return rewrite_journal();
 }
 
 void BranchBlocks::sync_kept() {

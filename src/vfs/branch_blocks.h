@@ -93,6 +93,8 @@ class BranchBlocks {
   void abandon();
   [[nodiscard]] uint64_t own_bytes();
   [[nodiscard]] bool lost();
+  // Did the machine go down while the parent may have been writing?
+  [[nodiscard]] bool unsafe() const { return unsafe_; }
 
  private:
   struct Record;
@@ -133,6 +135,7 @@ class BranchBlocks {
   uint64_t journal_size_ = 0;
   bool dirty_ = false;  // something since the last sync
   bool lost_ = false;
+  bool unsafe_ = false;
   bool keep_unused_ = false;
   bool stale_ = false;  // the journal holds more, or other, than what was taken from it
 };

@@ -5,6 +5,10 @@
 namespace calf::vfs {
 namespace {
 
+// Where files are reflinked, those up to this size are copied: that is quicker, and a reflink would
+// first wait until the disk has what was written lately.
+constexpr int64_t kCopiedSize = 64 * 1024;
+
 int64_t nanoseconds(const timespec& time) {
   return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
@@ -85,30 +89,36 @@ Expected<void> BranchCopy::regular(int from, int to, const std::string& name) {
   return {};
 }
 
+// Times are left as they come: setting them would be a third of the work, and a cluster does not
+// look at them.
 Expected<void> BranchCopy::copy(int from, int to, const std::string& name,
                                 const struct stat& stat) {
   os::Files& files = *options_.files;
-  CALF_ERRNO_TRY(int source,
-                 files.open(from, name.c_str(), O_RDONLY | O_NOFOLLOW, 0, os::Resolve::kBeneath));
-  os::FileDescriptor reading(files, source);
+  const mode_t mode = stat.st_mode & 07777;
   CALF_ERRNO_TRY(int target, files.open(to, name.c_str(), O_WRONLY | O_CREAT | O_EXCL, 0600,
                                         os::Resolve::kBeneath));
   os::FileDescriptor writing(files, target);
-  if (options_.method == Method::kReflink) {
-    CALF_ERRNO_CHECK(files.reflink(target, source));
-  } else {
-    std::vector<std::byte> buffer(256 * 1024);
-    for (uint64_t offset = 0;;) {
-      iovec v{buffer.data(), buffer.size()};
-      CALF_ERRNO_TRY(v.iov_len, files.preadv(source, {&v, 1}, offset));
-      if (v.iov_len == 0) break;
-      CALF_ERRNO_TRY(size_t written, files.pwritev(target, {&v, 1}, offset));
-      offset += written;
-    }
+  if (mode != 0600) CALF_ERRNO_CHECK(files.fchmod(target, mode));
+  if (stat.st_size == 0) return {};
+  CALF_ERRNO_TRY(int source,
+                 files.open(from, name.c_str(), O_RDONLY | O_NOFOLLOW, 0, os::Resolve::kBeneath));
+  os::FileDescriptor reading(files, source);
+  const bool shares = options_.method == Method::kReflink && stat.st_size > kCopiedSize;
+  return shares ? files.reflink(target, source) : copy_bytes(source, target);
+}
+
+Expected<void> BranchCopy::copy_bytes(int from, int to) {
+  buffer_.resize(kCopiedSize);
+  for (uint64_t offset = 0;;) {
+    iovec v{buffer_.data(), buffer_.size()};
+    CALF_ERRNO_TRY(v.iov_len, options_.files->preadv(from, {&v, 1}, offset));
+    if (v.iov_len == 0) break;
+    CALF_ERRNO_TRY(size_t written, options_.files->pwritev(to, {&v, 1}, offset));
+    if (written == 0) return fail(Errno::kNoSpace);
+    offset += written;
   }
-  CALF_ERRNO_CHECK(files.fchmod(target, stat.st_mode & 07777));
-  const timespec times[2] = {stat.st_atim, stat.st_mtim};
-  return files.utimensat(target, nullptr, times, 0);
+  // An overlay is made durable without its plain files, of which there are hardly any at first.
+  return options_.method == Method::kHardLink ? options_.files->fsync(to) : Expected<void>();
 }
 
 }  // namespace calf::vfs

@@ -1,5 +1,5 @@
-// The tree of a new branch: directories and symlinks copied, files linked or reflinked. Private to
-// the branches of directories.
+// The tree of a new branch: directories and symlinks copied, files linked, reflinked or copied.
+// Private to the branches of directories.
 #pragma once
 
 #include <string>
@@ -34,9 +34,11 @@ class BranchCopy {
   Expected<void> symlink(int from, int to, const std::string& name);
   Expected<void> regular(int from, int to, const std::string& name);
   Expected<void> copy(int from, int to, const std::string& name, const struct stat& stat);
+  Expected<void> copy_bytes(int from, int to);
 
   Options options_;
   std::unordered_map<InodeNumber, SharedInode> inodes_;
+  std::vector<std::byte> buffer_;
   int depth_ = 0;
 };
 

@@ -253,6 +253,13 @@ Result<void> BranchedDirectory::State::open_blocks(Entry& entry) {
   if (!data || !gone) return error("opening " + path_of(entry.info.name), Errno::kNoEntry);
   if (auto counted = count_names(files(), data->get(), *blocks); !counted)
     return error("listing " + path_of(entry.info.name), counted.error());
+  if (blocks->unsafe()) {
+    log::warn(
+        "branch \"{}\": the machine went down while its cluster or its parent's may have been "
+        "writing; check the "
+        "branch, or reset it",
+        entry.info.name);
+  }
   blocks->keep_unused(has_overlay_children(entry.info.name));
   auto forgotten = blocks->compact();
   if (!forgotten) return error("rewriting the branch's journal", forgotten.error());

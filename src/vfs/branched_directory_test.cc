@@ -5,9 +5,10 @@
 #include <sys/mman.h>
 
 #include <atomic>
-#include <chrono>
+#include <ctime>
 #include <thread>
 
+#include "base/log.h"
 #include "vfs/test_support.h"
 
 namespace calf::vfs {
@@ -233,6 +234,31 @@ TEST_F(BranchedDirectoryTest, what_was_synced_survives_the_machine) {
   }
 }
 
+// Blocks that the parent overwrote right before may be lost to the branch, so somebody must look.
+TEST_F(BranchedDirectoryTest, warns_when_the_machine_went_down_while_it_was_open) {
+  put(*fs_, "f", "abc");
+  auto start = [&](const std::string& boot_id) {
+    branched_.reset();
+    auto files = std::make_shared<MortalFiles>();
+    testing::internal::CaptureStderr();
+    branched_ = branched_directory(host_.path(), files, boot_id);
+    return std::pair{files, testing::internal::GetCapturedStderr()};
+  };
+  log::configure({});
+  auto first = start("boot 1").first;
+  branch("b").reset();
+  branched_.reset();  // in order
+  auto [second, said] = start("boot 2");
+  EXPECT_EQ(said, "");
+  second->dead = true;
+  std::tie(second, said) = start("boot 2");  // the program alone was killed
+  EXPECT_EQ(said, "");
+  second->dead = true;
+  std::tie(second, said) = start("boot 3");
+  EXPECT_THAT(said, HasSubstr("check the branch"));
+  EXPECT_EQ(start("boot 4").second, "");
+}
+
 TEST_F(BranchedDirectoryTest, the_folder_is_not_part_of_the_directory) {
   put(*fs_, "f", "x");
   branch("b");
@@ -430,7 +456,7 @@ TEST_F(BranchedDirectoryTest, takes_the_best_that_the_file_system_has) {
   EXPECT_EQ(get(*open("c"), "d/f"), text);
 }
 
-// Not a measurement, but it notices when a branch starts to copy: 256 MB and 1,500 files.
+// Not a measurement, but it notices when a branch starts to copy.
 TEST_F(BranchedDirectoryTest, branching_takes_no_time_for_contents) {
   ASSERT_TRUE(fs_->mkdir("base", 0700));
   for (int i = 0; i < 1500; ++i) {
@@ -439,13 +465,16 @@ TEST_F(BranchedDirectoryTest, branching_takes_no_time_for_contents) {
     ASSERT_TRUE((*file)->pwrite(bytes("x"), 0));
     if (i == 0) ASSERT_TRUE((*file)->truncate(uint64_t{1} << 30));
   }
-  const auto begin = std::chrono::steady_clock::now();
+  const auto cpu_ms = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
+  };
+  const double begin = cpu_ms();
   auto b = branch("b");
-  const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(
-      std::chrono::steady_clock::now() - begin);
-  RecordProperty("branch_us", static_cast<int>(taken.count()));
-  std::printf("branch of 1 GB in 1,500 files: %.1f ms\n", taken.count() / 1e3);
-  EXPECT_LT(taken.count(), 1'000'000);
+  const double taken = cpu_ms() - begin;
+  std::printf("branch of 1 GB in 1,500 files: %.1f ms of CPU\n", taken);
+  EXPECT_LT(taken, 500);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ Result<std::shared_ptr<vfs::FileSystem>> installation() {
 }
 
 // Collects rows as text and the first error.
-class Collector final : public cli::QueryEvents {
+class Collector final : public client::QueryEvents {
  public:
   void row(std::span<const std::optional<std::string_view>> values) override {
     for (const auto& value : values) text.append(value.value_or("NULL")).append(" ");
@@ -115,7 +115,7 @@ std::string ask(client::Session& session, const std::string& sql) {
 }
 
 std::string state_of(client::Session& session, const std::string& sql) {
-  cli::QueryEvents ignored;
+  client::QueryEvents ignored;
   auto outcome = session.query(sql, ignored);
   if (!outcome) return "08006";
   return outcome->failed ? outcome->sqlstate : "00000";

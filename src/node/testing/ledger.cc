@@ -34,7 +34,7 @@ DiskPointer disk_with_ledger() {
     ASSERT(cluster.has_value());
     auto session = (*cluster)->connect();
     ASSERT(session.has_value());
-    const auto prepared = cli::execute(**session, kTables);
+    const auto prepared = client::execute(**session, kTables);
     if (!prepared) log::error("{}", prepared.error().to_string());
     ASSERT(prepared.has_value());
     session->reset();
@@ -145,7 +145,7 @@ size_t Ledger::acknowledged() const {
 }
 
 // COMMIT of a failed transaction succeeds, too; its tag tells.
-class LastTag final : public cli::QueryEvents {
+class LastTag final : public client::QueryEvents {
  public:
   void complete(std::string_view command_tag) override { tag = command_tag; }
   std::string tag;
@@ -206,7 +206,7 @@ void Ledger::run_at_once(ClusterOnDisk& cluster, int sessions, int transactions)
 
 namespace {
 
-class Rows final : public cli::QueryEvents {
+class Rows final : public client::QueryEvents {
  public:
   void row(std::span<const std::optional<std::string_view>> values) override {
     rows.emplace_back(values[0].value_or(""));
