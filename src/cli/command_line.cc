@@ -331,7 +331,7 @@ Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions
 }
 
 Result<PortOptions> finish_port(const RawPort& raw, PortOptions options) {
-  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR"));
+  options.location = choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR");
   const std::string level = environment({"PGLITE_DEBUG"}, "0");
   if (level.size() != 1 || level[0] < '0' || level[0] > '5') {
     return fail(ErrorCode::kInvalidArgument, "PGLITE_DEBUG=" + level + " is not 0 to 5");

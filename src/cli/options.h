@@ -62,7 +62,7 @@ struct SqlOptions {
 };
 
 struct PortOptions {
-  ClusterLocation location{};
+  Result<ClusterLocation> location{};  // what is wrong with it is told in a packet
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";
   std::string database = "postgres";
