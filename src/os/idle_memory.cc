@@ -12,9 +12,8 @@ namespace {
 
 constexpr std::uintptr_t kPage = 4096;
 
-// The program itself is the first object. Its writable segments are left alone: they hold what was
-// written.
-int forget_program(dl_phdr_info* info, std::size_t, void*) {
+// Writable segments are left alone: they hold what was written.
+int forget_constant_pages(dl_phdr_info* info, std::size_t, void*) {
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     const auto& segment = info->dlpi_phdr[i];
     if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) continue;
@@ -23,14 +22,14 @@ int forget_program(dl_phdr_info* info, std::size_t, void*) {
     const std::uintptr_t last = (begin + segment.p_memsz) & ~(kPage - 1);
     if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
   }
-  return 1;
+  return 0;
 }
 
 }  // namespace
 
 void trim_idle_memory() {
   malloc_trim(0);
-  dl_iterate_phdr(forget_program, nullptr);
+  dl_iterate_phdr(forget_constant_pages, nullptr);
 }
 
 }  // namespace calf::os
