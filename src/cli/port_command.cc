@@ -113,8 +113,10 @@ class ImplicitLogin {
         return fail(client::to_error(report));
       }
       if (message->type != 'Z') continue;
+      const auto rest = decoder_->rest();
+      Bytes answers(rest.begin(), rest.end());
       decoder_.reset();
-      return Bytes{};
+      return answers;
     }
   }
 

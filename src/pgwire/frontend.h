@@ -86,6 +86,11 @@ class MessageDecoder {
   // or above the limit; the stream cannot go on.
   Result<std::optional<Message>> next();
 
+  // What has come behind the last message, for who goes on without messages.
+  [[nodiscard]] std::span<const std::byte> rest() const {
+    return std::span(buffer_).subspan(read_, end_ - read_);
+  }
+
   // Whether a message has begun and is not whole: end of stream is then a broken one.
   [[nodiscard]] bool in_message() const { return read_ < end_; }
 

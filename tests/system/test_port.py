@@ -139,6 +139,13 @@ def test_a_session_is_logged_in_when_there_is_no_startup_packet(port):
     assert p.end() == 0
 
 
+@pytest.mark.parametrize("round", range(5))
+def test_an_answer_that_comes_with_the_login_is_not_lost(port, round):
+    p = port()
+    time.sleep(0.3)  # the query waits behind the startup packet
+    assert b"at once" in p.ask("select 'at once'")
+
+
 def test_keeps_a_directory(port, tmp_path):
     where = f"file://{tmp_path}/data"
     first = port(PGLITE_DATA_DIR=where)
