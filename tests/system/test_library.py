@@ -48,11 +48,12 @@ def test_cmake_finds_it(prefix, tmp_path, language, programs):
 def test_only_its_own_names_are_visible(prefix):
     shared = run("nm", "-D", "--defined-only", prefix / "lib/libcalf.so")
     names = {line.split()[-1].split("@")[0] for line in shared.splitlines()}
-    assert {name for name in names if not name.startswith("calf_")} == {"CALF_0"}
+    names.discard("CALF_0")
+    assert len(names) > 50 and all(name.startswith("calf_") for name in names)
     archive = run("nm", "--defined-only", "--extern-only", prefix / "lib/libcalf.a")
-    assert {line.split()[-1] for line in archive.splitlines() if " " in line} == names - {"CALF_0"}
+    assert {line.split()[-1] for line in archive.splitlines() if " " in line} == names
     header = (prefix / "include/calf/calf.h").read_text()
-    assert all(f"{name}(" in header for name in names - {"CALF_0"})
+    assert all(f"{name}(" in header for name in names)
 
 
 def test_it_needs_the_c_library_only(prefix):
