@@ -1,5 +1,6 @@
-// libcalf in C++17: calf.h with owners and exceptions. Header-only; what it throws never crosses the library's boundary.
-// Threads, errors, ownership and time are as calf.h says; the objects move and do not copy.
+// libcalf in C++17: calf.h with owners and exceptions. Header-only; what it throws never crosses
+// the library's boundary. Threads, errors, ownership and time are as calf.h says; the objects move
+// and do not copy.
 #pragma once
 
 #include <calf/calf.h>
@@ -53,7 +54,9 @@ struct Closer {
 template <typename T, void (*close)(T*)>
 using Handle = std::unique_ptr<T, Closer<T, close>>;
 
-inline void close_cluster(calf_cluster* cluster) { calf_close(cluster, nullptr); }
+inline void close_cluster(calf_cluster* cluster) {
+  calf_close(cluster, nullptr);
+}
 
 inline std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   std::vector<const char*> result;
@@ -112,8 +115,12 @@ class Result {
     if (value.data == nullptr) return std::nullopt;
     return std::string_view(value.data, value.size);
   }
-  [[nodiscard]] std::string_view command_tag() const { return calf_result_command_tag(result_.get()); }
-  [[nodiscard]] std::int64_t affected_rows() const { return calf_result_affected_rows(result_.get()); }
+  [[nodiscard]] std::string_view command_tag() const {
+    return calf_result_command_tag(result_.get());
+  }
+  [[nodiscard]] std::int64_t affected_rows() const {
+    return calf_result_affected_rows(result_.get());
+  }
   [[nodiscard]] const calf_result* get() const { return result_.get(); }
 
  private:
@@ -127,7 +134,8 @@ class Statement {
   Result query(const Parameters& parameters = {}, int result_format = CALF_TEXT) {
     const auto raw = detail::raw(parameters);
     calf_result* result = nullptr;
-    detail::call(calf_statement_query, statement_.get(), raw.data(), raw.size(), result_format, &result);
+    detail::call(calf_statement_query, statement_.get(), raw.data(), raw.size(), result_format,
+                 &result);
     return Result(result);
   }
   [[nodiscard]] calf_statement* get() const { return statement_.get(); }
@@ -182,11 +190,12 @@ class Session {
                  std::size_t{0}, &statement);
     return Statement(statement);
   }
-  Stream stream(const char* sql, const Parameters& parameters = {}, std::uint32_t batch_rows = 1000) {
+  Stream stream(const char* sql, const Parameters& parameters = {},
+                std::uint32_t batch_rows = 1000) {
     const auto raw = detail::raw(parameters);
     calf_stream* stream = nullptr;
-    detail::call(calf_stream_query, session_.get(), sql, raw.data(), raw.size(), CALF_TEXT, batch_rows,
-                 &stream);
+    detail::call(calf_stream_query, session_.get(), sql, raw.data(), raw.size(), CALF_TEXT,
+                 batch_rows, &stream);
     return Stream(stream);
   }
   // COPY … FROM STDIN with all its data; how many rows were stored.
@@ -201,7 +210,8 @@ class Session {
   // Nothing when none has come within timeout_ms (negative: waits for ever).
   std::optional<Notification> next_notification(std::int64_t timeout_ms) {
     calf_notification notification;
-    if (detail::call(calf_session_next_notification, session_.get(), timeout_ms, &notification) == CALF_DONE) {
+    if (detail::call(calf_session_next_notification, session_.get(), timeout_ms, &notification) ==
+        CALF_DONE) {
       return std::nullopt;
     }
     return Notification{notification.channel, notification.payload, notification.pid};
@@ -219,7 +229,7 @@ class Session {
 
 struct Options {
   std::string data_dir = "memory://";
-  std::vector<std::string> settings{};    // "name=value"
+  std::vector<std::string> settings{};  // "name=value"
   std::vector<std::string> extensions{};
 };
 
@@ -246,14 +256,15 @@ class Cluster {
     options.database = database;
     options.user = user;
     calf_session* session = nullptr;
-    detail::call(calf_session_open, cluster_.get(), static_cast<const calf_session_options*>(&options),
-                 &session);
+    detail::call(calf_session_open, cluster_.get(),
+                 static_cast<const calf_session_options*>(&options), &session);
     return Session(session);
   }
   // 127.0.0.1 and a free port; the connection string for drivers.
   std::string listen() {
     char* url = nullptr;
-    detail::call(calf_listen, cluster_.get(), static_cast<const calf_listen_options*>(nullptr), &url);
+    detail::call(calf_listen, cluster_.get(), static_cast<const calf_listen_options*>(nullptr),
+                 &url);
     const detail::Handle<char, free_text> owned(url);
     return url;
   }

@@ -68,7 +68,7 @@ struct PortOptions {
   std::string database = "postgres";
   std::vector<std::string> extensions{};
   int debug_level = 0;
-  bool raw = false;  // the bare protocol instead of packets
+  bool raw = false;         // the bare protocol instead of packets
   std::string wasm_path{};  // PGLITE_WASM_PATH; not used
 };
 

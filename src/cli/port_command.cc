@@ -32,7 +32,7 @@ constexpr std::size_t kWriteBytes = 4096;
 // The answer to most messages comes in this time; this thread works for it meanwhile.
 constexpr auto kAnswerSoon = std::chrono::microseconds(500);
 constexpr int kIdleMs = 1000;  // after which memory is given back
-constexpr int kRetryMs = 2;  // while the backend computes and its input is full
+constexpr int kRetryMs = 2;    // while the backend computes and its input is full
 
 // What the peer reads: packets, or bytes as they are.
 class Output {
@@ -177,7 +177,8 @@ class Port {
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
     if (n <= 0) {
       if (frames_.in_frame()) {
-        return fail(ErrorCode::kDataCorrupted, "standard input has ended in the middle of a packet");
+        return fail(ErrorCode::kDataCorrupted,
+                    "standard input has ended in the middle of a packet");
       }
       return false;
     }
