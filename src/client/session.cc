@@ -85,12 +85,18 @@ Result<void> Session::check_deadline() {
   if (!timed_out_ && !login_) {
     timed_out_ = true;
     deadline_ = Clock::now() + kCancelGrace;
-    cancel();
+    cancel_late_call();
     return {};
   }
   open_ = false;
   pipe_->close();
   return fail(ErrorCode::kDeadlineExceeded, "the engine did not answer in time");
+}
+
+void Session::cancel_late_call() {
+  net::MemoryPipe pipe = net::MemoryPipe::create();
+  cancelling_ = std::move(pipe.client_end);
+  engine_.cancel({.pid = key_.pid, .key = key_.key, .transport = std::move(pipe.engine_end)});
 }
 
 tl::unexpected<Error> Session::ended() {
@@ -150,6 +156,12 @@ Result<void> Session::note(const pgwire::Message& message) {
   switch (message.type) {
     case 'Z': {
       CALF_TRY(transaction_, pgwire::parse_ready_for_query(message.body));
+      if (cancelling_ != nullptr) {
+        // A cancel request that came late would hit the next statement.
+        std::byte nothing{};
+        cancelling_->read(std::span(&nothing, 1), Clock::now() + kCancelGrace);
+        cancelling_.reset();
+      }
       return {};
     }
     case 'A': {
