@@ -9,7 +9,7 @@
 namespace calf::client {
 namespace {
 
-constexpr std::size_t kKeptBytes = 1024 * 1024;  // of what a long message has made large
+constexpr std::size_t kKeptBytes = 1024 * 1024;      // of what a long message has made large
 constexpr std::size_t kMostNotifications = 100'000;  // of a session that never takes any
 
 ErrorCode code_of(std::string_view sqlstate) {
@@ -25,7 +25,9 @@ Error unexpected(char type) {
           .message = std::string("unexpected message of type '") + type + "' from the engine"};
 }
 
-bool is_fatal(std::string_view severity) { return severity == "FATAL" || severity == "PANIC"; }
+bool is_fatal(std::string_view severity) {
+  return severity == "FATAL" || severity == "PANIC";
+}
 
 }  // namespace
 
@@ -274,7 +276,7 @@ Result<Session::Outcome> Session::query(std::string_view sql, QueryEvents& event
 }
 
 Result<void> Session::dispatch(const pgwire::Message& message, QueryEvents& events,
-                                  Outcome& outcome) {
+                               Outcome& outcome) {
   switch (message.type) {
     case 'T': {
       CALF_TRY(auto columns, pgwire::parse_row_description(message.body));

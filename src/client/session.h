@@ -37,8 +37,8 @@ class QueryEvents {
   virtual std::optional<std::string> copy_in() { return std::nullopt; }
 };
 
-// One thread at a time, but for cancel(). Every call that waits ends at the deadline, or soon after:
-// what runs is cancelled, and its answer awaited for kCancelGrace.
+// One thread at a time, but for cancel(). Every call that waits ends at the deadline, or soon
+// after: what runs is cancelled, and its answer awaited for kCancelGrace.
 class Session {
  public:
   using Clock = net::PipeClient::Clock;
