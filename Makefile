@@ -33,12 +33,11 @@ build: ## Install what is missing, build build/$(PRESET)/calf
 bench: build ## Calf, PGlite and native PostgreSQL side by side; ARGS="--quick" is short
 	@bench/run $(ARGS)
 
-install: build ## Copy the program to $(PREFIX)/bin
-	install -D -m 755 -s build/release/calf $(DESTDIR)$(PREFIX)/bin/calf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/calf LICENSE NOTICE README.md
+install: build ## The program, libcalf, its headers, pkg-config and CMake files to $(PREFIX)
+	@scripts/install-tree "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## Remove what install has copied
-	rm -rf $(DESTDIR)$(PREFIX)/bin/calf $(DESTDIR)$(PREFIX)/share/doc/calf
+	@scripts/install-tree --remove "$(DESTDIR)$(PREFIX)"
 
 format: ## Format all C++ with clang-format-19
 	@scripts/format

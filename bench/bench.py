@@ -20,6 +20,7 @@ from harness.server import scratch
 from targets import Calf, Native, Pglite
 
 DRIVER = os.environ["CALF_BENCH_DRIVER"]
+IN_PROCESS = os.environ.get("CALF_BENCH_IN_PROCESS")  # absent: built without the library
 KINDS = [Calf, Pglite, Native]
 SESSIONS = 20
 
@@ -53,7 +54,8 @@ class Row:
     label: str
     unit: str
     better: str = "lower"
-    goals: tuple = ()  # of ("value" | "native" | "pglite", limit)
+    goals: tuple = ()  # of ("value" | "native" | "pglite" | "socket", limit)
+    socket: "Row | None" = None  # the same thing over a socket
     rounds: dict = field(default_factory=dict)
 
     def median(self, system: str):
@@ -61,7 +63,7 @@ class Row:
         return statistics.median(values) if values else None
 
     def ratio(self, other: str):
-        mine, theirs = self.median("calf"), self.median(other)
+        mine, theirs = self.median("calf"), self.socket.median("calf") if other == "socket" else self.median(other)
         return mine / theirs if mine is not None and theirs else None
 
     def reached(self, goal: tuple):
@@ -251,6 +253,15 @@ class Bench:
                 for each in running:
                     if clients == 1 or each.concurrent:
                         self.note(row, each.name, lambda: drive("statements", each.conninfo(), kind, clients, seconds)[figure])
+                if name == "select_1" and IN_PROCESS:
+                    self.in_process(row, seconds)
+
+    def in_process(self, socket_row, seconds) -> None:
+        """The statement of `socket_row` in a process that has the cluster inside. Beside it in time, too."""
+        row = next((row for row in self.rows if row.name == "select_in_process"), None)
+        row = row or self.row("select_in_process", "the same in process, C++ API", "µs", goals=(("socket", 0.25),), socket=socket_row)
+        command = [IN_PROCESS, str(seconds), *SETUP]
+        self.note(row, "calf", lambda: json.loads(subprocess.run(command, capture_output=True, check=True, timeout=300).stdout)["mean_us"])
 
     def session_starts(self, running) -> None:
         if not self.wanted("session_start"):

@@ -96,11 +96,11 @@ void one_round(int cluster_count, int session_count) {
   sessions.clear();
 }
 
-// CALF_TEST_LONG=1: 50 clusters of 4 sessions, 100 times. Otherwise a small form of it.
+// CALF_TEST_LEAK_ROUNDS=100: 50 clusters of 4 sessions, 100 times. Otherwise a small form of it.
 TEST(Leaks, are_none) {
-  const bool is_long = std::getenv("CALF_TEST_LONG") != nullptr;
-  const int clusters = is_long ? 50 : 6;
-  const int rounds = is_long ? 100 : 12;
+  const char* long_rounds = std::getenv("CALF_TEST_LEAK_ROUNDS");
+  const int clusters = long_rounds != nullptr ? 50 : 6;
+  const int rounds = long_rounds != nullptr ? std::atoi(long_rounds) : 12;
   const int warm = rounds / 4;
   for (int i = 0; i < warm; ++i) one_round(clusters + i % 2, 4);
   const size_t threads = entries_of("/proc/self/task");
@@ -109,7 +109,10 @@ TEST(Leaks, are_none) {
   for (int i = warm; i < rounds; ++i) one_round(clusters + i % 2, 4);
   EXPECT_EQ(entries_of("/proc/self/task"), threads);
   EXPECT_EQ(entries_of("/proc/self/fd"), descriptors);
-  EXPECT_LT(resident_kb(), before_kb + 4096);
+  const size_t after_kb = resident_kb();
+  EXPECT_LT(after_kb, before_kb + 4096);
+  RecordProperty("resident_kb_before", static_cast<int>(before_kb));
+  RecordProperty("resident_kb_after", static_cast<int>(after_kb));
 }
 
 }  // namespace

@@ -53,7 +53,8 @@ constexpr const char* kPortExamples =
     "big-endian) and that many bytes, as Erlang's {:packet, 4}. A packet may hold a part of a "
     "message, or several.\n"
     "It begins with a startup packet, or with messages: then the session is logged in already.\n"
-    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard error.\n\n"
+    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard "
+    "error.\n\n"
     "Exit code: 0 after standard input or the session has ended, 1 after an ERROR.\n"
     "Environment: PGLITE_DATA_DIR PGLITE_USERNAME PGLITE_DATABASE PGLITE_DEBUG (0-5) "
     "PGLITE_WASM_PATH (not used).";
@@ -186,8 +187,9 @@ struct RawPort {
 void add_port(CLI::App& app, RawPort& raw, PortOptions& options) {
   app.set_help_flag("--help", "Show this text");
   app.footer(kPortExamples);
-  app.add_option("LOCATION", raw.location,
-                 "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
+  app.add_option(
+      "LOCATION", raw.location,
+      "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
   app.add_option("-U,--user", options.user, "Superuser to create when it is missing (postgres)");
   app.add_option("-d,--db", options.database, "Database to create when it is missing (postgres)");
@@ -366,14 +368,15 @@ Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions
 }
 
 Result<PortOptions> finish_port(const RawPort& raw, PortOptions options) {
-  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR"));
+  options.location = choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR");
   const std::string level = environment({"PGLITE_DEBUG"}, "0");
   if (level.size() != 1 || level[0] < '0' || level[0] > '5') {
     return fail(ErrorCode::kInvalidArgument, "PGLITE_DEBUG=" + level + " is not 0 to 5");
   }
   options.debug_level = raw.debug_level >= 0 ? raw.debug_level : level[0] - '0';
   if (options.debug_level > 1) {
-    options.settings.emplace_back("log_min_messages", "debug" + std::to_string(options.debug_level));
+    options.settings.emplace_back("log_min_messages",
+                                  "debug" + std::to_string(options.debug_level));
   }
   CALF_CHECK_OK(add_settings(raw.settings, options.settings));
   options.extensions = split_list(raw.extensions);

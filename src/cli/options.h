@@ -64,13 +64,13 @@ struct SqlOptions {
 };
 
 struct PortOptions {
-  ClusterLocation location{};
+  Result<ClusterLocation> location{};  // what is wrong with it is told in a packet
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";
   std::string database = "postgres";
   std::vector<std::string> extensions{};
   int debug_level = 0;
-  bool raw = false;  // the bare protocol instead of packets
+  bool raw = false;         // the bare protocol instead of packets
   std::string wasm_path{};  // PGLITE_WASM_PATH; not used
 };
 

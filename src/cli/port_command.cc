@@ -17,6 +17,7 @@
 #include "cli/signals.h"
 #include "client/session.h"
 #include "client/wire_connection.h"
+#include "os/idle_memory.h"
 
 namespace calf::cli {
 namespace {
@@ -30,7 +31,8 @@ constexpr std::size_t kChunkBytes = 64 * 1024;
 constexpr std::size_t kWriteBytes = 4096;
 // The answer to most messages comes in this time; this thread works for it meanwhile.
 constexpr auto kAnswerSoon = std::chrono::microseconds(500);
-constexpr int kRetryMs = 2;  // while the backend computes and its input is full
+constexpr int kIdleMs = 1000;  // after which memory is given back
+constexpr int kRetryMs = 2;    // while the backend computes and its input is full
 
 // What the peer reads: packets, or bytes as they are.
 class Output {
@@ -111,8 +113,10 @@ class ImplicitLogin {
         return fail(client::to_error(report));
       }
       if (message->type != 'Z') continue;
+      const auto rest = decoder_->rest();
+      Bytes answers(rest.begin(), rest.end());
       decoder_.reset();
-      return Bytes{};
+      return answers;
     }
   }
 
@@ -148,11 +152,23 @@ class Port {
                                     {takes_input ? STDIN_FILENO : -1, POLLIN, 0},
                                     {output_.empty() ? -1 : STDOUT_FILENO, POLLOUT, 0},
                                     {takes_answers ? wire_.descriptor() : -1, POLLIN, 0}}};
-    if (::poll(fds.data(), fds.size(), pending().empty() ? -1 : kRetryMs) < 0) return true;
+    const int events = ::poll(fds.data(), fds.size(), longest_wait_ms());
+    if (events == 0 && pending().empty()) trim();
+    if (events <= 0) return true;
+    is_trimmed_ = false;
     if (fds[kSignal].revents != 0 && signals_.take() != 0) return false;
     if (fds[kOutput].revents != 0 && !output_.write_some()) return false;
     if (fds[kInput].revents != 0) return read_input();
     return true;
+  }
+
+  int longest_wait_ms() const {
+    if (!pending().empty()) return kRetryMs;
+    return is_trimmed_ ? -1 : kIdleMs;
+  }
+  void trim() {
+    os::trim_idle_memory();
+    is_trimmed_ = true;
   }
 
   // False at the end of standard input.
@@ -161,7 +177,8 @@ class Port {
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) return true;
     if (n <= 0) {
       if (frames_.in_frame()) {
-        return fail(ErrorCode::kDataCorrupted, "standard input has ended in the middle of a packet");
+        return fail(ErrorCode::kDataCorrupted,
+                    "standard input has ended in the middle of a packet");
       }
       return false;
     }
@@ -239,10 +256,11 @@ class Port {
   std::span<const std::byte> piece_;   // of input_, to be sent
   bool answer_is_due_ = false;
   bool session_has_ended_ = false;
+  bool is_trimmed_ = false;  // since the last event
 };
 
-ClusterOptions cluster_options(const PortOptions& options) {
-  ClusterOptions cluster{.location = options.location, .settings = options.settings};
+ClusterOptions cluster_options(const PortOptions& options, const ClusterLocation& location) {
+  ClusterOptions cluster{.location = location, .settings = options.settings};
   if (options.debug_level > 0) {
     cluster.log_sink = [](std::string_view line) {
       std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
@@ -251,12 +269,12 @@ ClusterOptions cluster_options(const PortOptions& options) {
   return cluster;
 }
 
-Result<OpenedCluster> open(const PortOptions& options) {
+Result<OpenedCluster> open(const PortOptions& options, const ClusterLocation& location) {
   if (!options.wasm_path.empty()) {
     log::info("PGLITE_WASM_PATH={} is not used: the image is built in", options.wasm_path);
   }
-  CALF_TRY(OpenedCluster cluster, open_cluster(cluster_options(options)));
-  const ServeOptions wanted{.location = options.location,
+  CALF_TRY(OpenedCluster cluster, open_cluster(cluster_options(options, location)));
+  const ServeOptions wanted{.location = location,
                             .user = options.user,
                             .database = options.database,
                             .extensions = options.extensions,
@@ -268,10 +286,11 @@ Result<OpenedCluster> open(const PortOptions& options) {
 }
 
 Result<void> run(const PortOptions& options, Signals& signals, Output& output) {
-  CALF_TRY(OpenedCluster cluster, open(options));
+  CALF_TRY(const ClusterLocation location, Result<ClusterLocation>(options.location));
+  CALF_TRY(OpenedCluster cluster, open(options, location));
   // On the heap: it holds its buffers.
   auto done = std::make_unique<Port>(options, *cluster.engine, signals, output)->run();
-  const bool in_memory = std::holds_alternative<MemoryLocation>(options.location);
+  const bool in_memory = std::holds_alternative<MemoryLocation>(location);
   const auto stopped = cluster.engine->shutdown(in_memory ? server::ShutdownMode::kHalt
                                                           : server::ShutdownMode::kFast);
   CALF_CHECK_OK(done);

@@ -187,9 +187,9 @@ void print_error(const Error& error) {
 
 int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) {
   auto session = client::Session::connect(engine, {.user = options.user,
-                                              .database = options.database,
-                                              .password = options.password,
-                                              .application_name = "calf sql"});
+                                                   .database = options.database,
+                                                   .password = options.password,
+                                                   .application_name = "calf sql"});
   if (!session) {
     print_error(session.error());
     return kExitBadConnection;

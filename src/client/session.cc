@@ -9,7 +9,7 @@
 namespace calf::client {
 namespace {
 
-constexpr std::size_t kKeptBytes = 1024 * 1024;  // of what a long message has made large
+constexpr std::size_t kKeptBytes = 1024 * 1024;      // of what a long message has made large
 constexpr std::size_t kMostNotifications = 100'000;  // of a session that never takes any
 
 ErrorCode code_of(std::string_view sqlstate) {
@@ -25,7 +25,9 @@ Error unexpected(char type) {
           .message = std::string("unexpected message of type '") + type + "' from the engine"};
 }
 
-bool is_fatal(std::string_view severity) { return severity == "FATAL" || severity == "PANIC"; }
+bool is_fatal(std::string_view severity) {
+  return severity == "FATAL" || severity == "PANIC";
+}
 
 }  // namespace
 
@@ -85,12 +87,18 @@ Result<void> Session::check_deadline() {
   if (!timed_out_ && !login_) {
     timed_out_ = true;
     deadline_ = Clock::now() + kCancelGrace;
-    cancel();
+    cancel_late_call();
     return {};
   }
   open_ = false;
   pipe_->close();
   return fail(ErrorCode::kDeadlineExceeded, "the engine did not answer in time");
+}
+
+void Session::cancel_late_call() {
+  net::MemoryPipe pipe = net::MemoryPipe::create();
+  cancelling_ = std::move(pipe.client_end);
+  engine_.cancel({.pid = key_.pid, .key = key_.key, .transport = std::move(pipe.engine_end)});
 }
 
 tl::unexpected<Error> Session::ended() {
@@ -150,6 +158,12 @@ Result<void> Session::note(const pgwire::Message& message) {
   switch (message.type) {
     case 'Z': {
       CALF_TRY(transaction_, pgwire::parse_ready_for_query(message.body));
+      if (cancelling_ != nullptr) {
+        // A cancel request that came late would hit the next statement.
+        std::byte nothing{};
+        cancelling_->read(std::span(&nothing, 1), Clock::now() + kCancelGrace);
+        cancelling_.reset();
+      }
       return {};
     }
     case 'A': {
@@ -262,7 +276,7 @@ Result<Session::Outcome> Session::query(std::string_view sql, QueryEvents& event
 }
 
 Result<void> Session::dispatch(const pgwire::Message& message, QueryEvents& events,
-                                  Outcome& outcome) {
+                               Outcome& outcome) {
   switch (message.type) {
     case 'T': {
       CALF_TRY(auto columns, pgwire::parse_row_description(message.body));

@@ -37,8 +37,8 @@ class QueryEvents {
   virtual std::optional<std::string> copy_in() { return std::nullopt; }
 };
 
-// One thread at a time, but for cancel(). Every call that waits ends at the deadline, or soon after:
-// what runs is cancelled, and its answer awaited for kCancelGrace.
+// One thread at a time, but for cancel(). Every call that waits ends at the deadline, or soon
+// after: what runs is cancelled, and its answer awaited for kCancelGrace.
 class Session {
  public:
   using Clock = net::PipeClient::Clock;
@@ -121,6 +121,7 @@ class Session {
   Result<void> feed_copy(QueryEvents& events);
   Result<void> note(const pgwire::Message& message);
   Result<void> check_deadline();
+  void cancel_late_call();
   tl::unexpected<Error> ended();
 
   server::Engine& engine_;
@@ -132,6 +133,7 @@ class Session {
   std::unique_ptr<class LoginState> login_;
   Clock::time_point deadline_ = net::PipeClient::kNoDeadline;
   bool timed_out_ = false;
+  std::unique_ptr<net::PipeClient> cancelling_;  // closed by the engine when it has cancelled
   bool open_ = true;
   char transaction_ = 'I';
   pgwire::Bytes farewell_;

@@ -86,6 +86,11 @@ class MessageDecoder {
   // or above the limit; the stream cannot go on.
   Result<std::optional<Message>> next();
 
+  // What has come behind the last message, for who goes on without messages.
+  [[nodiscard]] std::span<const std::byte> rest() const {
+    return std::span(buffer_).subspan(read_, end_ - read_);
+  }
+
   // Whether a message has begun and is not whole: end of stream is then a broken one.
   [[nodiscard]] bool in_message() const { return read_ < end_; }
 
@@ -150,8 +155,8 @@ Result<std::vector<ColumnDescription>> parse_row_description(std::span<const std
 // Values point into `body`; nothing is NULL.                                                      D
 Result<std::vector<std::optional<std::string_view>>> parse_data_row(
     std::span<const std::byte> body);
-Result<Report> parse_report(std::span<const std::byte> body);                 // E, N
-// All fields in their order; texts point into `body`, each followed by its NUL.                   E, N
+Result<Report> parse_report(std::span<const std::byte> body);  // E, N
+// All fields in their order; texts point into `body`, each followed by its NUL. E, N
 Result<std::vector<ReportField>> parse_report_fields(std::span<const std::byte> body);
 Result<std::string> parse_command_complete(std::span<const std::byte> body);  // C
 Result<char> parse_ready_for_query(std::span<const std::byte> body);          // Z: I, T or E
@@ -161,7 +166,7 @@ Result<std::pair<std::string, std::string>> parse_parameter_status(
     std::span<const std::byte> body);                                          // S
 Result<CopyDescription> parse_copy_response(std::span<const std::byte> body);  // G, H, W
 Result<std::vector<std::uint32_t>> parse_parameter_description(
-    std::span<const std::byte> body);                                             // t
-Result<Notification> parse_notification(std::span<const std::byte> body);         // A
+    std::span<const std::byte> body);                                      // t
+Result<Notification> parse_notification(std::span<const std::byte> body);  // A
 
 }  // namespace calf::pgwire

@@ -55,16 +55,16 @@ void MessageDecoder::feed(std::span<const std::byte> bytes) {
 }
 
 Result<std::optional<Message>> MessageDecoder::next() {
-  const auto rest = std::span<const std::byte>(buffer_).subspan(read_, end_ - read_);
-  if (rest.size() < kHeaderBytes) return std::nullopt;
-  const std::size_t length = load_u32(rest.subspan(1));
+  const auto come = rest();
+  if (come.size() < kHeaderBytes) return std::nullopt;
+  const std::size_t length = load_u32(come.subspan(1));
   if (length < 4 || length > options_.max_message_bytes) {
     return fail(ErrorCode::kDataCorrupted,
                 "a message of the server claims " + std::to_string(length) + " bytes");
   }
-  if (rest.size() < 1 + length) return std::nullopt;
+  if (come.size() < 1 + length) return std::nullopt;
   read_ += 1 + length;
-  return Message{.type = static_cast<char>(rest[0]), .body = rest.subspan(5, length - 4)};
+  return Message{.type = static_cast<char>(come[0]), .body = come.subspan(5, length - 4)};
 }
 
 Result<std::vector<ColumnDescription>> parse_row_description(std::span<const std::byte> body) {

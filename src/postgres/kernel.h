@@ -193,10 +193,10 @@ class Kernel {
   // clients in this program; these then run the cluster themselves until they have their answer.
   std::mutex baton_;
   std::atomic<std::thread::id> holder_{};
-  int64_t sleeps_until_ns_ = Process::kNever;     // the cluster's thread
-  int64_t earliest_new_ns_ = Process::kNever;     // deadline since it has gone to sleep
-  std::atomic<bool> own_thread_waits_{false};     // for the baton
-  bool over_ = false;                             // run() has ended
+  int64_t sleeps_until_ns_ = Process::kNever;  // the cluster's thread
+  int64_t earliest_new_ns_ = Process::kNever;  // deadline since it has gone to sleep
+  std::atomic<bool> own_thread_waits_{false};  // for the baton
+  bool over_ = false;                          // run() has ended
 
   // Requests of other threads
   std::mutex mutex_;
