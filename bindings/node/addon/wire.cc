@@ -140,20 +140,25 @@ Wire::Received Wire::receive(std::int64_t timeout_ms, std::size_t* size) {
 }
 
 Napi::Value Wire::run(const Napi::CallbackInfo& info) {
-  const std::int64_t timeout_ms = info[0].As<Napi::Number>().Int64Value();
+  std::int64_t timeout_ms = info[0].As<Napi::Number>().Int64Value();
+  bool answered = false;
   while (wire_ != nullptr) {
     std::size_t size = 0;
     const Received received = receive(timeout_ms, &size);
-    if (received == Received::kNothing) return Napi::Boolean::New(info.Env(), false);
     if (received == Received::kEnd) {
       end();
       break;
     }
-    const Napi::Value answered =
-        on_data_.Call({Napi::Number::New(info.Env(), static_cast<double>(size))});
-    if (answered.ToBoolean()) break;
+    if (received == Received::kBytes) {
+      answered =
+          on_data_.Call({Napi::Number::New(info.Env(), static_cast<double>(size))}).ToBoolean();
+      if (!answered) continue;
+    }
+    // The descriptor tells of bytes again once a call without waiting has found none.
+    if (timeout_ms == 0 && received == Received::kNothing) break;
+    timeout_ms = 0;
   }
-  return Napi::Boolean::New(info.Env(), true);
+  return Napi::Boolean::New(info.Env(), answered);
 }
 
 void Wire::watch() {

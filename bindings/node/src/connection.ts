@@ -297,7 +297,7 @@ export class Connection {
     this.#exchange = exchange
     this.#flush()
     const now = (this.#startedAt = performance.now())
-    if (!this.#slow && haste.allowed(now)) this.#wire.run(QUICK_MS)
+    this.#wire.run(!this.#slow && haste.allowed(now) ? QUICK_MS : 0)
     return exchange.done
   }
 

@@ -48,7 +48,8 @@ declare module '#native' {
     send(bytes: Uint8Array, size: number): void
     /**
      * Waits for the backend, and runs it on this thread meanwhile: until `onData` has returned true, or until nothing has
-     * come for `milliseconds`; then it returns false, and bytes come by way of the event loop.
+     * come for `milliseconds` (0: does not wait). From then on bytes come by way of the event loop. To be called after
+     * `send`. Returns whether there was an answer.
      */
     run(milliseconds: number): boolean
     /** Nothing is waited for: the process may end. */
