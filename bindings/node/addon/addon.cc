@@ -1,4 +1,4 @@
-// The addon's entry: libcalf for Node. ../src/native.d.ts describes what it exports.
+// The addon's entry: libcalf for Node. ../src/addon.d.cts describes what it exports.
 #include <calf/calf.h>
 #include <napi.h>
 

@@ -1,4 +1,4 @@
-// A running cluster as a JavaScript object: open, listen, connect, close. See ../src/native.d.ts.
+// A running cluster as a JavaScript object: open, listen, connect, close. See ../src/addon.d.cts.
 #pragma once
 
 #include <calf/calf.h>

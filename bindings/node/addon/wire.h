@@ -1,4 +1,4 @@
-// A connection to a cluster as a JavaScript object: bytes both ways. See ../src/native.d.ts.
+// A connection to a cluster as a JavaScript object: bytes both ways. See ../src/addon.d.cts.
 #pragma once
 
 #include <calf/calf.h>

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import native, { type Cluster } from '#native'
+import addon, { type Cluster } from './addon.cjs'
 import { BaseCalf } from './base.js'
 import { Connection } from './connection.js'
 import { dump, load } from './datadir.js'
@@ -209,7 +209,7 @@ export class Calf extends BaseCalf implements AsyncDisposable {
         location.path = path
       }
       const { username: user = 'postgres', database = 'postgres', password } = options
-      const cluster = await native.open({ dataDir: location.path, user, database, password, settings, log: this.#logger(options) })
+      const cluster = await addon.open({ dataDir: location.path, user, database, password, settings, log: this.#logger(options) })
       if (opened.size === 0 && process.listeners('exit').includes(closeAllNow) === false) process.on('exit', closeAllNow)
       opened.add((this.#opened = { cluster, directories }))
       this.#connection = await this.#connect(this, {})

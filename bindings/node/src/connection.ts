@@ -2,7 +2,7 @@
  * A session of PostgreSQL over a wire of the addon: one exchange at a time, prepared statements that are kept, notices,
  * notifications, cancelling. It knows the protocol, not the API: who may run what, and when, is decided above.
  */
-import type { Cluster, Wire } from '#native'
+import type { Cluster, Wire } from './addon.cjs'
 import { replaceDevBlob } from './blob.js'
 import { type Exchange, mergeParsers, RawExchange, RawState, ResultExchange, StartupExchange } from './exchanges.js'
 import type { DescribeQueryResult, QueryOptions, Results } from './interface.js'

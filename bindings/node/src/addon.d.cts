@@ -1,5 +1,5 @@
 /** The addon (`addon/`): clusters of libcalf, and connections to them as byte streams. */
-declare module '#native' {
+declare namespace addon {
   export interface OpenOptions {
     dataDir: string
     user: string
@@ -59,10 +59,9 @@ declare module '#native' {
     close(): void
   }
 
-  const native: {
-    readonly version: string
-    readonly postgresVersion: string
-    open(options: OpenOptions): Promise<Cluster>
-  }
-  export default native
+  const version: string
+  const postgresVersion: string
+  function open(options: OpenOptions): Promise<Cluster>
 }
+
+export = addon

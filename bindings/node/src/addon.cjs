@@ -3,4 +3,4 @@
 
 const platform = `${process.platform}-${process.arch}`
 if (platform !== 'linux-x64') throw new Error(`calf: there is no build for ${platform} yet, only for linux-x64`)
-module.exports = require(`./${platform}/calf.node`)
+module.exports = require(`../../native/${platform}/calf.node`)
