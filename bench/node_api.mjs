@@ -24,7 +24,8 @@ for (let i = 0; i < (system === 'calf' ? 7 : 2); i++) {
 }
 creates.shift()
 await db.exec(`create table bench_kv (id int primary key, payload text);
-  insert into bench_kv select i, md5(i::text) from generate_series(1, ${KEYS}) i; vacuum analyze bench_kv`)
+  insert into bench_kv select i, md5(i::text) from generate_series(1, ${KEYS}) i`)
+await db.exec('vacuum analyze bench_kv')
 let key = 1
 const select = async () => {
   key = (key * 48271) % 2147483647

@@ -191,7 +191,7 @@ export class Connection {
       const exchange = new RawExchange(this.#raw, sink, (tag) => this.#statements.ran(tag.split(' ', 1)[0]))
       const done = this.#run(exchange, (writer) => {
         writer.raw(messages)
-        if (answered && messages.at(-5) !== Frontend.sync && !this.#raw.copyingIn) writeFlush(writer)
+        if (this.#raw.needsFlush) writeFlush(writer)
       })
       if (!answered) this.#finish()
       await done

@@ -197,6 +197,8 @@ export class RawState {
   /** After an error in the extended protocol PostgreSQL drops everything until Sync. */
   skipping = false
   copyingIn = false
+  /** PostgreSQL keeps the answer to what was sent last until it is told to flush. */
+  needsFlush = false
 
   /** Takes note of messages that are about to be sent. True: there will be an answer to wait for. */
   sent(messages: Uint8Array): boolean {
@@ -216,6 +218,7 @@ export class RawState {
         const awaited = awaitedAfter[code]
         if (awaited !== undefined) this.awaited.push(awaited)
       }
+      this.needsFlush = !this.copyingIn && awaitedAfter[code] !== Awaited.ready
     }
     return ends && this.awaited.length > 0
   }

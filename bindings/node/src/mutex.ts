@@ -15,6 +15,8 @@ export class Mutex implements MutexInterface {
   #cancelError: Error
   #locked = false
   #waiters: Waiter[] = []
+  /** The first one of #waiters that still waits: taking it off the array's front would move all the others. */
+  #first = 0
   #onUnlock: Array<() => void> = []
 
   constructor(cancelError = new Error('request for lock canceled')) {
@@ -51,15 +53,25 @@ export class Mutex implements MutexInterface {
   }
 
   release(): void {
-    const next = this.#waiters.shift()
-    if (next) return next.resolve(this.#releaser())
+    if (this.#first < this.#waiters.length) {
+      const next = this.#waiters[this.#first++]
+      if (this.#first === this.#waiters.length) this.#takeWaiters()
+      return next.resolve(this.#releaser())
+    }
     this.#locked = false
     for (const resolve of this.#onUnlock.splice(0)) resolve()
   }
 
   /** Lets everybody who waits fail. */
   cancel(): void {
-    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#cancelError)
+    for (const waiter of this.#takeWaiters()) waiter.reject(this.#cancelError)
+  }
+
+  #takeWaiters(): Waiter[] {
+    const waiting = this.#waiters.slice(this.#first)
+    this.#waiters = []
+    this.#first = 0
+    return waiting
   }
 
   #releaser(): () => void {
