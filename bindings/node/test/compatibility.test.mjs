@@ -474,7 +474,7 @@ describe('Calf does what PGlite does', () => {
   })
 
   for (const [name, step] of Object.entries(steps)) {
-    test(name, { timeout: 30_000 }, async () => {
+    test(name, { timeout: 120_000 }, async () => {
       const expected = await step(...sides.pglite)
       const actual = await step(...sides.calf)
       assert.deepEqual(actual, expected)
@@ -501,7 +501,7 @@ describe('Calf does what PGlite does', () => {
     assert.deepEqual(methods(sides.pglite[0]).filter((name) => !emscripten.test(name) && !ours.includes(name)), [])
   })
 
-  test('dumps of each open in the other', { timeout: 60_000 }, async () => {
+  test('dumps of each open in the other', { timeout: 120_000 }, async () => {
     for (const [from, To] of [[sides.pglite[0], calf.PGlite], [sides.calf[0], pglite.PGlite]]) {
       const source = await from.constructor.create()
       await source.exec(`create table moved (id int primary key, v text); insert into moved select i, 'v' || i from generate_series(1, 1000) i`)
