@@ -84,10 +84,14 @@ class OpenWorker : public Napi::AsyncWorker {
       deferred_.Reject(to_js(Env(), error_.get()).Value());
       return;
     }
-    const auto external = Napi::External<calf_cluster>::New(Env(), cluster_);
-    const Napi::Object object = Environment::of(Env()).cluster_class.New({external});
-    Cluster::Unwrap(object)->set_log(std::move(log_));
-    deferred_.Resolve(object);
+    try {
+      const auto external = Napi::External<calf_cluster>::New(Env(), cluster_);
+      const Napi::Object object = Environment::of(Env()).cluster_class.New({external});
+      Cluster::Unwrap(object)->set_log(std::move(log_));
+      deferred_.Resolve(object);
+    } catch (const Napi::Error&) {  // the environment is ending
+      calf_close(cluster_, nullptr);
+    }
   }
 
  private:

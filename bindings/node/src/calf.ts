@@ -34,6 +34,7 @@ interface Opened {
   directories: string[]
 }
 const opened = new Set<Opened>()
+let exitIsHandled = false
 
 function closeAllNow(): void {
   for (const { cluster, directories } of opened) {
@@ -210,7 +211,8 @@ export class Calf extends BaseCalf implements AsyncDisposable {
       }
       const { username: user = 'postgres', database = 'postgres', password } = options
       const cluster = await addon.open({ dataDir: location.path, user, database, password, settings, log: this.#logger(options) })
-      if (opened.size === 0 && process.listeners('exit').includes(closeAllNow) === false) process.on('exit', closeAllNow)
+      if (!exitIsHandled) process.on('exit', closeAllNow)
+      exitIsHandled = true
       opened.add((this.#opened = { cluster, directories }))
       this.#connection = await this.#connect(this, {})
     } catch (error) {

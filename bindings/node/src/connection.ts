@@ -8,7 +8,7 @@ import { type Exchange, mergeParsers, RawExchange, RawState, ResultExchange, Sta
 import type { DescribeQueryResult, QueryOptions, Results } from './interface.js'
 import { Mutex } from './mutex.js'
 import { DatabaseError, type NoticeMessage } from './protocol/messages.js'
-import { Backend, Framer, Reader, readNotice, readNotification } from './protocol/parser.js'
+import { Backend, Framer, readError, Reader, readNotice, readNotification } from './protocol/parser.js'
 import {
   Frontend,
   type LegalValue,
@@ -26,7 +26,7 @@ import {
   writeSync,
 } from './protocol/serialize.js'
 import { Writer } from './protocol/writer.js'
-import { StatementCache } from './statements.js'
+import { type Statement, StatementCache } from './statements.js'
 import { type Parser, type Serializer, types } from './types.js'
 
 /** Parsers and serializers by OID. */
@@ -38,6 +38,17 @@ export interface Codecs {
 export interface ConnectionEvents {
   onNotification(channel: string, payload: string): void
   onNotice(notice: NoticeMessage): void
+}
+
+/** A query and what it is run with. */
+interface Call {
+  text: string
+  /** Its prepared statement's in the cache. */
+  key: string
+  params: any[]
+  options: QueryOptions | undefined
+  codecs: Codecs
+  blob: Uint8Array | undefined
 }
 
 const RECEIVE_BYTES = 64 * 1024
@@ -75,6 +86,8 @@ export class Connection {
   #onNotice: ((notice: NoticeMessage) => void) | undefined
   #status = 'I'
   #ended: Error | undefined
+  /** An error that nobody has asked for: why the session is about to end. */
+  #lastWords: Error | undefined
   #startup!: StartupExchange
   /** The last exchange was longer than this thread may wait. */
   #slow = false
@@ -91,7 +104,7 @@ export class Connection {
     connection.#wire = cluster.connect(
       connection.#receive,
       (size) => connection.#received(size),
-      () => connection.#end(new Error('the session has ended')),
+      () => connection.#end(connection.#lastWords ?? new Error('the session has ended')),
     )
     await connection.#run(startup, (writer) => writeStartup(writer, parameters))
     if (startup.error) {
@@ -118,37 +131,10 @@ export class Connection {
   query(sql: string, params: any[], options: QueryOptions | undefined, codecs: Codecs): Promise<Results<any>> {
     return this.#guarded(options, async (blob) => {
       const text = replaceDevBlob(sql)
-      const key = StatementCache.key(text, options?.paramTypes)
-      const run = async (name: string, statement: { parameterTypes: number[]; fields: any[] }) => {
-        const values = this.#values(params, statement.parameterTypes, options, codecs)
-        const exchange = this.#resultExchange(options, codecs, blob, statement.fields)
-        await this.#run(exchange, (writer) =>
-          writeSync(writeExecute(writeBind(writer, { statement: name, values }))),
-        )
-        return exchange
-      }
+      const call: Call = { text, key: StatementCache.key(text, options?.paramTypes), params, options, codecs, blob }
       try {
-        const statement = this.inTransaction ? undefined : this.#statements.get(key)
-        if (statement) {
-          const exchange = await run(statement.name, statement)
-          if (!exchange.error || exchange.bound) return this.#resultsOf(exchange, key)[0]
-          // It may mean something else by now, or be gone: it has not run, so it can be parsed anew.
-          this.#statements.drop(key)
-        }
-        if (params.length === 0 && (this.inTransaction || !this.#statements.isWorthKeeping(key))) {
-          const exchange = this.#resultExchange(options, codecs, blob)
-          await this.#run(exchange, (writer) => {
-            writeBind(writeParse(writer, { text, types: options?.paramTypes }), {})
-            writeSync(writeExecute(writeDescribe(writer, { type: 'P' })))
-          })
-          return this.#resultsOf(exchange, key)[0]
-        }
-        const keep = !this.inTransaction && this.#statements.isWorthKeeping(key)
-        const name = keep ? this.#statements.nextName() : ''
-        const described = await this.#describe(name, text, options, codecs)
-        const fresh = { name, parameterTypes: described.parameterTypes, fields: described.described }
-        if (keep) this.#statements.set(key, fresh)
-        return this.#resultsOf(await run(name, fresh), key)[0]
+        const exchange = (await this.#runKept(call)) ?? (await this.#runParsed(call))
+        return this.#resultsOf(exchange, call.key)[0]
       } catch (error) {
         throw withQuery(error, sql, params, options)
       }
@@ -227,6 +213,43 @@ export class Connection {
         }
       }
     })
+  }
+
+  /** By a statement that is prepared already. Nothing when there is none, or when it is no longer right and has not run. */
+  async #runKept(call: Call): Promise<ResultExchange | undefined> {
+    // An error would fail the transaction, so within one only what is parsed anew is safe.
+    const statement = this.inTransaction ? undefined : this.#statements.get(call.key)
+    if (!statement) return undefined
+    const exchange = await this.#execute(call, statement)
+    if (!exchange.error || exchange.bound) return exchange
+    this.#statements.drop(call.key)
+    return undefined
+  }
+
+  /** By parsing it; what runs for the second time is kept. */
+  async #runParsed(call: Call): Promise<ResultExchange> {
+    const { text, key, params, options, codecs, blob } = call
+    const keep = !this.inTransaction && this.#statements.isWorthKeeping(key)
+    if (!keep && params.length === 0) {
+      const exchange = this.#resultExchange(options, codecs, blob)
+      await this.#run(exchange, (writer) => {
+        writeBind(writeParse(writer, { text, types: options?.paramTypes }), {})
+        writeSync(writeExecute(writeDescribe(writer, { type: 'P' })))
+      })
+      return exchange
+    }
+    const name = keep ? this.#statements.nextName() : ''
+    const { parameterTypes, described: fields } = await this.#describe(name, text, options, codecs)
+    const statement = { name, parameterTypes, fields }
+    if (keep) this.#statements.set(key, statement)
+    return this.#execute(call, statement)
+  }
+
+  async #execute({ params, options, codecs, blob }: Call, statement: Statement): Promise<ResultExchange> {
+    const values = this.#values(params, statement.parameterTypes, options, codecs)
+    const exchange = this.#resultExchange(options, codecs, blob, statement.fields)
+    await this.#run(exchange, (writer) => writeSync(writeExecute(writeBind(writer, { statement: statement.name, values }))))
+    return exchange
   }
 
   async #describe(name: string, text: string, options: QueryOptions | undefined, codecs: Codecs): Promise<ResultExchange> {
@@ -338,6 +361,7 @@ export class Connection {
       // fall through
       default:
         if (this.#exchange?.message(code, bytes, start, end)) this.#finish()
+        else if (!this.#exchange && code === Backend.error) this.#lastWords = readError(new Reader(bytes, start, end))
         return
     }
     if (this.#exchange instanceof RawExchange) this.#exchange.pass(bytes, start - 5, end)

@@ -34,7 +34,13 @@ export class StatementCache {
   }
 
   get(key: string): Statement | undefined {
-    return this.#statements.get(key)
+    const statement = this.#statements.get(key)
+    // The map's order is that of use, as soon as it matters.
+    if (statement && this.#statements.size > MAX_STATEMENTS / 2) {
+      this.#statements.delete(key)
+      this.#statements.set(key, statement)
+    }
+    return statement
   }
 
   /** Whether the statement has been run before, so that it pays to keep it. */

@@ -157,6 +157,10 @@ describe('a query that runs for long', { timeout: 60_000 }, () => {
     await db.query('select pg_terminate_backend($1)', [session.pid])
     await assert.rejects(query, { code: '57P01' })
     await assert.rejects(session.query('select 1'), /closed/)
+    const idle = await db.session()
+    await db.query('select pg_terminate_backend($1)', [idle.pid])
+    for (let i = 0; i < 100 && !idle.closed; i++) await pause(10)
+    await assert.rejects(idle.query('select 1'), /closed/)
   })
 })
 
@@ -397,6 +401,12 @@ describe('processes and threads', { timeout: 120_000 }, () => {
     const program = `${open} const s = await db.session(); await db.listen('x', () => {}); await db.connectionString();
       void s.query('select pg_sleep(30)'); setTimeout(() => process.exit(7), 50)`
     assert.deepEqual(await run(program), { code: 7, signal: null, output: '' })
+  })
+
+  test('process.exit while a database opens, and while it closes', async () => {
+    const opening = `import { Calf } from 'calf'; void Calf.create(); setTimeout(() => process.exit(3), 1)`
+    assert.deepEqual(await run(opening), { code: 3, signal: null, output: '' })
+    assert.deepEqual(await run(`${open} void db.close(); setImmediate(() => process.exit(4))`), { code: 4, signal: null, output: '' })
   })
 
   test('an uncaught error ends it as usual', async () => {
