@@ -56,6 +56,7 @@ const COPY_CHUNK_BYTES = 64 * 1024
 /** How long the database may run on this thread at a time, and for all queries together between turns of the event loop. */
 const QUICK_MS = 1
 const QUICK_TOTAL_MS = 4
+const MAX_PATIENCE = 63
 const NO_BLOB = 'COPY FROM the client needs something to read: pass { blob } with the query'
 
 /**
@@ -81,6 +82,8 @@ export class Connection {
   readonly #receive = Buffer.allocUnsafeSlow(RECEIVE_BYTES)
   readonly #statements = new StatementCache()
   readonly #raw = new RawState()
+  /** Messages that belong to the next raw call. */
+  readonly #unread: Uint8Array[] = []
   #wire!: Wire
   #exchange: Exchange | undefined
   #onNotice: ((notice: NoticeMessage) => void) | undefined
@@ -89,9 +92,9 @@ export class Connection {
   /** An error that nobody has asked for: why the session is about to end. */
   #lastWords: Error | undefined
   #startup!: StartupExchange
-  /** The last exchange was longer than this thread may wait. */
-  #slow = false
-  #startedAt = 0
+  /** So many exchanges are left to the event loop, as one was longer than this thread may wait; more of them each time. */
+  #patient = 0
+  #patience = 0
 
   private constructor(events: ConnectionEvents) {
     this.#events = events
@@ -173,14 +176,14 @@ export class Connection {
     return this.#lock.runExclusive(async () => {
       if (messages.byteLength === 0 || messages[0] === Frontend.terminate) return
       if (messages[0] === 0) return this.#answerStartup(messages, sink)
-      const answered = this.#raw.sent(messages)
+      if (this.#ended) throw this.#ended
+      for (const message of this.#unread.splice(0)) sink(message)
+      if (!this.#raw.sent(messages)) return this.#sendOnly(messages)
       const exchange = new RawExchange(this.#raw, sink, (tag) => this.#statements.ran(tag.split(' ', 1)[0]))
-      const done = this.#run(exchange, (writer) => {
+      await this.#run(exchange, (writer) => {
         writer.raw(messages)
         if (this.#raw.needsFlush) writeFlush(writer)
       })
-      if (!answered) this.#finish()
-      await done
     })
   }
 
@@ -319,9 +322,27 @@ export class Connection {
     }
     this.#exchange = exchange
     this.#flush()
-    const now = (this.#startedAt = performance.now())
-    this.#wire.run(!this.#slow && haste.allowed(now) ? QUICK_MS : 0)
+    this.#runHere()
     return exchange.done
+  }
+
+  /** Sends messages that have no answer. */
+  #sendOnly(messages: Uint8Array): void {
+    this.#wire.send(messages, messages.byteLength)
+    this.#wire.run(0)
+    this.#wire.idle()
+  }
+
+  /** Lets the database run on this thread, if what was sent is likely to be answered soon. */
+  #runHere(): void {
+    if (this.#patient > 0 || !haste.allowed(performance.now())) {
+      this.#patient = Math.max(0, this.#patient - 1)
+      this.#wire.run(0)
+      return
+    }
+    const answered = this.#wire.run(QUICK_MS)
+    this.#patience = answered ? 0 : Math.min(MAX_PATIENCE, 2 * this.#patience + 1)
+    this.#patient = this.#patience
   }
 
   #flush(): void {
@@ -360,17 +381,26 @@ export class Connection {
         this.#status = String.fromCharCode(bytes[start])
       // fall through
       default:
-        if (this.#exchange?.message(code, bytes, start, end)) this.#finish()
-        else if (!this.#exchange && code === Backend.error) this.#lastWords = readError(new Reader(bytes, start, end))
+        if (!this.#exchange) this.#unasked(code, bytes, start, end)
+        else if (this.#exchange.message(code, bytes, start, end)) this.#finish()
         return
     }
     if (this.#exchange instanceof RawExchange) this.#exchange.pass(bytes, start - 5, end)
   }
 
+  /** A COPY that was begun by hand has failed between two calls; or the session is about to end. */
+  #unasked(code: number, bytes: Buffer, start: number, end: number): void {
+    if (this.#raw.awaited.length > 0) {
+      this.#raw.received(code)
+      this.#unread.push(new Uint8Array(bytes.subarray(start - 5, end)))
+    } else if (code === Backend.error) {
+      this.#lastWords = readError(new Reader(bytes, start, end))
+    }
+  }
+
   #finish(): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    this.#slow = performance.now() - this.#startedAt > QUICK_MS
     this.#wire.idle()
     exchange?.settle()
   }

