@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { Calf, protocol } from 'calf'
+import { Calf, Mutex, protocol } from 'calf'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds))
@@ -269,6 +269,27 @@ describe('data directories', { timeout: 60_000 }, () => {
     await assert.rejects(Calf.create({ loadDataDir: new Blob(['no archive at all'.repeat(100)]) }), /tar archive/)
   })
 
+  test('are not made from archives that lead out of them, or are cut off', async () => {
+    const block = (name, type, size = 0) => {
+      const header = Buffer.alloc(512)
+      header.write(name, 0)
+      header.write(size.toString(8).padStart(11, '0'), 124)
+      header.write(type, 156)
+      header.write('ustar', 257)
+      header.fill(' ', 148, 156)
+      header.write(header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0') + '\0', 148)
+      return header
+    }
+    const refused = (blocks, message) => assert.rejects(Calf.create({ loadDataDir: new Blob(blocks) }), message)
+    await refused([block('../outside', '0')], /broken/)
+    await refused([block('base/../../outside', '5')], /broken/)
+    await refused([block('link', '2')], /neither file nor directory/)
+    await refused([block('PG_VERSION', '0', 5000), Buffer.alloc(512)], /broken/)
+    await refused([block('base', '5'), Buffer.alloc(1024)], /not a data directory/)
+    await refused([Buffer.from([0x1f, 0x8b, 8, 0, 1, 2, 3])])
+    assert.equal(existsSync(join(tmpdir(), 'outside')), false)
+  })
+
   test('take settings from every place that PGlite has for them', async () => {
     const db = await Calf.create({
       postgresqlconf: ['# comment', `work_mem = '11MB' # more`, 'max_connections 33'],
@@ -281,6 +302,23 @@ describe('data directories', { timeout: 60_000 }, () => {
       current_setting('max_connections') as c, current_setting('random_page_cost') as r, current_setting('fsync') as f`)
     assert.deepEqual(rows, [{ u: 'somebody', d: 'elsewhere', w: '11MB', c: '33', r: '1.5', f: 'off' }])
     await db.close()
+  })
+
+  test('are made from dumps, whole or not at all', async () => {
+    const db = await Calf.create()
+    await db.exec('create table dumped as select 5 as a')
+    const loadDataDir = await db.dumpDataDir()
+    await db.close()
+    const path = join(folder, 'deep', 'loaded')
+    await assert.rejects(Calf.create(path, { loadDataDir: new Blob([Buffer.alloc(1024)]) }), /not a data directory/)
+    assert.deepEqual(readdirSync(join(folder, 'deep')), [])
+    const loaded = await Calf.create(path, { loadDataDir })
+    assert.deepEqual((await loaded.query('select a from dumped')).rows, [{ a: 5 }])
+    await loaded.close()
+    await assert.rejects(Calf.create(path, { loadDataDir }), /already exists/)
+    const again = await Calf.create(path)
+    assert.deepEqual((await again.query('select a from dumped')).rows, [{ a: 5 }])
+    await again.close()
   })
 
   test('dumps and clones are copies, even while others write', async () => {
@@ -477,4 +515,24 @@ test('the list of array types is the one of a new database', { timeout: 20_000 }
 test('the package carries its library', () => {
   const folder = dirname(fileURLToPath(import.meta.resolve('calf/package.json')))
   assert.ok(existsSync(join(folder, 'native/linux-x64/libcalf.so.0')))
+})
+
+test('a Mutex lets them in one after the other, and can be cancelled', async () => {
+  const mutex = new Mutex()
+  const order = []
+  const work = (name) => mutex.runExclusive(async () => {
+    order.push(`${name} begins`)
+    await pause(1)
+    order.push(`${name} ends`)
+  })
+  await Promise.all([work('a'), work('b'), work('c').catch(() => {})])
+  assert.deepEqual(order, ['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends'])
+  const release = await mutex.acquire()
+  const waiting = [mutex.acquire(), mutex.acquire()].map((promise) => promise.catch((error) => error.message))
+  mutex.cancel()
+  assert.deepEqual(await Promise.all(waiting), ['request for lock canceled', 'request for lock canceled'])
+  assert.equal(mutex.isLocked(), true)
+  release()
+  release()
+  assert.equal(mutex.isLocked(), false)
 })
