@@ -306,6 +306,36 @@ class Bench:
                 if each.concurrent:
                     self.note(row, each.name, lambda: drive("readers", each.conninfo(), 2 if self.quick else 5)["p95_ms"])
 
+    # --- the npm packages' API, in process ---------------------------------------------------------------------------
+
+    def node_api(self) -> None:
+        if not self.wanted("node_create", "node_select"):
+            return
+        package = os.environ.get("CALF_NODE_PACKAGE")
+        if not package:
+            say("the npm package is not here: make node-package")
+            return
+        say("the API of the npm packages")
+        create = self.row("node_create", "Node, in process: create() in memory", "ms", goals=(("value", 10),))
+        select = self.row("node_select", "Node, in process: prepared select by key", "µs", goals=(("pglite", 0.2),))
+        for _ in range(2 if self.quick else 5):
+            for kind in self.kinds:
+                if kind is Native:
+                    continue
+                outcome = {}
+
+                def measured(figure: str, system: str = kind.name) -> float:
+                    if not outcome:
+                        command = ["node", str(Path(__file__).parent / "node_api.mjs"), system, "1" if self.quick else "3"]
+                        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+                        if done.returncode != 0:
+                            raise RuntimeError(done.stderr.strip()[-300:])
+                        outcome.update(json.loads(done.stdout))
+                    return outcome[figure]
+
+                self.note(create, kind.name, lambda: measured("create_ms"))
+                self.note(select, kind.name, lambda: measured("select_us"))
+
     # --- TPC-B ----------------------------------------------------------------------------------------------------
 
     def tpcb(self, durable: bool) -> None:
@@ -337,6 +367,7 @@ class Bench:
     def run(self) -> None:
         self.starts()
         self.main_servers()
+        self.node_api()
         self.tpcb(durable=False)
         self.tpcb(durable=True)
 

@@ -54,4 +54,13 @@ node_hash=$(hash_of "$clients/node/package-lock.json")
 [ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
 once "$CALF_DEPS/node-$node_hash" node_clients
 
+# For the tests of the npm package: PGlite to compare with, and the ORMs.
+node_tests() {
+  cp "$root/bindings/node/test/package.json" "$root/bindings/node/test/package-lock.json" "$1/" &&
+    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2)
+}
+node_tests_hash=$(hash_of "$root/bindings/node/test/package-lock.json")
+[ -d "$CALF_DEPS/node-tests-$node_tests_hash" ] || say "packages for the tests of the Node package"
+once "$CALF_DEPS/node-tests-$node_tests_hash" node_tests
+
 if [ "${1:-}" = --native ]; then "$here/native-postgres.sh"; fi
