@@ -14,7 +14,7 @@ from . import _engine, _errors
 from ._copy import Copy
 from ._errors import InterfaceError, ProgrammingError
 from ._rows import RowFactory
-from ._state import ConnectionState, CursorState, Notification, procedure_call, quoted_identifier
+from ._state import ConnectionState, CursorState, Notification, procedure_call, quoted_identifier, total_rows
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
@@ -236,7 +236,7 @@ class Cursor(CursorState):
                     _swallow(lambda: connection._operate(session.start_abort))
                 raise
         self._take(results)
-        self._many_rowcount = total + sum(each.row_count if each.has_rows else max(each.affected, 0) for each in results)
+        self._many_rowcount = total + total_rows(results)
         return self
 
     def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:

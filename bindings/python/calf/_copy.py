@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ._errors import ProgrammingError
+from ._state import NOT_A_COPY
 from ._types import as_text
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Copy:
             session.wait(connection.timeout)
             if session.idle:
                 self._cursor._take(session.finish() or [])
-                raise ProgrammingError("copy() wants COPY … FROM STDIN or COPY … TO STDOUT; other statements want execute()")
+                raise ProgrammingError(NOT_A_COPY)
         self._out = session.copy_state != "in"
         return self
 

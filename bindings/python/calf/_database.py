@@ -116,9 +116,7 @@ class Database(BaseDatabase):
         self._tcp: tuple[str, int] | None = None
         self._opened_in = os.getpid()
         lines = tuple(f"{name}={_setting(value)}" for name, value in (settings or {}).items())
-        self._cluster = _engine.Cluster(
-            self.location, lines, user, database, password, auth, tuple(extensions), log
-        )
+        self._cluster = _engine.Cluster(self.location, lines, user, database, password, auth, tuple(extensions), log)
         _open_databases.add(self)
 
     @property
@@ -239,7 +237,7 @@ class Branch(BaseDatabase):
         return self.server
 
 
-def open(  # noqa: A001  (calf.open is what people will look for)
+def open(
     location: str | os.PathLike[str] = "memory://",
     *,
     user: str = "postgres",
@@ -303,5 +301,5 @@ def _close_all() -> None:
         if database._opened_in == os.getpid():
             try:
                 database.close()
-            except Exception:  # noqa: S110  (nobody is left to be told; the next start recovers)
-                pass
+            except Exception:
+                pass  # nobody is left to be told; the next start recovers

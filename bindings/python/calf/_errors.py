@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Warning(Exception):  # noqa: A001  (the name is PEP 249's)
+class Warning(Exception):
     """For PEP 249. PostgreSQL's warnings are notices: see Connection.add_notice_handler."""
 
 
@@ -158,12 +158,12 @@ _STATES: dict[str, type[Error]] = {
     "57014": QueryCanceled,
     "57P01": AdminShutdown,
 }
-_CLASSES: dict[str, type[Error]] = (
-    {"0A": NotSupportedError, "22": DataError, "23": IntegrityError}
-    | dict.fromkeys(("08", "26", "27", "28", "34", "40", "53", "54", "55", "57", "58", "F0", "HV"), OperationalError)
-    | dict.fromkeys(("20", "21", "3D", "3F", "42", "44", "P0"), ProgrammingError)
-    | dict.fromkeys(("24", "25", "2B", "2D", "2F", "38", "39", "3B", "XX"), InternalError)
+_CLASSES: dict[str, type[Error]] = {"0A": NotSupportedError, "22": DataError, "23": IntegrityError}
+_CLASSES |= dict.fromkeys(
+    ("08", "26", "27", "28", "34", "40", "53", "54", "55", "57", "58", "F0", "HV"), OperationalError
 )
+_CLASSES |= dict.fromkeys(("20", "21", "3D", "3F", "42", "44", "P0"), ProgrammingError)
+_CLASSES |= dict.fromkeys(("24", "25", "2B", "2D", "2F", "38", "39", "3B", "XX"), InternalError)
 # The protocol's letters.
 _TEXTS = {
     "M": "message",

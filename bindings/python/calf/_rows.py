@@ -24,4 +24,6 @@ def dict_row(names: Sequence[str]) -> RowMaker:
 def namedtuple_row(names: Sequence[str]) -> RowMaker:
     """Rows are named tuples; characters that names cannot have become underscores."""
     fields = [re.sub(r"\W|^(?=[\d_])", "_", name).replace("__", "_").lstrip("_") or "column" for name in names]
-    return namedtuple("Row", fields, rename=True)._make  # type: ignore[misc]
+    row: Any = namedtuple("Row", fields, rename=True)  # type: ignore[misc]
+    make: RowMaker = row._make
+    return make

@@ -15,6 +15,10 @@ _log = logging.getLogger("calf")
 _ISOLATION_LEVELS = ("read uncommitted", "read committed", "repeatable read", "serializable")
 
 
+#: What copy() says to other statements.
+NOT_A_COPY = "copy() wants COPY … FROM STDIN or COPY … TO STDOUT; other statements want execute()"
+
+
 class Column(NamedTuple):
     """An item of Cursor.description (PEP 249)."""
 
@@ -73,7 +77,7 @@ class ConnectionState:
 
     @property
     def transaction_status(self) -> str:
-        """"idle", "in transaction", "failed", or "closed"."""
+        """ "idle", "in transaction", "failed", or "closed"."""
         if self.closed:
             return "closed"
         return {"I": "idle", "T": "in transaction", "E": "failed"}.get(self._session.status, "closed")
@@ -330,6 +334,11 @@ class CursorState:
         result = self._rows()
         while (row := result.fetch_one()) is not None:
             yield row if self._make_row is None else self._make_row(row)
+
+
+def total_rows(results: list[_engine.Result]) -> int:
+    """Rows returned or changed by all of them."""
+    return sum(each.row_count if each.has_rows else max(each.affected, 0) for each in results)
 
 
 def quoted_identifier(name: str) -> str:

@@ -104,8 +104,19 @@ def _refuse_tuple(value: tuple[Any, ...]) -> tuple[int, str]:
     raise ProgrammingError("a tuple cannot be a parameter: pass a list, which is an array, as in “id = any(%s)”")
 
 
-_WIDER = {frozenset(pair): wide for *pair, wide in ((INT4, INT8, INT8), (INT4, NUMERIC, NUMERIC), (INT8, NUMERIC, NUMERIC),
-                                                    (INT4, FLOAT8, FLOAT8), (INT8, FLOAT8, FLOAT8), (NUMERIC, FLOAT8, FLOAT8))}  # fmt: skip
+# The wider of two numeric types comes later.
+_WIDENING = (INT4, INT8, NUMERIC, FLOAT8)
+
+
+def _common_type(oids: set[int]) -> int:
+    """The type of an array whose elements have these."""
+    if not oids:
+        return UNKNOWN
+    if len(oids) == 1:
+        return next(iter(oids))
+    if not oids.issubset(_WIDENING):
+        raise ProgrammingError("the elements of a list that is passed as an array must be of one type")
+    return max(oids, key=_WIDENING.index)
 
 
 def _quoted(text: str) -> str:
@@ -130,13 +141,7 @@ def _array(values: list[Any], oids: set[int]) -> str:
 def _dump_list(value: list[Any]) -> tuple[int, str]:
     oids: set[int] = set()
     text = _array(value, oids)
-    while len(oids) > 1:
-        one, other, *_ = sorted(oids)
-        wider = _WIDER.get(frozenset((one, other)))
-        if wider is None:
-            raise ProgrammingError("the elements of a list that is passed as an array must be of one type")
-        oids = oids - {one, other} | {wider}
-    return (_ARRAYS.get(oids.pop(), UNKNOWN) if oids else UNKNOWN), text
+    return _ARRAYS.get(_common_type(oids), UNKNOWN), text
 
 
 for _kind, _adapter in {
@@ -229,16 +234,16 @@ Timestamp = dt.datetime
 Binary = bytes
 
 
-def DateFromTicks(ticks: float) -> dt.date:  # noqa: N802  (the names are PEP 249's)
+def DateFromTicks(ticks: float) -> dt.date:
     """The local date at `ticks` seconds since 1970."""
     return dt.date.fromtimestamp(ticks)
 
 
-def TimeFromTicks(ticks: float) -> dt.time:  # noqa: N802
+def TimeFromTicks(ticks: float) -> dt.time:
     """The local time of day at `ticks` seconds since 1970."""
     return dt.datetime.fromtimestamp(ticks).time()
 
 
-def TimestampFromTicks(ticks: float) -> dt.datetime:  # noqa: N802
+def TimestampFromTicks(ticks: float) -> dt.datetime:
     """The local time at `ticks` seconds since 1970, with its zone."""
     return dt.datetime.fromtimestamp(ticks).astimezone()

@@ -20,7 +20,7 @@ from ._copy import format_row, parse_row
 from ._database import BaseDatabase, Branch, Database
 from ._errors import Error, InterfaceError, ProgrammingError
 from ._rows import RowFactory
-from ._state import ConnectionState, CursorState, Notification, procedure_call
+from ._state import NOT_A_COPY, ConnectionState, CursorState, Notification, procedure_call, total_rows
 
 # How long PostgreSQL may take to obey a cancel before the session is given up.
 _CANCEL_PATIENCE_S = 10.0
@@ -286,7 +286,7 @@ class AsyncCursor(CursorState):
                         pass
                 raise
         self._take(results)
-        self._many_rowcount = total + sum(each.row_count if each.has_rows else max(each.affected, 0) for each in results)
+        self._many_rowcount = total + total_rows(results)
         return self
 
     async def callproc(self, procname: str, parameters: Sequence[Any] = ()) -> Sequence[Any]:
@@ -303,9 +303,7 @@ class AsyncCursor(CursorState):
         async with connection._lock:
             begin = connection._begin()
             try:
-                self._take(
-                    await connection._operate_locked(lambda: session.start_stream(query, params, begin, size))
-                )
+                self._take(await connection._operate_locked(lambda: session.start_stream(query, params, begin, size)))
                 while True:
                     result = self._result
                     if result is None or not result.has_rows:
@@ -314,9 +312,7 @@ class AsyncCursor(CursorState):
                         yield row
                     if not result.suspended:
                         break
-                    self._take(
-                        await connection._operate_locked(functools.partial(session.start_fetch, result, size))
-                    )
+                    self._take(await connection._operate_locked(functools.partial(session.start_fetch, result, size)))
             finally:
                 if not session.idle and not session.ended:
                     await connection._operate_locked(session.start_end_stream)
@@ -377,7 +373,7 @@ class AsyncCopy:
             await connection._wait()
             if session.idle:
                 self._cursor._take(session.finish() or [])
-                raise ProgrammingError("copy() wants COPY … FROM STDIN or COPY … TO STDOUT; other statements want execute()")
+                raise ProgrammingError(NOT_A_COPY)
         except BaseException:
             connection._lock.release()
             raise
