@@ -118,6 +118,8 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .random = std::make_shared<os::SystemRandom>(),
                .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
                .environment = guest_environment(),
+               .commands = options.commands,
+               .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
     wasm::prepare_thread();
@@ -155,6 +157,10 @@ Cluster::~Cluster() {
 
 void Cluster::connect(ClientConnection connection) {
   running_->kernel->connect(std::move(connection));
+}
+
+int Cluster::sessions() const {
+  return running_->kernel->sessions();
 }
 
 void Cluster::request_shutdown(Shutdown mode) {

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "postgres/client_socket.h"
+#include "postgres/host_commands.h"
 #include "postgres/snapshot.h"
 #include "vfs/file_system.h"
 
@@ -32,6 +33,12 @@ class Cluster {
     std::shared_ptr<const Snapshot> snapshot;
     // Settings for this run, as with `postgres -c name=value`; later ones win.
     std::vector<std::pair<std::string, std::string>> settings;
+    // What SQL may ask of the program; null: nothing.
+    std::shared_ptr<HostCommands> commands;
+    // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum,
+    // …) when it has been idle for so long, ten times as long after its start at the latest, or
+    // when one is needed.
+    int64_t helpers_idle_ns = 20'000'000;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
     bool ephemeral = false;
     // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick.
@@ -50,6 +57,8 @@ class Cluster {
 
   // Hands a client over; its session ends when either side closes. Does not block.
   void connect(ClientConnection connection);
+  // Clients that have a process now.
+  [[nodiscard]] int sessions() const;
 
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);

@@ -297,7 +297,7 @@ void Kernel::start_deferred() {
 
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
-  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= kDeferredIdleNs;
+  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= options_.helpers_idle_ns;
   if (idle || now >= deferred_until_ns_) start_deferred();
 }
 
@@ -349,7 +349,7 @@ void Kernel::bury(Process& process) {
 int64_t Kernel::nearest_deadline_ns() const {
   int64_t nearest = deferred_.empty()
                         ? Process::kNever
-                        : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
+                        : std::min(idle_since_ns_ + options_.helpers_idle_ns, deferred_until_ns_);
   for (const auto& [pid, process] : processes_) {
     if (process->state_ == Process::State::kWaiting)
       nearest = std::min(nearest, process->wait_deadline_ns_);

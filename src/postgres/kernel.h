@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "os/clock.h"
+#include "postgres/host_commands.h"
 #include "postgres/poller.h"
 #include "postgres/process.h"
 #include "postgres/slice_ticker.h"
@@ -31,6 +32,10 @@ class Kernel {
     std::vector<std::string> environment;
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
+    std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
+    // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
+    // after it was resumed at the latest.
+    int64_t helpers_idle_ns = 20'000'000;
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
 
@@ -42,6 +47,8 @@ class Kernel {
   // --- Any thread
   // Hands a client over; its backend starts as soon as the postmaster accepts it.
   void connect(ClientConnection connection);
+  // Clients that have a process.
+  [[nodiscard]] int sessions() const { return clients_; }
   // Sends the postmaster a signal.
   void signal_postmaster(int signal);
   // Ends everything at once, as a power cut would.
@@ -66,6 +73,9 @@ class Kernel {
   [[nodiscard]] bool is_for_snapshot() const { return options_.for_snapshot; }
 
   // --- From the processes (on their stacks)
+  [[nodiscard]] HostCommands* commands() const { return options_.commands.get(); }
+  // Makes the processes that a resumed cluster has put off.
+  void start_deferred();
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
   Process* find(int pid);
   // kill(): 0, or -1 when there is no such process.
@@ -85,6 +95,10 @@ class Kernel {
   void sync(Process& process, wasm::GuestFiles::PendingSync pending) {
     syncs_.submit(process.pid(), std::move(pending));
   }
+
+  // Makes the page at this linear address writable for all processes, if it is one of shared memory
+  // that is still the snapshot's. In a fault handler.
+  bool thaw(Process& process, uint64_t address);
 
   // postmaster_child_launch(): the new pid, or -1.
   int launch(Process& postmaster, Launch launch, int client_fd);
@@ -106,10 +120,6 @@ class Kernel {
 
  private:
   static constexpr uint32_t kGuestUser = 123;  // user and group: what the image believes to be
-  // A resumed cluster makes its helpers when it has been idle for so long, or so long after it was
-  // resumed.
-  static constexpr int64_t kDeferredIdleNs = 20'000'000;
-  static constexpr int64_t kDeferredAtMostNs = 200'000'000;
 
   explicit Kernel(Options options, std::unique_ptr<Poller> poller);
 
@@ -131,8 +141,9 @@ class Kernel {
 
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool is_deferred(int pid) const;
-  void start_deferred();
   void start_deferred_if_due();
+  Result<wasm::SharedRegion> restore_shared_file(const Snapshot& snapshot,
+                                                 const SnapshotState::SharedMemory& shared);
   Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot,
                                             const SnapshotState::SharedMemory& shared);
   Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(
@@ -148,7 +159,7 @@ class Kernel {
   std::deque<Process*> preempted_;  // whose slice was over
   int woken_in_a_row_ = 0;
   std::vector<Process*> conditional_;  // wait for their condition
-  int clients_ = 0;                    // processes that have one
+  std::atomic<int> clients_ = 0;       // processes that have one
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;

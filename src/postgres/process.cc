@@ -258,6 +258,10 @@ int Process::sync_file(int fd, vfs::File::SyncKind kind) {
   return sync_error_ == 0 ? 0 : wasm::guest_errno(static_cast<os::Errno>(sync_error_));
 }
 
+bool Process::resolve_fault(const void* address) {
+  return kernel_.thaw(*this, static_cast<uint64_t>(static_cast<const uint8_t*>(address) - base()));
+}
+
 // --- Sockets
 
 int Process::accept_connection(int, std::span<std::byte> address, uint32_t& length) {

@@ -1,0 +1,103 @@
+// A cluster and its branches: clusters that began with a copy of its files, by name. The door of
+// this module.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "branches/branch_point.h"
+#include "branches/storage.h"
+#include "postgres/cluster.h"
+
+namespace calf::branches {
+
+// Any thread. A branch has files from its creation on, and a running cluster only while somebody
+// uses it: it wakes with the first client, and sleeps after a while without one.
+class Branches {
+ public:
+  struct Options {
+    std::shared_ptr<vfs::FileSystem> data;               // of the server's own cluster
+    std::shared_ptr<const postgres::Snapshot> snapshot;  // which it goes on from; or null
+    std::unique_ptr<Storage> storage;
+    // Both are called on threads of this object, and outlive it.
+    Starter start_root, start_branch;
+    Recorder record;
+  };
+
+  // Starts the server's own cluster; errors are Cluster::start()'s.
+  static Result<std::unique_ptr<Branches>> start(Options options);
+  // Stops everything at once.
+  ~Branches();
+  Branches(const Branches&) = delete;
+  Branches& operator=(const Branches&) = delete;
+
+  // Hands a client to the branch that its startup packet names, or to the server's own cluster.
+  // Does not block.
+  void connect(postgres::ClientConnection connection);
+  // Hands a cancel request to every cluster that runs: the keys are different, and only PostgreSQL
+  // knows them.
+  void cancel(const std::vector<std::byte>& packet, std::unique_ptr<net::Transport> transport);
+
+  // The server's own cluster.
+  [[nodiscard]] postgres::Cluster& root() { return *root_; }
+  // Ends all branches; what is kept of them is on the disk then. No client reaches one afterwards.
+  void stop_branches();
+
+ private:
+  struct Branch;
+  class Commands;
+  using Answer = postgres::CommandAnswer;
+
+  explicit Branches(Options options);
+  Result<void> adopt_kept();
+
+  // --- Commands (commands.cc). `asking`: the branch whose SQL asks; null: the server's own
+  // cluster.
+  bool wants_checkpoint(Branch* asking, const postgres::HostCommand& command);
+  Answer run(Branch* asking, const postgres::HostCommand& command);
+  Answer create(Branch* asking, const postgres::HostCommand& command);
+  Answer reset(Branch* asking, const postgres::HostCommand& command);
+  Answer drop(Branch* asking, const postgres::HostCommand& command);
+  Answer await(const postgres::HostCommand& command);
+  Answer list();
+  Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
+                                                const postgres::HostCommand& command);
+  [[nodiscard]] Branch* find(const std::string& name);
+  [[nodiscard]] bool has_branches(const std::string& name) const;
+  [[nodiscard]] std::shared_ptr<BranchPoint>& current_point(Branch* cluster);
+
+  // --- Jobs of the workers
+  void work();
+  void post(std::function<void()> job);
+  void wake(const std::shared_ptr<Branch>& branch);
+  Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
+  void record(const Branch& branch, BranchPoint& point);
+  void rest(const std::shared_ptr<Branch>& branch);
+  void end(const std::shared_ptr<Branch>& branch, std::function<void()> remains);
+  void bury(const std::shared_ptr<Branch>& branch);
+  void put_idle_to_sleep();
+
+  Options options_;
+  std::shared_ptr<Storage> storage_;
+  std::unique_ptr<postgres::Cluster> root_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches_;
+  std::set<uint64_t> ending_;  // numbers of dropped branches whose clusters are not gone yet
+  uint64_t next_number_ = 1;
+  std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace calf::branches

@@ -1,0 +1,28 @@
+#include "base/assert.h"
+#include "branches/storage.h"
+#include "vfs/memory_file_system.h"
+
+namespace calf::branches {
+namespace {
+
+class MemoryStorage final : public Storage {
+ public:
+  Result<std::shared_ptr<vfs::FileSystem>> clone(vfs::FileSystem& live, std::string_view) override {
+    auto* memory = dynamic_cast<vfs::MemoryFileSystem*>(&live);
+    ASSERT(memory != nullptr);
+    return std::shared_ptr<vfs::FileSystem>(memory->clone());
+  }
+  Result<std::function<void()>> drop(std::string_view) override {
+    return [] {};
+  }
+  Result<std::vector<Kept>> kept() override { return std::vector<Kept>{}; }
+  [[nodiscard]] bool clones_are_free() const override { return true; }
+};
+
+}  // namespace
+
+std::unique_ptr<Storage> make_memory_storage() {
+  return std::make_unique<MemoryStorage>();
+}
+
+}  // namespace calf::branches
