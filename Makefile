@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PRESET ?= release
 
-.PHONY: help demo test unit system build bench install uninstall format format-check lint asan tsan fuzz clean
+.PHONY: help demo test unit system build python bench install uninstall format format-check lint asan tsan fuzz clean
 
 help: ## This list
 	@echo 'make demo                  see it work: builds, starts a server, two psql sessions'
@@ -29,6 +29,9 @@ system: build ## System tests only; ARGS go to pytest
 
 build: ## Install what is missing, build build/$(PRESET)/calf
 	@scripts/build $(PRESET)
+
+python: build ## Build the Python package: a wheel in build/python
+	@scripts/python-wheel
 
 bench: build ## Calf, PGlite and native PostgreSQL side by side; ARGS="--quick" is short
 	@bench/run $(ARGS)

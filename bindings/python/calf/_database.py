@@ -124,8 +124,8 @@ class Database(BaseDatabase):
         return self._cluster.closed
 
     def branch(self, name: str | None = None) -> Branch:
-        """A copy of the database `postgres` on which nothing that is done changes the original: made in milliseconds,
-        whatever its size. Without a name it gets one. Drop it with Branch.drop(), or by its `with` block."""
+        """A copy of the whole cluster, as it is now, that changes apart from it: made in milliseconds, whatever its
+        size. Without a name it gets one. Drop it with Branch.drop(), or by its `with` block."""
         name = name or f"b_{uuid.uuid4().hex[:12]}"
         self._call("select calf.branch(%s)", name)
         return Branch(self, name)
@@ -202,14 +202,14 @@ class Branch(BaseDatabase):
 
     def __init__(self, server: Database, name: str):
         self.server, self.name = server, name
-        self.user, self.database = server.user, f"postgres@{name}"
+        self.user, self.database = server.user, f"{server.database}@{name}"
 
     def drop(self) -> None:
         """Drops the branch; sessions that are still on it end."""
         self.server._call("select calf.drop_branch(%s)", self.name)
 
     def reset(self) -> None:
-        """Makes the branch what it was when it was made; sessions that are on it end."""
+        """Makes the branch anew, from what its parent is now; sessions that are on it end."""
         self.server._call("select calf.reset_branch(%s)", self.name)
 
     def close(self) -> None:

@@ -493,7 +493,7 @@ class AsyncBranch(_AsyncBase):
         await asyncio.to_thread(self._branch.drop)
 
     async def reset(self) -> None:
-        """Makes the branch what it was when it was made."""
+        """Makes the branch anew: see Branch.reset."""
         await asyncio.to_thread(self._branch.reset)
 
     async def __aenter__(self) -> Self:
@@ -515,7 +515,7 @@ class AsyncDatabase(_AsyncBase):
         return self._database.closed
 
     async def branch(self, name: str | None = None) -> AsyncBranch:
-        """A copy on which nothing that is done changes the original: see Database.branch."""
+        """A copy that changes apart from the original: see Database.branch."""
         return AsyncBranch(await asyncio.to_thread(self._database.branch, name))
 
     async def branches(self) -> list[dict[str, Any]]:

@@ -43,8 +43,7 @@ def calf_server(calf_options: dict[str, Any]) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def calf_template(calf_server: Database) -> None:
-    """To be overridden: runs once before the first calf_db, and makes in the database `postgres` of `calf_server` what
-    every test shall find. Its connections must be closed when it is done."""
+    """To be overridden: runs once before the first calf_db, and makes in `calf_server` what every test shall find."""
 
 
 @pytest.fixture
