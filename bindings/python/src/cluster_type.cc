@@ -12,13 +12,14 @@ namespace {
 PyTypeObject* g_cluster_type = nullptr;
 
 struct Cluster {
-  PyObject_HEAD
-  calf_cluster* cluster;
+  PyObject_HEAD calf_cluster* cluster;
   long opened_in;  // process
   PyObject* log;   // callable (str), or null
 };
 
-Cluster* self_of(PyObject* self) { return reinterpret_cast<Cluster*>(self); }
+Cluster* self_of(PyObject* self) {
+  return reinterpret_cast<Cluster*>(self);
+}
 
 // Runs on a thread of the library.
 void log_line(void* context, const char* line, size_t size) {
@@ -27,7 +28,9 @@ void log_line(void* context, const char* line, size_t size) {
   const PyGILState_STATE state = PyGILState_Ensure();
   {
     const Ref text(to_python({line, size}));
-    const Ref done(text ? PyObject_CallFunctionObjArgs(static_cast<PyObject*>(context), text.get(), nullptr) : nullptr);
+    const Ref done(
+        text ? PyObject_CallFunctionObjArgs(static_cast<PyObject*>(context), text.get(), nullptr)
+             : nullptr);
     if (!done) PyErr_WriteUnraisable(static_cast<PyObject*>(context));
   }
   PyGILState_Release(state);
@@ -47,14 +50,18 @@ bool strings_of(PyObject* sequence, std::vector<const char*>& strings) {
 }
 
 PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"data_dir", "settings", "user", "database", "password", "auth", "extensions", "log", nullptr};
+  static const char* names[] = {"data_dir", "settings",   "user", "database", "password",
+                                "auth",     "extensions", "log",  nullptr};
   const char *data_dir, *user, *database, *password, *auth;
   PyObject *settings, *extensions, *log;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sO!zzzzO!O:Cluster", const_cast<char**>(names), &data_dir, &PyTuple_Type,
-                                   &settings, &user, &database, &password, &auth, &PyTuple_Type, &extensions, &log))
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sO!zzzzO!O:Cluster",
+                                   const_cast<char**>(names), &data_dir, &PyTuple_Type, &settings,
+                                   &user, &database, &password, &auth, &PyTuple_Type, &extensions,
+                                   &log))
     return nullptr;
   std::vector<const char*> setting_texts, extension_names;
-  if (!strings_of(settings, setting_texts) || !strings_of(extensions, extension_names)) return nullptr;
+  if (!strings_of(settings, setting_texts) || !strings_of(extensions, extension_names))
+    return nullptr;
   auto* const self = PyObject_New(Cluster, type);
   if (self == nullptr) return nullptr;
   self->cluster = nullptr;
@@ -156,11 +163,14 @@ PyObject* stop_listening(PyObject* object, PyObject*) {
   return nullptr;
 }
 
-PyObject* get_closed(PyObject* object, void*) { return PyBool_FromLong(self_of(object)->cluster == nullptr); }
+PyObject* get_closed(PyObject* object, void*) {
+  return PyBool_FromLong(self_of(object)->cluster == nullptr);
+}
 
 PyMethodDef methods[] = {
     {"close", close, METH_NOARGS, "Shuts the cluster down."},
-    {"listen", listen, METH_VARARGS, "listen(host, port, socket_dir, tls) -> URL: lets drivers in."},
+    {"listen", listen, METH_VARARGS,
+     "listen(host, port, socket_dir, tls) -> URL: lets drivers in."},
     {"stop_listening", stop_listening, METH_NOARGS, "Closes what listen() has opened."},
     {nullptr, nullptr, 0, nullptr},
 };
@@ -181,14 +191,17 @@ PyType_Spec spec = {"calf._engine.Cluster", sizeof(Cluster), 0, Py_TPFLAGS_DEFAU
 }  // namespace
 
 PyTypeObject* make_cluster_type(PyObject* module) {
-  g_cluster_type = reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
+  g_cluster_type =
+      reinterpret_cast<PyTypeObject*>(PyType_FromModuleAndSpec(module, &spec, nullptr));
   return g_cluster_type;
 }
 
 bool in_forked_child(long opened_in) {
   if (opened_in == getpid()) return false;
   PyErr_Format(shared().interface_error,
-               "the database was opened by process %ld, before fork(): it does not exist in this process. Open one here.", opened_in);
+               "the database was opened by process %ld, before fork(): it does not exist in this "
+               "process. Open one here.",
+               opened_in);
   return true;
 }
 
@@ -205,7 +218,8 @@ calf_cluster* cluster_of(PyObject* object) {
 
 void raise_fields(PyObject* fields) {
   const Ref exception(PyObject_CallFunctionObjArgs(shared().make_error, fields, nullptr));
-  if (exception) PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
+  if (exception)
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.get())), exception.get());
 }
 
 void raise_library_error(calf_error* error) {

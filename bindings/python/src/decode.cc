@@ -13,18 +13,34 @@ constexpr int kMaxArrayDepth = 6;  // PostgreSQL's MAXDIM
 
 Kind kind_of(std::uint32_t type) {
   switch (type) {
-    case oid::kBool: return Kind::kBool;
-    case oid::kBytea: return Kind::kBytea;
-    case oid::kInt2: case oid::kInt4: case oid::kInt8: case oid::kOid: return Kind::kInt;
-    case oid::kFloat4: case oid::kFloat8: return Kind::kFloat;
-    case oid::kNumeric: return Kind::kNumeric;
-    case oid::kDate: return Kind::kDate;
-    case oid::kTime: return Kind::kTime;
-    case oid::kTimetz: return Kind::kTimetz;
-    case oid::kTimestamp: return Kind::kTimestamp;
-    case oid::kTimestamptz: return Kind::kTimestamptz;
-    case oid::kInterval: return Kind::kInterval;
-    default: return Kind::kText;
+    case oid::kBool:
+      return Kind::kBool;
+    case oid::kBytea:
+      return Kind::kBytea;
+    case oid::kInt2:
+    case oid::kInt4:
+    case oid::kInt8:
+    case oid::kOid:
+      return Kind::kInt;
+    case oid::kFloat4:
+    case oid::kFloat8:
+      return Kind::kFloat;
+    case oid::kNumeric:
+      return Kind::kNumeric;
+    case oid::kDate:
+      return Kind::kDate;
+    case oid::kTime:
+      return Kind::kTime;
+    case oid::kTimetz:
+      return Kind::kTimetz;
+    case oid::kTimestamp:
+      return Kind::kTimestamp;
+    case oid::kTimestamptz:
+      return Kind::kTimestamptz;
+    case oid::kInterval:
+      return Kind::kInterval;
+    default:
+      return Kind::kText;
   }
 }
 
@@ -37,14 +53,16 @@ PyObject* unreadable(std::string_view value, const char* what) {
 PyObject* decode_int(std::string_view value) {
   long long number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc() || end != value.data() + value.size()) return unreadable(value, "integer");
+  if (error != std::errc() || end != value.data() + value.size())
+    return unreadable(value, "integer");
   return PyLong_FromLongLong(number);
 }
 
 PyObject* decode_float(std::string_view value) {
   double number = 0;  // from_chars knows "NaN", "Infinity" and "-Infinity"
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (end != value.data() + value.size() || error == std::errc::invalid_argument) return unreadable(value, "number");
+  if (end != value.data() + value.size() || error == std::errc::invalid_argument)
+    return unreadable(value, "number");
   return PyFloat_FromDouble(number);
 }
 
@@ -64,7 +82,8 @@ PyObject* decode_escaped_bytes(std::string_view value) {
       bytes.push_back('\\');
       ++i;
     } else if (i + 3 < value.size()) {
-      bytes.push_back(static_cast<char>((value[i + 1] - '0') * 64 + (value[i + 2] - '0') * 8 + (value[i + 3] - '0')));
+      bytes.push_back(static_cast<char>((value[i + 1] - '0') * 64 + (value[i + 2] - '0') * 8 +
+                                        (value[i + 3] - '0')));
       i += 3;
     } else {
       return unreadable(value, "bytea");
@@ -98,20 +117,34 @@ PyObject* call_with_text(PyObject* callable, std::string_view value) {
 
 PyObject* decode_value(Kind kind, PyObject* loader, std::string_view value) {
   switch (kind) {
-    case Kind::kText: return decode_text(value);
-    case Kind::kBool: return PyBool_FromLong(value == "t");
-    case Kind::kInt: return decode_int(value);
-    case Kind::kFloat: return decode_float(value);
-    case Kind::kNumeric: return call_with_text(shared().decimal, value);
-    case Kind::kBytea: return decode_bytes(value);
-    case Kind::kDate: return decode_date(value);
-    case Kind::kTime: return decode_time(value, ZoneRule::kWithout);
-    case Kind::kTimetz: return decode_time(value, ZoneRule::kWith);
-    case Kind::kTimestamp: return decode_timestamp(value, ZoneRule::kWithout);
-    case Kind::kTimestamptz: return decode_timestamp(value, ZoneRule::kWith);
-    case Kind::kInterval: return decode_interval(value);
-    case Kind::kLoader: return call_with_text(loader, value);
-    case Kind::kArray: break;
+    case Kind::kText:
+      return decode_text(value);
+    case Kind::kBool:
+      return PyBool_FromLong(value == "t");
+    case Kind::kInt:
+      return decode_int(value);
+    case Kind::kFloat:
+      return decode_float(value);
+    case Kind::kNumeric:
+      return call_with_text(shared().decimal, value);
+    case Kind::kBytea:
+      return decode_bytes(value);
+    case Kind::kDate:
+      return decode_date(value);
+    case Kind::kTime:
+      return decode_time(value, ZoneRule::kWithout);
+    case Kind::kTimetz:
+      return decode_time(value, ZoneRule::kWith);
+    case Kind::kTimestamp:
+      return decode_timestamp(value, ZoneRule::kWithout);
+    case Kind::kTimestamptz:
+      return decode_timestamp(value, ZoneRule::kWith);
+    case Kind::kInterval:
+      return decode_interval(value);
+    case Kind::kLoader:
+      return call_with_text(loader, value);
+    case Kind::kArray:
+      break;
   }
   return decode_text(value);
 }
@@ -119,7 +152,8 @@ PyObject* decode_value(Kind kind, PyObject* loader, std::string_view value) {
 // Reads array_out's form: {1,2}, {{a,b},{NULL,"c,d"}}, [0:1]={…}.
 class ArrayReader {
  public:
-  ArrayReader(std::string_view text, const Decoder& decoder) : text_(text), rest_(text), decoder_(decoder) {}
+  ArrayReader(std::string_view text, const Decoder& decoder)
+      : text_(text), rest_(text), decoder_(decoder) {}
 
   PyObject* read() {
     if (rest_.starts_with('[')) {
@@ -204,7 +238,8 @@ Decoder decoder_for(std::uint32_t type) {
 
 PyObject* decode_row(std::string_view body, const std::vector<Decoder>& decoders) {
   MessageReader reader(body);
-  if (reader.int16() != decoders.size()) return unreadable({}, "row: it has another number of columns");
+  if (reader.int16() != decoders.size())
+    return unreadable({}, "row: it has another number of columns");
   Ref row(PyTuple_New(static_cast<Py_ssize_t>(decoders.size())));
   if (!row) return nullptr;
   for (std::size_t i = 0; i < decoders.size(); ++i) {
@@ -219,7 +254,8 @@ PyObject* decode_row(std::string_view body, const std::vector<Decoder>& decoders
       value = decoder.kind == Kind::kArray ? ArrayReader(bytes, decoder).read()
                                            : decode_value(decoder.kind, decoder.loader, bytes);
     }
-    if (value == nullptr || PyTuple_SetItem(row.get(), static_cast<Py_ssize_t>(i), value) != 0) return nullptr;
+    if (value == nullptr || PyTuple_SetItem(row.get(), static_cast<Py_ssize_t>(i), value) != 0)
+      return nullptr;
   }
   return row.release();
 }

@@ -1,5 +1,5 @@
-// Rows as PostgreSQL shows them → Python values. Common types are done here, all others by the callables that the package
-// has registered for their types; types without one stay text.
+// Rows as PostgreSQL shows them → Python values. Common types are done here, all others by the
+// callables that the package has registered for their types; types without one stay text.
 #pragma once
 
 #include "python.h"
@@ -10,7 +10,20 @@ namespace calf::python {
 // How values of one column are made. Plain memory; `loader` is borrowed from Shared.
 struct Decoder {
   enum class Kind : std::uint8_t {
-    kText, kBool, kInt, kFloat, kNumeric, kBytea, kDate, kTime, kTimetz, kTimestamp, kTimestamptz, kInterval, kLoader, kArray
+    kText,
+    kBool,
+    kInt,
+    kFloat,
+    kNumeric,
+    kBytea,
+    kDate,
+    kTime,
+    kTimetz,
+    kTimestamp,
+    kTimestamptz,
+    kInterval,
+    kLoader,
+    kArray
   };
   Kind kind = Kind::kText;
   Kind element = Kind::kText;  // of kArray

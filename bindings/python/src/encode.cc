@@ -12,7 +12,8 @@ constexpr std::size_t kMaxParameters = 65535;
 
 template <typename Unsigned>
 std::string_view big_endian(Unsigned value, char* bytes) {
-  for (std::size_t i = 0; i < sizeof value; ++i) bytes[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)));
+  for (std::size_t i = 0; i < sizeof value; ++i)
+    bytes[i] = static_cast<char>(value >> (8 * (sizeof value - 1 - i)));
   return {bytes, sizeof value};
 }
 
@@ -83,7 +84,8 @@ bool encode_other(PyObject* value, Parameters& parameters) {
 }
 
 bool wrong_count(std::size_t wanted, std::size_t given) {
-  PyErr_Format(shared().programming_error, "the query has %zu placeholders but %zu parameters were passed", wanted, given);
+  PyErr_Format(shared().programming_error,
+               "the query has %zu placeholders but %zu parameters were passed", wanted, given);
   return false;
 }
 
@@ -146,7 +148,8 @@ bool encode_all(const Query& query, PyObject* values, Parameters& parameters) {
     return true;
   }
   if (PyDict_Check(values) && query.count == 0) return true;
-  if (PyUnicode_Check(values) || PyBytes_Check(values) || PyDict_Check(values) || !PySequence_Check(values)) {
+  if (PyUnicode_Check(values) || PyBytes_Check(values) || PyDict_Check(values) ||
+      !PySequence_Check(values)) {
     PyErr_SetString(PyExc_TypeError, "query parameters should be a sequence or a mapping");
     return false;
   }

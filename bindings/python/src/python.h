@@ -1,5 +1,6 @@
-// The little that the extension needs of CPython's C API (the stable one of 3.11, so that one module serves all later
-// versions): owned references, the lock, and what the Python half of the package has handed over.
+// The little that the extension needs of CPython's C API (the stable one of 3.11, so that one
+// module serves all later versions): owned references, the lock, and what the Python half of the
+// package has handed over.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN
@@ -52,22 +53,23 @@ class Unlocked {
   PyThreadState* state_;
 };
 
-// What _engine.configure() was given, and what is looked up once. It lives as long as the interpreter.
+// What _engine.configure() was given, and what is looked up once. It lives as long as the
+// interpreter.
 struct Shared {
-  PyObject* make_error = nullptr;       // (fields: dict[str, str]) -> Exception
-  PyObject* dump = nullptr;             // (value) -> (oid, str | bytes | None)
-  PyObject* data_error = nullptr;       // exception classes
+  PyObject* make_error = nullptr;  // (fields: dict[str, str]) -> Exception
+  PyObject* dump = nullptr;        // (value) -> (oid, str | bytes | None)
+  PyObject* data_error = nullptr;  // exception classes
   PyObject* programming_error = nullptr;
   PyObject* interface_error = nullptr;
-  PyObject* date = nullptr;             // datetime's classes
+  PyObject* date = nullptr;  // datetime's classes
   PyObject* time = nullptr;
   PyObject* datetime = nullptr;
   PyObject* timedelta = nullptr;
   PyObject* timezone = nullptr;
   PyObject* utc = nullptr;
   PyObject* decimal = nullptr;
-  std::unordered_map<long, PyObject*> zones;            // tzinfo by seconds east of UTC
-  std::unordered_map<unsigned, PyObject*> loaders;      // callables (str) -> object, by type
+  std::unordered_map<long, PyObject*> zones;              // tzinfo by seconds east of UTC
+  std::unordered_map<unsigned, PyObject*> loaders;        // callables (str) -> object, by type
   std::unordered_map<unsigned, unsigned> array_elements;  // registered: element type by array type
 };
 Shared& shared();

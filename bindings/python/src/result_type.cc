@@ -11,13 +11,14 @@ namespace {
 PyTypeObject* g_result_type = nullptr;
 
 struct Result {
-  PyObject_HEAD
-  ResultSet set;
+  PyObject_HEAD ResultSet set;
   std::vector<Decoder> decoders;
   std::size_t position;
 };
 
-Result* self_of(PyObject* self) { return reinterpret_cast<Result*>(self); }
+Result* self_of(PyObject* self) {
+  return reinterpret_cast<Result*>(self);
+}
 
 void dealloc(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
@@ -27,7 +28,9 @@ void dealloc(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyObject* row_at(Result* self, std::size_t index) { return decode_row(self->set.row(index), self->decoders); }
+PyObject* row_at(Result* self, std::size_t index) {
+  return decode_row(self->set.row(index), self->decoders);
+}
 
 PyObject* fetch_one(PyObject* object, PyObject*) {
   auto* const self = self_of(object);
@@ -48,7 +51,8 @@ PyObject* fetch(PyObject* object, PyObject* argument) {
   if (!list) return nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     PyObject* const row = row_at(self, self->position + i);
-    if (row == nullptr || PyList_SetItem(list.get(), static_cast<Py_ssize_t>(i), row) != 0) return nullptr;
+    if (row == nullptr || PyList_SetItem(list.get(), static_cast<Py_ssize_t>(i), row) != 0)
+      return nullptr;
   }
   self->position += count;
   return list.release();
@@ -62,19 +66,33 @@ PyObject* get_columns(PyObject* object, void*) {
   for (std::size_t i = 0; i < columns->size(); ++i) {
     const auto& column = (*columns)[i];
     PyObject* const entry =
-        Py_BuildValue("(s#IIiii)", column.name.data(), static_cast<Py_ssize_t>(column.name.size()), column.type, column.table,
-                      static_cast<int>(column.number), static_cast<int>(column.type_size), static_cast<int>(column.type_modifier));
-    if (entry == nullptr || PyTuple_SetItem(tuple.get(), static_cast<Py_ssize_t>(i), entry) != 0) return nullptr;
+        Py_BuildValue("(s#IIiii)", column.name.data(), static_cast<Py_ssize_t>(column.name.size()),
+                      column.type, column.table, static_cast<int>(column.number),
+                      static_cast<int>(column.type_size), static_cast<int>(column.type_modifier));
+    if (entry == nullptr || PyTuple_SetItem(tuple.get(), static_cast<Py_ssize_t>(i), entry) != 0)
+      return nullptr;
   }
   return tuple.release();
 }
 
-PyObject* get_has_rows(PyObject* object, void*) { return PyBool_FromLong(self_of(object)->set.columns != nullptr); }
-PyObject* get_row_count(PyObject* object, void*) { return PyLong_FromSize_t(self_of(object)->set.ends.size()); }
-PyObject* get_affected(PyObject* object, void*) { return PyLong_FromLongLong(self_of(object)->set.affected()); }
-PyObject* get_tag(PyObject* object, void*) { return to_python(self_of(object)->set.tag); }
-PyObject* get_suspended(PyObject* object, void*) { return PyBool_FromLong(self_of(object)->set.suspended); }
-PyObject* get_position(PyObject* object, void*) { return PyLong_FromSize_t(self_of(object)->position); }
+PyObject* get_has_rows(PyObject* object, void*) {
+  return PyBool_FromLong(self_of(object)->set.columns != nullptr);
+}
+PyObject* get_row_count(PyObject* object, void*) {
+  return PyLong_FromSize_t(self_of(object)->set.ends.size());
+}
+PyObject* get_affected(PyObject* object, void*) {
+  return PyLong_FromLongLong(self_of(object)->set.affected());
+}
+PyObject* get_tag(PyObject* object, void*) {
+  return to_python(self_of(object)->set.tag);
+}
+PyObject* get_suspended(PyObject* object, void*) {
+  return PyBool_FromLong(self_of(object)->set.suspended);
+}
+PyObject* get_position(PyObject* object, void*) {
+  return PyLong_FromSize_t(self_of(object)->position);
+}
 int set_position(PyObject* object, PyObject* value, void*) {
   const std::size_t position = value == nullptr ? 0 : PyLong_AsSize_t(value);
   if (PyErr_Occurred()) return -1;
@@ -88,8 +106,10 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef properties[] = {
-    {"columns", get_columns, nullptr, "(name, type, table, number, size, modifier) of each column; None without rows.", nullptr},
-    {"has_rows", get_has_rows, nullptr, "Does the statement return rows, even if it were none?", nullptr},
+    {"columns", get_columns, nullptr,
+     "(name, type, table, number, size, modifier) of each column; None without rows.", nullptr},
+    {"has_rows", get_has_rows, nullptr, "Does the statement return rows, even if it were none?",
+     nullptr},
     {"row_count", get_row_count, nullptr, "How many rows there are.", nullptr},
     {"affected", get_affected, nullptr, "The number in the command tag, or -1.", nullptr},
     {"tag", get_tag, nullptr, "The command tag.", nullptr},
@@ -104,7 +124,8 @@ PyType_Slot slots[] = {
     {Py_tp_getset, properties},
     {0, nullptr},
 };
-PyType_Spec spec = {"calf._engine.Result", sizeof(Result), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+PyType_Spec spec = {"calf._engine.Result", sizeof(Result), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 }  // namespace
 
@@ -120,7 +141,8 @@ PyObject* make_result(ResultSet set) {
   std::construct_at(&self->decoders);
   self->position = 0;
   if (self->set.columns)
-    for (const auto& column : *self->set.columns) self->decoders.push_back(decoder_for(column.type));
+    for (const auto& column : *self->set.columns)
+      self->decoders.push_back(decoder_for(column.type));
   return reinterpret_cast<PyObject*>(self);
 }
 

@@ -43,14 +43,18 @@ Report read_report(std::string_view body) {
 std::int64_t ResultSet::affected() const {
   const auto space = tag.rfind(' ');
   std::int64_t count = -1;
-  if (space != std::string::npos) std::from_chars(tag.data() + space + 1, tag.data() + tag.size(), count);
+  if (space != std::string::npos)
+    std::from_chars(tag.data() + space + 1, tag.data() + tag.size(), count);
   return count;
 }
 
 Session::Session(calf_wire* wire) : wire_(wire) {}
-Session::~Session() { close(); }
+Session::~Session() {
+  close();
+}
 
-// --- Requests -------------------------------------------------------------------------------------------------------
+// --- Requests
+// -------------------------------------------------------------------------------------------------------
 
 void Session::startup(const std::vector<std::pair<std::string, std::string>>& parameters) {
   MessageWriter message(out_);
@@ -73,9 +77,12 @@ void Session::simple_query(std::string_view sql, bool keep_results) {
   steps_.push_back({Step::Kind::kSimple, nullptr, keep_results});
 }
 
-void Session::simple_query_after(std::string_view sql) { deferred_ = sql; }
+void Session::simple_query_after(std::string_view sql) {
+  deferred_ = sql;
+}
 
-void Session::parse(std::string_view name, std::string_view sql, const std::vector<std::uint32_t>& types) {
+void Session::parse(std::string_view name, std::string_view sql,
+                    const std::vector<std::uint32_t>& types) {
   MessageWriter message(out_);
   message.begin('P');
   message.text(name);
@@ -114,7 +121,8 @@ void Session::describe_portal() {
   message.end();
 }
 
-void Session::execute(std::shared_ptr<const Columns> columns, std::uint32_t max_rows, bool keep_results) {
+void Session::execute(std::shared_ptr<const Columns> columns, std::uint32_t max_rows,
+                      bool keep_results) {
   MessageWriter message(out_);
   message.begin('E');
   message.text("");
@@ -178,7 +186,8 @@ void Session::copy_fail(std::string_view reason) {
   copy_ = CopyState::kNone;
 }
 
-// --- Progress -------------------------------------------------------------------------------------------------------
+// --- Progress
+// -------------------------------------------------------------------------------------------------------
 
 void Session::begin_operation() {
   results_.clear();
@@ -194,7 +203,8 @@ void Session::begin_operation() {
 bool Session::send_some() {
   while (sent_ < out_.size()) {
     std::size_t sent = 0;
-    const auto status = calf_wire_send(wire_, out_.data() + sent_, out_.size() - sent_, 0, &sent, nullptr);
+    const auto status =
+        calf_wire_send(wire_, out_.data() + sent_, out_.size() - sent_, 0, &sent, nullptr);
     sent_ += sent;
     if (status == CALF_ERROR_TIMEOUT) return false;
     // What the backend said last is still to be received, so this is not the end yet.
@@ -214,11 +224,12 @@ Session::Io Session::receive(std::int64_t timeout_ms) {
       in_end_ -= in_begin_;
       in_begin_ = 0;
     }
-    if (in_.size() - in_end_ < kReceiveBytes) in_.resize(std::max(in_.size() * 2, in_end_ + kReceiveBytes));
+    if (in_.size() - in_end_ < kReceiveBytes)
+      in_.resize(std::max(in_.size() * 2, in_end_ + kReceiveBytes));
   }
   std::size_t received = 0;
-  const auto status =
-      calf_wire_receive(wire_, in_.data() + in_end_, in_.size() - in_end_, timeout_ms, &received, nullptr);
+  const auto status = calf_wire_receive(wire_, in_.data() + in_end_, in_.size() - in_end_,
+                                        timeout_ms, &received, nullptr);
   in_end_ += received;
   if (status == CALF_OK) return Io::kDone;
   return status == CALF_ERROR_TIMEOUT ? Io::kNothing : Io::kEnded;
@@ -268,7 +279,8 @@ Session::Progress Session::digest() {
     }
     if (in_end_ - in_begin_ < length + 1) {
       // Room for the whole of a long message at once.
-      if (in_.size() < length + 1 + kReceiveBytes) in_.resize(length + 1 + kReceiveBytes + in_begin_);
+      if (in_.size() < length + 1 + kReceiveBytes)
+        in_.resize(length + 1 + kReceiveBytes + in_begin_);
       break;
     }
     in_begin_ += length + 1;
@@ -288,16 +300,36 @@ Session::Progress Session::digest() {
 bool Session::handle(char type, std::string_view body) {
   MessageReader reader(body);
   switch (type) {
-    case 'D': handle_row(body); return true;
-    case 'C': handle_complete(reader.text(), false); return reader.ok();
-    case 'I': handle_complete("", false); return true;
-    case 's': handle_complete("", true); return true;
-    case 'T': handle_columns(body); return true;
-    case 'n': described_.reset(); return true;
-    case 'E': handle_error(body); return true;
-    case 'Z': handle_ready(static_cast<char>(reader.int8())); return reader.ok();
-    case 'G': handle_copy_start(CopyState::kIn); return true;
-    case 'H': handle_copy_start(CopyState::kOut); return true;
+    case 'D':
+      handle_row(body);
+      return true;
+    case 'C':
+      handle_complete(reader.text(), false);
+      return reader.ok();
+    case 'I':
+      handle_complete("", false);
+      return true;
+    case 's':
+      handle_complete("", true);
+      return true;
+    case 'T':
+      handle_columns(body);
+      return true;
+    case 'n':
+      described_.reset();
+      return true;
+    case 'E':
+      handle_error(body);
+      return true;
+    case 'Z':
+      handle_ready(static_cast<char>(reader.int8()));
+      return reader.ok();
+    case 'G':
+      handle_copy_start(CopyState::kIn);
+      return true;
+    case 'H':
+      handle_copy_start(CopyState::kOut);
+      return true;
     case 'd':
       if (copy_wanted_) {
         copied_.emplace_back(body);
@@ -305,8 +337,12 @@ bool Session::handle(char type, std::string_view body) {
         stopped_ = copied_bytes_ >= kCopyStopBytes;
       }
       return true;
-    case 'c': copy_ = CopyState::kNone; return true;
-    case 'A': handle_notification(body); return true;
+    case 'c':
+      copy_ = CopyState::kNone;
+      return true;
+    case 'A':
+      handle_notification(body);
+      return true;
     case 'N':
       if (notices_.size() < kMaxNotices) notices_.push_back(read_report(body));
       return true;
@@ -315,13 +351,20 @@ bool Session::handle(char type, std::string_view body) {
       parameters_.insert_or_assign(std::string(name), std::string(reader.text()));
       return reader.ok();
     }
-    case 'K': pid_ = static_cast<std::int32_t>(reader.int32()); return reader.ok();
+    case 'K':
+      pid_ = static_cast<std::int32_t>(reader.int32());
+      return reader.ok();
     case 'R':
       if (reader.int32() == 0) return true;
       broken("the server asks for a password, although the session is the owner's");
       return true;
-    case '1': case '2': case '3': case 't': return true;
-    default: return false;
+    case '1':
+    case '2':
+    case '3':
+    case 't':
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -329,7 +372,8 @@ ResultSet& Session::current() {
   if (!open_result_) {
     open_result_.emplace();
     const bool executes = !steps_.empty() && steps_.front().kind == Step::Kind::kExecute;
-    open_result_->columns = executes && steps_.front().columns ? steps_.front().columns : described_;
+    open_result_->columns =
+        executes && steps_.front().columns ? steps_.front().columns : described_;
   }
   return *open_result_;
 }
@@ -410,7 +454,8 @@ void Session::handle_copy_start(CopyState state) {
   } else if (state == CopyState::kIn) {
     copy_fail("COPY FROM STDIN wants the method copy()");
   } else {
-    error_ = Report{{{'S', "ERROR"}, {'C', "0A000"}, {'M', "COPY TO STDOUT wants the method copy()"}}};
+    error_ =
+        Report{{{'S', "ERROR"}, {'C', "0A000"}, {'M', "COPY TO STDOUT wants the method copy()"}}};
   }
 }
 
@@ -444,7 +489,8 @@ void Session::end() {
   ended_.store(true, std::memory_order_relaxed);
 }
 
-// --- Any thread -----------------------------------------------------------------------------------------------------
+// --- Any thread
+// -----------------------------------------------------------------------------------------------------
 
 bool Session::cancel() {
   const std::lock_guard lock(wire_mutex_);

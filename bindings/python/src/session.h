@@ -1,7 +1,8 @@
-// A session with PostgreSQL over libcalf's wire: requests are queued, answers are collected, nothing here waits for
-// longer than it is told to, and nothing knows Python. So one thread can block in it without the interpreter's lock, and
-// an event loop can drive it by a descriptor.
-// Not here: which request a statement needs (statements.h, session_type.cc), values (encode.h, decode.h).
+// A session with PostgreSQL over libcalf's wire: requests are queued, answers are collected,
+// nothing here waits for longer than it is told to, and nothing knows Python. So one thread can
+// block in it without the interpreter's lock, and an event loop can drive it by a descriptor. Not
+// here: which request a statement needs (statements.h, session_type.cc), values (encode.h,
+// decode.h).
 #pragma once
 
 #include <calf/calf.h>
@@ -62,7 +63,8 @@ struct ResultSet {
   std::int64_t affected() const;
 };
 
-// Parameters of one execution, as Bind wants them. Kept and reused, so that a statement in a loop does not allocate.
+// Parameters of one execution, as Bind wants them. Kept and reused, so that a statement in a loop
+// does not allocate.
 struct Parameters {
   static constexpr std::int32_t kNull = -1;
   std::vector<std::uint32_t> types;
@@ -95,7 +97,8 @@ class Session {
   using Clock = std::chrono::steady_clock;
   enum class Progress {
     kWaiting,  // more has to come
-    kStopped,  // everything that was asked for has been answered, or a COPY or a notification has come
+    kStopped,  // everything that was asked for has been answered, or a COPY or a notification has
+               // come
     kEnded,    // the connection is gone; last_error() may say why
   };
   enum class CopyState { kNone, kIn, kOut };
@@ -114,7 +117,8 @@ class Session {
   void parse(std::string_view name, std::string_view sql, const std::vector<std::uint32_t>& types);
   void bind(std::string_view name, const Parameters& parameters);
   void describe_portal();
-  // Executes the unnamed portal. `columns`: known ones, when no Describe was sent. `max_rows` 0: all.
+  // Executes the unnamed portal. `columns`: known ones, when no Describe was sent. `max_rows` 0:
+  // all.
   void execute(std::shared_ptr<const Columns> columns, std::uint32_t max_rows, bool keep_results);
   void close_statement(std::string_view name);
   void close_portal();
@@ -143,7 +147,8 @@ class Session {
   std::vector<ResultSet> take_results() { return std::move(results_); }
   std::int64_t discarded_rows() const { return discarded_affected_; }
   const std::optional<Report>& error() const { return error_; }
-  // Has the prepared statement gone stale (dropped, or its result changed)? Then the error is to be hidden by a retry.
+  // Has the prepared statement gone stale (dropped, or its result changed)? Then the error is to be
+  // hidden by a retry.
   bool stale_statement() const;
   CopyState copy_state() const { return copy_; }
   // What COPY TO STDOUT has sent since the last call, in pieces of a row.
@@ -151,7 +156,8 @@ class Session {
     copied_bytes_ = 0;
     return std::exchange(copied_, {});
   }
-  // A COPY that the next operation begins is wanted; without this it is refused as soon as it begins.
+  // A COPY that the next operation begins is wanted; without this it is refused as soon as it
+  // begins.
   void want_copy(bool wanted) { copy_wanted_ = wanted; }
   std::vector<Report> take_notices() { return std::exchange(notices_, {}); }
   std::vector<Notification> take_notifications() { return std::exchange(notifications_, {}); }

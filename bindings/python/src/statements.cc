@@ -5,7 +5,9 @@
 namespace calf::python {
 namespace {
 
-bool is_format(char letter) { return letter == 's' || letter == 'b' || letter == 't'; }
+bool is_format(char letter) {
+  return letter == 's' || letter == 'b' || letter == 't';
+}
 
 // Parameters of many types make many variants of one text.
 constexpr std::size_t kMaxVariants = 16;
@@ -46,15 +48,18 @@ bool translate(std::string_view text, Query& query, std::string& error) {
       ++at;
     } else if (next == '(') {
       const auto close = text.find(')', at);
-      if (close == std::string_view::npos || close + 1 >= text.size() || !is_format(text[close + 1])) {
-        error = "incomplete placeholder: '%" + std::string(text.substr(at, 20)) + "'; named ones are written %(name)s";
+      if (close == std::string_view::npos || close + 1 >= text.size() ||
+          !is_format(text[close + 1])) {
+        error = "incomplete placeholder: '%" + std::string(text.substr(at, 20)) +
+                "'; named ones are written %(name)s";
         return false;
       }
       named = true;
       append_named(query, text.substr(at + 1, close - at - 1));
       at = close + 2;
     } else {
-      error = "only '%s', '%b', '%t' are allowed as placeholders, got '%" + (next ? std::string(1, next) : "") +
+      error = "only '%s', '%b', '%t' are allowed as placeholders, got '%" +
+              (next ? std::string(1, next) : "") +
               "'; a percent sign of the SQL is written '%%' when there are parameters";
       return false;
     }
@@ -107,8 +112,9 @@ Statement& Statements::plain_statement(Remembered& remembered) {
 
 Statement& Statements::add(Remembered& remembered) {
   if (remembered.statements.size() >= kMaxVariants) {
-    const auto oldest = std::min_element(remembered.statements.begin(), remembered.statements.end(),
-                                         [](const auto& a, const auto& b) { return a->last_used < b->last_used; });
+    const auto oldest =
+        std::min_element(remembered.statements.begin(), remembered.statements.end(),
+                         [](const auto& a, const auto& b) { return a->last_used < b->last_used; });
     forget(**oldest);
     remembered.statements.erase(oldest);
   }
@@ -138,9 +144,9 @@ void Statements::forget_all() {
 }
 
 void Statements::drop_oldest_text() {
-  const auto oldest = std::min_element(texts_.begin(), texts_.end(), [](const auto& a, const auto& b) {
-    return a.second.last_used < b.second.last_used;
-  });
+  const auto oldest = std::min_element(
+      texts_.begin(), texts_.end(),
+      [](const auto& a, const auto& b) { return a.second.last_used < b.second.last_used; });
   for (auto& statement : oldest->second.statements) forget(*statement);
   texts_.erase(oldest);
 }
@@ -149,7 +155,8 @@ void Statements::drop_oldest_prepared() {
   Statement* oldest = nullptr;
   for (auto& [text, remembered] : texts_)
     for (auto& each : remembered.statements)
-      if (!each->name.empty() && (oldest == nullptr || each->last_used < oldest->last_used)) oldest = each.get();
+      if (!each->name.empty() && (oldest == nullptr || each->last_used < oldest->last_used))
+        oldest = each.get();
   if (oldest != nullptr) forget(*oldest);
 }
 

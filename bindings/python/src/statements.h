@@ -1,6 +1,6 @@
-// What a connection remembers of the SQL that it was given: its placeholders, translated once, and which of it the
-// server has prepared. Bounded: what was not used for longest goes first.
-// Not here: sending (session.h).
+// What a connection remembers of the SQL that it was given: its placeholders, translated once, and
+// which of it the server has prepared. Bounded: what was not used for longest goes first. Not here:
+// sending (session.h).
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,8 @@ struct Statement {
   std::string name;                        // on the server; empty: not prepared
   std::shared_ptr<const Columns> columns;  // with a name: what it returns; null: no rows
   std::uint32_t executions = 0;
-  bool several = false;  // a plain one that turned out to be several statements, which cannot be prepared
+  bool several =
+      false;  // a plain one that turned out to be several statements, which cannot be prepared
   std::uint64_t last_used = 0;
 };
 
@@ -71,7 +72,8 @@ class Statements {
   std::vector<std::string> take_closed() { return std::exchange(closed_, {}); }
   bool has_closed() const { return !closed_.empty(); }
 
-  std::uint32_t threshold = 1;  // executions after which a statement is prepared; 0: at the first one
+  std::uint32_t threshold =
+      1;  // executions after which a statement is prepared; 0: at the first one
   bool automatic = true;
   std::size_t max_prepared = 100;
 
@@ -82,7 +84,9 @@ class Statements {
 
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
   std::unordered_map<std::string, Remembered, Hash, std::equal_to<>> texts_;
   Remembered too_long_;

@@ -56,8 +56,10 @@ PyObject* cannot(const char* what, std::string_view value) {
   const Ref text(to_python(value));
   if (!text) return nullptr;
   const char* why = "is not written as expected; DateStyle must be ISO and IntervalStyle postgres";
-  if (value.ends_with("infinity")) why = "has no counterpart in Python; read it as text with ::text";
-  else if (value.ends_with("BC")) why = "is before the year 1, which Python does not have; read it as text with ::text";
+  if (value.ends_with("infinity"))
+    why = "has no counterpart in Python; read it as text with ::text";
+  else if (value.ends_with("BC"))
+    why = "is before the year 1, which Python does not have; read it as text with ::text";
   PyErr_Format(shared().data_error, "the %s %R %s", what, text.get(), why);
   return nullptr;
 }
@@ -67,7 +69,10 @@ PyObject* or_data_error(PyObject* made, const char* what, std::string_view value
   if (made != nullptr || !PyErr_ExceptionMatches(PyExc_Exception)) return made;
   PyErr_Clear();
   const Ref text(to_python(value));
-  if (text) PyErr_Format(shared().data_error, "the %s %R is out of Python's range; read it as text with ::text", what, text.get());
+  if (text)
+    PyErr_Format(shared().data_error,
+                 "the %s %R is out of Python's range; read it as text with ::text", what,
+                 text.get());
   return nullptr;
 }
 
@@ -84,7 +89,8 @@ PyObject* read_zone(Scanner& scanner) {
   auto& zones = shared().zones;
   if (const auto found = zones.find(seconds); found != zones.end()) return found->second;
   const Ref delta(PyObject_CallFunction(shared().timedelta, "il", 0, seconds));
-  PyObject* zone = delta ? PyObject_CallFunctionObjArgs(shared().timezone, delta.get(), nullptr) : nullptr;
+  PyObject* zone =
+      delta ? PyObject_CallFunctionObjArgs(shared().timezone, delta.get(), nullptr) : nullptr;
   if (zone != nullptr) zones.emplace(seconds, zone);
   return zone;
 }
@@ -133,10 +139,14 @@ bool read_interval_clock(Scanner& scanner, long& seconds, long& microseconds) {
 
 // Days of "3 mons"; false for an unknown unit.
 bool days_of(std::string_view unit, long count, long& days) {
-  if (unit.starts_with("year")) days += count * 365;
-  else if (unit.starts_with("mon")) days += count * 30;
-  else if (unit.starts_with("day")) days += count;
-  else return false;
+  if (unit.starts_with("year"))
+    days += count * 365;
+  else if (unit.starts_with("mon"))
+    days += count * 30;
+  else if (unit.starts_with("day"))
+    days += count;
+  else
+    return false;
   return true;
 }
 
@@ -146,7 +156,8 @@ PyObject* decode_date(std::string_view value) {
   Scanner scanner(value);
   const auto date = read_date(scanner);
   if (!scanner.ok() || !scanner.at_end()) return cannot("date", value);
-  return or_data_error(PyObject_CallFunction(shared().date, "iii", date.year, date.month, date.day), "date", value);
+  return or_data_error(PyObject_CallFunction(shared().date, "iii", date.year, date.month, date.day),
+                       "date", value);
 }
 
 PyObject* decode_time(std::string_view value, ZoneRule rule) {
@@ -155,8 +166,9 @@ PyObject* decode_time(std::string_view value, ZoneRule rule) {
   PyObject* const zone = rule == ZoneRule::kWith && scanner.ok() ? read_zone(scanner) : Py_None;
   if (zone == nullptr && PyErr_Occurred()) return nullptr;
   if (zone == nullptr || !scanner.ok() || !scanner.at_end()) return cannot("time", value);
-  return or_data_error(
-      PyObject_CallFunction(shared().time, "iiiiO", clock.hour, clock.minute, clock.second, clock.microsecond, zone), "time", value);
+  return or_data_error(PyObject_CallFunction(shared().time, "iiiiO", clock.hour, clock.minute,
+                                             clock.second, clock.microsecond, zone),
+                       "time", value);
 }
 
 PyObject* decode_timestamp(std::string_view value, ZoneRule rule) {
@@ -167,9 +179,10 @@ PyObject* decode_timestamp(std::string_view value, ZoneRule rule) {
   PyObject* const zone = rule == ZoneRule::kWith && scanner.ok() ? read_zone(scanner) : Py_None;
   if (zone == nullptr && PyErr_Occurred()) return nullptr;
   if (zone == nullptr || !scanner.ok() || !scanner.at_end()) return cannot("timestamp", value);
-  return or_data_error(PyObject_CallFunction(shared().datetime, "iiiiiiiO", date.year, date.month, date.day, clock.hour,
-                                             clock.minute, clock.second, clock.microsecond, zone),
-                       "timestamp", value);
+  return or_data_error(
+      PyObject_CallFunction(shared().datetime, "iiiiiiiO", date.year, date.month, date.day,
+                            clock.hour, clock.minute, clock.second, clock.microsecond, zone),
+      "timestamp", value);
 }
 
 PyObject* decode_interval(std::string_view value) {
@@ -187,7 +200,9 @@ PyObject* decode_interval(std::string_view value) {
     if (!scanner.ok() || !days_of(scanner.word(), count, days)) return cannot("interval", value);
   } while (scanner.take(' '));
   if (!scanner.at_end()) return cannot("interval", value);
-  return or_data_error(PyObject_CallFunction(shared().timedelta, "lll", days, seconds, microseconds), "interval", value);
+  return or_data_error(
+      PyObject_CallFunction(shared().timedelta, "lll", days, seconds, microseconds), "interval",
+      value);
 }
 
 }  // namespace calf::python

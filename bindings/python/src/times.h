@@ -1,5 +1,6 @@
-// PostgreSQL's dates, times and intervals, as DateStyle ISO and IntervalStyle postgres show them → datetime's objects.
-// What Python's types cannot hold (infinity, BC, years past 9999, 24:00) is a DataError that says so.
+// PostgreSQL's dates, times and intervals, as DateStyle ISO and IntervalStyle postgres show them →
+// datetime's objects. What Python's types cannot hold (infinity, BC, years past 9999, 24:00) is a
+// DataError that says so.
 #pragma once
 
 #include "python.h"

@@ -1,6 +1,6 @@
-// The frontend's half of PostgreSQL's wire protocol 3.0, as bytes: writes requests, cuts answers into messages.
-// Not here: what a message means for a statement (session.h), and where the bytes go (transport.h).
-// Source: PostgreSQL 18 documentation, chapter 54 "Frontend/Backend Protocol".
+// The frontend's half of PostgreSQL's wire protocol 3.0, as bytes: writes requests, cuts answers
+// into messages. Not here: what a message means for a statement (session.h), and where the bytes go
+// (transport.h). Source: PostgreSQL 18 documentation, chapter 54 "Frontend/Backend Protocol".
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace calf::python {
 
-// Appends messages to a buffer. A message is begun, filled and ended; its length is put in at the end.
-// Lengths of more than 1 GiB are the caller's to refuse (kMaxMessageBytes).
+// Appends messages to a buffer. A message is begun, filled and ended; its length is put in at the
+// end. Lengths of more than 1 GiB are the caller's to refuse (kMaxMessageBytes).
 class MessageWriter {
  public:
   static constexpr std::size_t kMaxMessageBytes = 0x3fffffff;
@@ -54,7 +54,8 @@ class MessageWriter {
   std::size_t start_ = 0;
 };
 
-// Reads the body of one message. What is read past its end is zero or empty, and ok() is false from then on.
+// Reads the body of one message. What is read past its end is zero or empty, and ok() is false from
+// then on.
 class MessageReader {
  public:
   explicit MessageReader(std::string_view body) : rest_(body) {}
