@@ -24,9 +24,34 @@ from ._state import NOT_A_COPY, ConnectionState, CursorState, Notification, proc
 
 # How long PostgreSQL may take to obey a cancel before the session is given up.
 _CANCEL_PATIENCE_S = 10.0
+# How long a task waits for what it holds itself.
+_OWN_PATIENCE_S = 1.0
 # Sending waits for room by looking again.
 _SEND_RETRY_S = 0.001
 _MAX_UNSENT_COPY_BYTES = 512 * 1024
+
+
+class _Turn:
+    """A lock that tells a task that it has it already, rather than let it wait for itself for ever."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._holder: asyncio.Task[Any] | None = None
+
+    async def __aenter__(self) -> None:
+        task = asyncio.current_task()
+        # What it holds may be a stream that it has left, and that the event loop is about to close.
+        patience = _OWN_PATIENCE_S if self._holder is task else None
+        try:
+            async with asyncio.timeout(patience):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise ProgrammingError("another operation is under way on this connection") from None
+        self._holder = task
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._holder = None
+        self._lock.release()
 
 
 class AsyncConnection(ConnectionState):
@@ -36,7 +61,7 @@ class AsyncConnection(ConnectionState):
     def __init__(self, session: _engine.Session, timeout: float | None):
         super().__init__(session, timeout)
         self._loop = asyncio.get_running_loop()
-        self._lock = asyncio.Lock()
+        self._turn = _Turn()
         self._waiter: asyncio.Future[None] | None = None
         self._news = asyncio.Event()
         self._descriptor = session.fileno()
@@ -175,7 +200,7 @@ class AsyncConnection(ConnectionState):
 
     async def _operate(self, start: Callable[[], None], timeout: float | None = None) -> list[_engine.Result]:
         """Starts an operation, and waits until it has ended."""
-        async with self._lock:
+        async with self._turn:
             return await self._operate_locked(start, timeout)
 
     async def _operate_locked(self, start: Callable[[], None], timeout: float | None = None) -> list[_engine.Result]:
@@ -220,7 +245,7 @@ class AsyncConnection(ConnectionState):
     async def _drain(self) -> None:
         """Waits for the end of what was cancelled; a session that does not obey is closed."""
         patience = self._loop.time() + _CANCEL_PATIENCE_S
-        while not self._session.idle and not self._session.ended:
+        while self._session.waiting and not self._session.ended:
             if self._loop.time() > patience:
                 await self.close()
                 return
@@ -245,7 +270,7 @@ class AsyncCursor(CursorState):
         """Executes `query`: see Cursor.execute."""
         self._check()
         connection = self.connection
-        async with connection._lock:
+        async with connection._turn:
             begin = connection._begin()
             try:
                 self._take(
@@ -268,7 +293,7 @@ class AsyncCursor(CursorState):
         results: list[_engine.Result] = []
         total, sent = 0, False
         rows = iter(params_seq)
-        async with connection._lock:
+        async with connection._turn:
             try:
                 chunk = list(islice(rows, MANY_AT_ONCE))
                 while chunk:
@@ -300,7 +325,7 @@ class AsyncCursor(CursorState):
         if size < 1:
             raise ValueError("size must be at least 1")
         connection, session = self.connection, self.connection._session
-        async with connection._lock:
+        async with connection._turn:
             begin = connection._begin()
             try:
                 self._take(await connection._operate_locked(lambda: session.start_stream(query, params, begin, size)))
@@ -367,7 +392,7 @@ class AsyncCopy:
 
     async def __aenter__(self) -> Self:
         connection, session = self._connection, self._session
-        await connection._lock.acquire()
+        await connection._turn.__aenter__()
         try:
             session.start_copy(self._query, connection._begin())
             await connection._wait()
@@ -375,7 +400,7 @@ class AsyncCopy:
                 self._cursor._take(session.finish() or [])
                 raise ProgrammingError(NOT_A_COPY)
         except BaseException:
-            connection._lock.release()
+            await connection._turn.__aexit__()
             raise
         self._out = session.copy_state != "in"
         return self
@@ -440,7 +465,7 @@ class AsyncCopy:
                 raise
         finally:
             connection._after()
-            connection._lock.release()
+            await connection._turn.__aexit__()
 
 
 class _AsyncBase:

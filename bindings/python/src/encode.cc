@@ -37,14 +37,18 @@ bool encode_int(PyObject* value, Parameters& parameters) {
   return true;
 }
 
+// All values of a statement go into one message.
+bool has_room(const Parameters& parameters, std::size_t size) {
+  if (parameters.bytes.size() + size <= MessageWriter::kMaxMessageBytes) return true;
+  PyErr_SetString(shared().data_error, "the parameters of a statement may have 1 GiB at most");
+  return false;
+}
+
 bool add_bytes(unsigned type, PyObject* value, Parameters& parameters) {
   char* data = nullptr;
   Py_ssize_t size = 0;
   if (PyBytes_AsStringAndSize(value, &data, &size) != 0) return false;
-  if (static_cast<std::size_t>(size) > MessageWriter::kMaxMessageBytes) {
-    PyErr_SetString(shared().data_error, "a value may have 1 GiB at most");
-    return false;
-  }
+  if (!has_room(parameters, static_cast<std::size_t>(size))) return false;
   parameters.add(type, kBinary, {data, static_cast<std::size_t>(size)});
   return true;
 }
@@ -56,10 +60,7 @@ bool add_text(unsigned type, PyObject* value, Parameters& parameters) {
     PyErr_SetString(shared().data_error, "PostgreSQL text fields cannot contain NUL (0x00) bytes");
     return false;
   }
-  if (text.size() > MessageWriter::kMaxMessageBytes) {
-    PyErr_SetString(shared().data_error, "a value may have 1 GiB at most");
-    return false;
-  }
+  if (!has_room(parameters, text.size())) return false;
   parameters.add(type, kText, text);
   return true;
 }

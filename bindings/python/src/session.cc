@@ -453,6 +453,12 @@ void Session::handle_copy_start(CopyState state) {
     stopped_ = true;
   } else if (state == CopyState::kIn) {
     copy_fail("COPY FROM STDIN wants the method copy()");
+    // The Sync that was sent has been taken for a part of the copy, and ignored.
+    if (!steps_.empty() && steps_.front().kind == Step::Kind::kExecute) {
+      MessageWriter message(out_);
+      message.begin('S');
+      message.end();
+    }
   } else {
     error_ =
         Report{{{'S', "ERROR"}, {'C', "0A000"}, {'M', "COPY TO STDOUT wants the method copy()"}}};

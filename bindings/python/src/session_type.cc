@@ -268,6 +268,9 @@ PyObject* get_idle(PyObject* self, void*) {
   const auto& session = *state_of(self).session;
   return PyBool_FromLong(session.idle() && !session.in_batch());
 }
+PyObject* get_waiting(PyObject* self, void*) {
+  return PyBool_FromLong(!state_of(self).session->idle());
+}
 PyObject* get_copy_state(PyObject* self, void*) {
   switch (state_of(self).session->copy_state()) {
     case Session::CopyState::kIn:
@@ -318,7 +321,8 @@ PyGetSetDef properties[] = {
     {"discarded", get_discarded, nullptr,
      "Rows affected by statements whose results were not kept.", nullptr},
     {"unsent", get_unsent, nullptr, "Bytes that wait to be sent.", nullptr},
-    {"idle", get_idle, nullptr, "Is no operation under way?", nullptr},
+    {"idle", get_idle, nullptr, "Is no operation under way, and no batch or stream open?", nullptr},
+    {"waiting", get_waiting, nullptr, "Are there answers to come?", nullptr},
     {"copy_state", get_copy_state, nullptr, "'in', 'out' or None", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

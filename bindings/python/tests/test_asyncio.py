@@ -134,7 +134,15 @@ def test_a_stream_that_is_left_early_frees_the_connection():
     async def test(database, connection):
         rows = connection.cursor().stream("select generate_series(1, 1000)", size=10)
         assert await anext(rows) == (1,)
+        with pytest.raises(calf.ProgrammingError, match="under way"):
+            await connection.execute("select 1")
         await rows.aclose()
+        slow = connection.cursor().stream("select pg_sleep(g) from generate_series(0, 30) g", size=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                async for _ in slow:
+                    pass
+        await slow.aclose()
         assert await (await connection.execute("select 1")).fetchone() == (1,)
 
     run(test)
