@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "cli/sql_command.h"
-#include "cli/sql_session.h"
+#include "client/session.h"
 #include "pgwire/scram.h"
 
 namespace calf::cli {
@@ -15,9 +15,9 @@ namespace {
 constexpr const char* kSuperuser = "postgres";
 constexpr auto kTimeout = std::chrono::seconds(60);
 
-Result<std::unique_ptr<SqlSession>> log_in(server::Engine& engine, const std::string& database,
+Result<std::unique_ptr<client::Session>> log_in(server::Engine& engine, const std::string& database,
                                            const std::string& password = {}) {
-  return SqlSession::connect(engine, {.user = kSuperuser,
+  return client::Session::connect(engine, {.user = kSuperuser,
                                       .database = database,
                                       .password = password,
                                       .application_name = "calf serve",
@@ -29,42 +29,42 @@ bool has_work(const ServeOptions& options, bool created) {
          options.database != "postgres" || !options.extensions.empty();
 }
 
-Result<bool> exists(SqlSession& session, const std::string& query) {
+Result<bool> exists(client::Session& session, const std::string& query) {
   CALF_TRY(const auto value, query_value(session, "select exists(" + query + ")"));
   return value == "t";
 }
 
 // PostgreSQL gets the verifier, not the password: statements may be logged.
-Result<void> set_password(SqlSession& session, const ServeOptions& options) {
+Result<void> set_password(client::Session& session, const ServeOptions& options) {
   if (options.password.empty()) return {};
-  return execute(session, "alter role " + quote_identifier(options.user) + " password " +
-                              quote_literal(pgwire::scram_verifier(options.password)));
+  return execute(session, "alter role " + client::quote_identifier(options.user) + " password " +
+                              client::quote_literal(pgwire::scram_verifier(options.password)));
 }
 
-Result<void> make_user(SqlSession& session, const ServeOptions& options) {
-  const std::string who = "select from pg_roles where rolname = " + quote_literal(options.user);
+Result<void> make_user(client::Session& session, const ServeOptions& options) {
+  const std::string who = "select from pg_roles where rolname = " + client::quote_literal(options.user);
   CALF_TRY(const bool is_there, exists(session, who));
   if (!is_there) {
     CALF_CHECK_OK(
-        execute(session, "create role " + quote_identifier(options.user) +
+        execute(session, "create role " + client::quote_identifier(options.user) +
                              " superuser createdb createrole replication bypassrls login"));
   }
   return set_password(session, options);
 }
 
-Result<void> make_database(SqlSession& session, const ServeOptions& options) {
+Result<void> make_database(client::Session& session, const ServeOptions& options) {
   const std::string which =
-      "select from pg_database where datname = " + quote_literal(options.database);
+      "select from pg_database where datname = " + client::quote_literal(options.database);
   CALF_TRY(const bool is_there, exists(session, which));
   if (is_there) return {};
-  return execute(session, "create database " + quote_identifier(options.database) + " owner " +
-                              quote_identifier(options.user));
+  return execute(session, "create database " + client::quote_identifier(options.database) + " owner " +
+                              client::quote_identifier(options.user));
 }
 
-Result<void> make_extensions(SqlSession& session, const ServeOptions& options) {
+Result<void> make_extensions(client::Session& session, const ServeOptions& options) {
   for (const std::string& name : options.extensions) {
     auto made =
-        execute(session, "create extension if not exists " + quote_identifier(name) + " cascade");
+        execute(session, "create extension if not exists " + client::quote_identifier(name) + " cascade");
     if (!made) return fail(std::move(made).error().with_context("extension " + name));
   }
   return {};
@@ -92,7 +92,7 @@ Result<std::vector<std::filesystem::path>> list_scripts(const std::filesystem::p
 Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   CALF_TRY(const auto scripts, list_scripts(*options.init_scripts));
   if (scripts.empty()) return {};
-  CALF_TRY(const auto session, SqlSession::connect(engine, {.user = options.user,
+  CALF_TRY(const auto session, client::Session::connect(engine, {.user = options.user,
                                                             .database = options.database,
                                                             .password = options.password}));
   for (const auto& script : scripts) {
@@ -106,7 +106,7 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   return {};
 }
 
-Result<void> prepare(SqlSession& session, const ServeOptions& options) {
+Result<void> prepare(client::Session& session, const ServeOptions& options) {
   CALF_CHECK_OK(make_user(session, options));
   return make_database(session, options);
 }

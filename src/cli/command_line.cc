@@ -43,6 +43,17 @@ constexpr const char* kSqlExamples =
     "Exit code: 0; 1 for a failed -c; 2 when the session broke; 3 for a failed script with "
     "ON_ERROR_STOP.";
 
+constexpr const char* kPortExamples =
+    "The peer speaks PostgreSQL's protocol over standard input and output, in packets of a length "
+    "(4 bytes,\n"
+    "big-endian) and that many bytes, as Erlang's {:packet, 4}. A packet may hold a part of a "
+    "message, or several.\n"
+    "It begins with a startup packet, or with messages: then the session is logged in already.\n"
+    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard error.\n\n"
+    "Exit code: 0 after standard input or the session has ended, 1 after an ERROR.\n"
+    "Environment: PGLITE_DATA_DIR PGLITE_USERNAME PGLITE_DATABASE PGLITE_DEBUG (0-5) "
+    "PGLITE_WASM_PATH (not used).";
+
 std::string environment(std::initializer_list<const char*> names, std::string otherwise = {}) {
   for (const char* name : names) {
     const char* value = std::getenv(name);
@@ -147,13 +158,37 @@ void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
   app.add_flag("-X,--no-psqlrc", [](std::int64_t) {}, "Accepted; there is no startup file");
 }
 
-Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag) {
+struct RawPort {
+  std::string location, data_directory, extensions;
+  std::vector<std::string> settings;
+  int debug_level = -1;  // not given
+};
+
+void add_port(CLI::App& app, RawPort& raw, PortOptions& options) {
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kPortExamples);
+  app.add_option("LOCATION", raw.location,
+                 "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
+  app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("-U,--user", options.user, "Superuser to create when it is missing (postgres)");
+  app.add_option("-d,--db", options.database, "Database to create when it is missing (postgres)");
+  app.add_option("-c", raw.settings, "A PostgreSQL setting, name=value; repeat it")
+      ->allow_extra_args(false);
+  app.add_option("--extensions", raw.extensions,
+                 "Comma-separated; created in the database at start");
+  app.add_option("--debug", raw.debug_level, "0: no log; 1 to 5: PostgreSQL's, ever more (0)")
+      ->check(CLI::Range(0, 5));
+  app.add_flag("--raw", options.raw, "The bare protocol, no packets");
+}
+
+Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag,
+                                        const char* variable = "PGDATA") {
   if (!positional.empty() && !flag.empty()) {
     return fail(ErrorCode::kInvalidArgument, "both LOCATION and -D are given", "give one of them");
   }
   return parse_location(!positional.empty() ? positional
                         : !flag.empty()     ? flag
-                                            : environment({"PGDATA"}, "memory://"));
+                                            : environment({variable}, "memory://"));
 }
 
 Result<void> add_settings(const std::vector<std::string>& raw,
@@ -295,6 +330,21 @@ Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions
   return options;
 }
 
+Result<PortOptions> finish_port(const RawPort& raw, PortOptions options) {
+  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR"));
+  const std::string level = environment({"PGLITE_DEBUG"}, "0");
+  if (level.size() != 1 || level[0] < '0' || level[0] > '5') {
+    return fail(ErrorCode::kInvalidArgument, "PGLITE_DEBUG=" + level + " is not 0 to 5");
+  }
+  options.debug_level = raw.debug_level >= 0 ? raw.debug_level : level[0] - '0';
+  if (options.debug_level > 1) {
+    options.settings.emplace_back("log_min_messages", "debug" + std::to_string(options.debug_level));
+  }
+  CALF_CHECK_OK(add_settings(raw.settings, options.settings));
+  options.extensions = split_list(raw.extensions);
+  return options;
+}
+
 PrintAndExit usage_error(const Error& error) {
   return {.text = "calf: " + error.message + (error.hint.empty() ? "" : " (" + error.hint + ")") +
                   "\nTry calf --help\n",
@@ -324,7 +374,11 @@ Command parse_command_line(std::vector<std::string> arguments) {
   SqlOptions sql{.user = environment({"PGUSER"}, "postgres"),
                  .password = environment({"PGPASSWORD"}),
                  .database = environment({"PGDATABASE"}, "postgres")};
+  PortOptions port{.user = environment({"PGLITE_USERNAME"}, "postgres"),
+                   .database = environment({"PGLITE_DATABASE"}, "postgres"),
+                   .wasm_path = environment({"PGLITE_WASM_PATH"})};
   RawServe raw_serve;
+  RawPort raw_port;
   RawSql raw_sql;
   CLI::App app(kAbout, "calf");
   app.set_help_flag("--help", "Show this text");
@@ -332,12 +386,15 @@ Command parse_command_line(std::vector<std::string> arguments) {
   app.require_subcommand(1);
   CLI::App* serve_app = app.add_subcommand("serve", "Serve a database over TCP and Unix sockets");
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
+  CLI::App* port_app = app.add_subcommand("port", "One session over standard input and output");
+  add_port(*port_app, raw_port, port);
   add_serve(*serve_app, raw_serve, serve);
   add_sql(*sql_app, raw_sql, sql);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
     if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
+    if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
     return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);

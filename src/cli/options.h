@@ -61,6 +61,17 @@ struct SqlOptions {
   bool single_transaction = false;
 };
 
+struct PortOptions {
+  ClusterLocation location{};
+  std::vector<std::pair<std::string, std::string>> settings{};
+  std::string user = "postgres";
+  std::string database = "postgres";
+  std::vector<std::string> extensions{};
+  int debug_level = 0;
+  bool raw = false;  // the bare protocol instead of packets
+  std::string wasm_path{};  // PGLITE_WASM_PATH; not used
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -68,7 +79,7 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, PrintAndExit>;
+using Command = std::variant<ServeOptions, SqlOptions, PortOptions, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);

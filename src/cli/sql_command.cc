@@ -26,7 +26,7 @@ enum class Next { kGoOn, kFailed, kQuit, kBroken };
 // Runs the inputs of one `calf sql` one after the other.
 class SqlRunner {
  public:
-  SqlRunner(SqlSession& session, const SqlOptions& options, SqlStreams streams)
+  SqlRunner(client::Session& session, const SqlOptions& options, SqlStreams streams)
       : session_(session), options_(options), streams_(streams), printer_(options, streams) {}
 
   int run() {
@@ -173,7 +173,7 @@ class SqlRunner {
     return chunk.empty() ? std::nullopt : std::optional(std::move(chunk));
   }
 
-  SqlSession& session_;
+  client::Session& session_;
   const SqlOptions& options_;
   const SqlStreams streams_;
   SqlPrinter printer_;
@@ -188,7 +188,7 @@ namespace {
 // and the process ends.
 class Interrupter {
  public:
-  Interrupter(Signals& signals, server::Engine& engine, SqlSession& session)
+  Interrupter(Signals& signals, server::Engine& engine, client::Session& session)
       : thread_([this, &signals, &engine, &session] { watch(signals, engine, session); }) {}
   ~Interrupter() {
     done_.set();
@@ -201,7 +201,7 @@ class Interrupter {
  private:
   static constexpr int kGraceMs = 2000;
 
-  void watch(Signals& signals, server::Engine& engine, SqlSession& session) {
+  void watch(Signals& signals, server::Engine& engine, client::Session& session) {
     pollfd fds[] = {{signals.descriptor(), POLLIN, 0}, {done_.descriptor(), POLLIN, 0}};
     while (::poll(fds, 2, -1) < 0) {
     }
@@ -225,7 +225,7 @@ void print_error(const Error& error) {
 }
 
 int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) {
-  auto session = SqlSession::connect(engine, {.user = options.user,
+  auto session = client::Session::connect(engine, {.user = options.user,
                                               .database = options.database,
                                               .password = options.password,
                                               .application_name = "calf sql"});
@@ -257,7 +257,7 @@ int run_sql(const SqlOptions& options) {
   return code;
 }
 
-int run_inputs(SqlSession& session, const SqlOptions& options, SqlStreams streams) {
+int run_inputs(client::Session& session, const SqlOptions& options, SqlStreams streams) {
   return SqlRunner(session, options, streams).run();
 }
 

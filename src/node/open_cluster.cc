@@ -35,6 +35,8 @@ class PostgresEngine final : public server::Engine {
                         .startup_packet = std::move(connection.startup_packet)});
   }
 
+  bool help(const std::function<bool()>& done) override { return cluster_->help(done); }
+
   // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
   void cancel(server::CancelRequest request) override {
     constexpr uint32_t kCancelRequestCode = 80877102;
@@ -51,6 +53,10 @@ class PostgresEngine final : public server::Engine {
     using Mode = postgres::Cluster::Shutdown;
     stopping_ = true;
     if (mode != server::ShutdownMode::kSmart) branches_->stop_branches();
+    if (mode == server::ShutdownMode::kHalt) {
+      cluster_->halt();
+      return cluster_->wait_stopped(kFastShutdownMs);
+    }
     if (mode == server::ShutdownMode::kSmart) {
       cluster_->request_shutdown(Mode::kSmart);
       return cluster_->wait_stopped(kSmartShutdownMs);

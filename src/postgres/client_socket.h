@@ -42,6 +42,7 @@ class ClientSocket {
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
+  [[nodiscard]] bool is_in_process() const { return transport_->descriptor() < 0; }
 
  private:
   std::unique_ptr<net::Transport> transport_;

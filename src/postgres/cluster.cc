@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "os/thread_signals.h"
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 
@@ -122,6 +123,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
+    os::block_signals_on_this_thread();
     wasm::prepare_thread();
     auto started = snapshot != nullptr
                        ? state->kernel->resume_postmaster(*snapshot, settings,
@@ -149,7 +151,7 @@ Cluster::Cluster(std::unique_ptr<Running> running) : running_(std::move(running)
 
 Cluster::~Cluster() {
   constexpr int64_t kImmediateMs = 1000;
-  if (running_->ephemeral) running_->kernel->halt();
+  if (running_->ephemeral) halt();
   request_shutdown(Shutdown::kImmediate);
   if (!wait_stopped(kImmediateMs)) running_->kernel->halt();
   if (running_->thread.joinable()) running_->thread.join();
@@ -163,12 +165,24 @@ int Cluster::sessions() const {
   return running_->kernel->sessions();
 }
 
+bool Cluster::help(const std::function<bool()>& done) {
+  return running_->kernel->help(done);
+}
+
 void Cluster::request_shutdown(Shutdown mode) {
   {
     std::lock_guard lock(running_->mutex);
     running_->stop_asked = true;
   }
   running_->kernel->signal_postmaster(signal_for(mode));
+}
+
+void Cluster::halt() {
+  {
+    std::lock_guard lock(running_->mutex);
+    running_->stop_asked = true;
+  }
+  running_->kernel->halt();
 }
 
 Result<void> Cluster::wait_stopped(int64_t timeout_ms) {

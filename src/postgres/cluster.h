@@ -60,8 +60,15 @@ class Cluster {
   // Clients that have a process now.
   [[nodiscard]] int sessions() const;
 
+  // The calling thread, which waits for an in-process client's answer, runs the cluster in place of
+  // the cluster's own thread: until `done`, or until no process can run. False when it is run
+  // already. An answer then costs no switch of threads.
+  bool help(const std::function<bool()>& done);
+
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);
+  // Ends everything at once, as a power cut would; does not wait.
+  void halt();
   // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error
   // says why it stopped if it was not asked to.
   Result<void> wait_stopped(int64_t timeout_ms);

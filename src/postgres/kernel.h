@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -53,8 +54,10 @@ class Kernel {
   void signal_postmaster(int signal);
   // Ends everything at once, as a power cut would.
   void halt();
+  // Runs the cluster on the calling thread, see Cluster::help.
+  bool help(const std::function<bool()>& done);
 
-  // --- Cluster thread
+  // --- The cluster's thread, or one that helps: whoever holds the baton
   // Makes the first process. `arguments` are the image's command line.
   Result<void> start_postmaster(std::vector<std::string> arguments);
   // Instead: the postmaster of a snapshot goes on. `settings` are allowed by the snapshot, and
@@ -86,6 +89,10 @@ class Kernel {
   // Has the running process used its slice up? True also when it is time to look at the sockets.
   [[nodiscard]] bool slice_is_over() const { return ticker_.expired(); }
 
+  // A process has a new deadline: nobody may sleep longer.
+  void note_deadline(int64_t deadline_ns) {
+    earliest_new_ns_ = std::min(earliest_new_ns_, deadline_ns);
+  }
   // The process waits for its condition; it is looked at whenever another process has run.
   void await_condition(Process& process) { conditional_.push_back(&process); }
   // With one session nobody would use the time that a sync on another thread frees; it would only
@@ -123,11 +130,16 @@ class Kernel {
 
   explicit Kernel(Options options, std::unique_ptr<Poller> poller);
 
+  void request();
   void take_requests();
   void poll_events(int64_t timeout_ns);
   void fire_timers();
   void check_conditions();
   void idle();
+  void sleep_without_baton(int64_t deadline_ns);
+  void poll_if_due();
+  [[nodiscard]] bool ends() const { return postmaster_status_.has_value() || halted_; }
+  [[nodiscard]] bool has_work_for_own_thread() const;
   [[nodiscard]] int64_t nearest_deadline_ns() const;
   [[nodiscard]] bool nobody_is_runnable() const { return runnable_.empty() && preempted_.empty(); }
   Process* choose();
@@ -160,6 +172,7 @@ class Kernel {
   int woken_in_a_row_ = 0;
   std::vector<Process*> conditional_;  // wait for their condition
   std::atomic<int> clients_ = 0;       // processes that have one
+  int clients_in_process_ = 0;         // those of them whose client is in this program
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;
@@ -172,8 +185,18 @@ class Kernel {
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
   int64_t idle_since_ns_ = 0;
+  int64_t polled_at_ns_ = 0;
   std::unordered_map<int, std::unique_ptr<ClientSocket>>
       accepted_;  // by the postmaster's descriptor
+
+  // Who holds the baton runs the processes: the cluster's thread, except while it sleeps and has
+  // clients in this program; these then run the cluster themselves until they have their answer.
+  std::mutex baton_;
+  std::atomic<std::thread::id> holder_{};
+  int64_t sleeps_until_ns_ = Process::kNever;     // the cluster's thread
+  int64_t earliest_new_ns_ = Process::kNever;     // deadline since it has gone to sleep
+  std::atomic<bool> own_thread_waits_{false};     // for the baton
+  bool over_ = false;                             // run() has ended
 
   // Requests of other threads
   std::mutex mutex_;
@@ -185,7 +208,7 @@ class Kernel {
     int error;
   };
   std::vector<Synced> synced_;
-  bool halted_ = false;
+  std::atomic<bool> halted_{false};
   std::atomic<bool> has_requests_{false};
   SyncThread syncs_;  // last: its thread uses what is above
 };

@@ -213,6 +213,7 @@ void Process::wait(int64_t deadline_ns) {
   if (has_signals()) return;
   state_ = State::kWaiting;
   wait_deadline_ns_ = deadline_ns;
+  kernel_.note_deadline(deadline_ns);
   suspend();
   wait_deadline_ns_ = kNever;
 }
@@ -237,6 +238,7 @@ void Process::set_interval_timer(int which, double delay_ms) {
   timer_due_ = false;
   timer_deadline_ns_ =
       delay_ms <= 0 ? kNever : kernel_.now_ns() + static_cast<int64_t>(delay_ms * 1e6);
+  kernel_.note_deadline(timer_deadline_ns_);
 }
 
 void Process::sleep_ns(int64_t duration_ns) {

@@ -2,6 +2,8 @@
 
 #include <chrono>
 
+#include "os/thread_signals.h"
+
 namespace calf::postgres {
 
 namespace {
@@ -39,6 +41,7 @@ void SliceTicker::end() {
 }
 
 void SliceTicker::run() {
+  os::block_signals_on_this_thread();
   std::unique_lock lock(mutex_);
   uint64_t seen_run = 0;
   int ticks_of_run = 0;

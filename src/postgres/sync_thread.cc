@@ -4,6 +4,8 @@
 
 #include <cerrno>
 
+#include "os/thread_signals.h"
+
 namespace calf::postgres {
 
 SyncThread::SyncThread(std::function<void(int, int)> done) : done_(std::move(done)) {}
@@ -25,6 +27,7 @@ void SyncThread::submit(int pid, wasm::GuestFiles::PendingSync sync) {
 }
 
 void SyncThread::run() {
+  os::block_signals_on_this_thread();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [&] { return stopping_ || !jobs_.empty(); });

@@ -106,9 +106,12 @@ struct AlternateStack {
   }
   ~AlternateStack() {
     if (memory == nullptr) return;
-    stack_t none = {};
-    none.ss_flags = SS_DISABLE;
-    sigaltstack(&none, nullptr);
+    stack_t current = {};
+    if (sigaltstack(nullptr, &current) == 0 && current.ss_sp == memory) {
+      stack_t none = {};
+      none.ss_flags = SS_DISABLE;
+      sigaltstack(&none, nullptr);
+    }
     munmap(memory, kBytes);
   }
 };

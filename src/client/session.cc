@@ -1,16 +1,16 @@
-#include "cli/sql_session.h"
+#include "client/session.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 
 #include "pgwire/scram.h"
+#include "pgwire/startup.h"
 #include "pgwire/wire.h"
 
-namespace calf::cli {
+namespace calf::client {
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kKeptBytes = 1024 * 1024;  // of what a long message has made large
+constexpr std::size_t kMostNotifications = 100'000;  // of a session that never takes any
 
 ErrorCode code_of(std::string_view sqlstate) {
   if (sqlstate.starts_with("28") || sqlstate == "42501") return ErrorCode::kPermissionDenied;
@@ -20,18 +20,20 @@ ErrorCode code_of(std::string_view sqlstate) {
   return ErrorCode::kInvalidArgument;
 }
 
-Error to_error(const pgwire::Report& report) {
-  return {.code = code_of(report.sqlstate),
-          .message = report.severity + ":  " + report.message,
-          .hint = report.hint.empty() ? report.detail : report.hint};
-}
-
 Error unexpected(char type) {
   return {.code = ErrorCode::kDataCorrupted,
           .message = std::string("unexpected message of type '") + type + "' from the engine"};
 }
 
+bool is_fatal(std::string_view severity) { return severity == "FATAL" || severity == "PANIC"; }
+
 }  // namespace
+
+Error to_error(const pgwire::Report& report) {
+  return {.code = code_of(report.sqlstate),
+          .message = report.severity + ":  " + report.message,
+          .hint = report.hint.empty() ? report.detail : report.hint};
+}
 
 // What a login needs to remember between two messages.
 class LoginState {
@@ -39,78 +41,150 @@ class LoginState {
   std::optional<pgwire::ScramClient> scram;
 };
 
-SqlSession::SqlSession(server::Engine& engine, Options options,
-                       std::unique_ptr<net::PipeClient> pipe)
-    : engine_(engine), options_(std::move(options)), pipe_(std::move(pipe)) {}
+Session::Session(server::Engine& engine, Options options, std::unique_ptr<net::PipeClient> pipe)
+    : engine_(engine), options_(std::move(options)), pipe_(std::move(pipe)) {
+  pipe_->set_helper([&engine](const std::function<bool()>& done) { return engine.help(done); });
+}
 
-SqlSession::~SqlSession() {
+Session::~Session() {
   pgwire::FrontendEncoder(out_).terminate();
   pipe_->write_some(out_);
 }
 
-Result<std::unique_ptr<SqlSession>> SqlSession::connect(server::Engine& engine, Options options) {
+Result<std::unique_ptr<Session>> Session::connect(server::Engine& engine, Options options,
+                                                  pgwire::Bytes* refusal) {
   net::MemoryPipe pipe = net::MemoryPipe::create();
+  pgwire::Parameters parameters = {{"user", options.user},
+                                   {"database", options.database},
+                                   {"application_name", options.application_name},
+                                   {"client_encoding", "UTF8"}};
+  parameters.insert(parameters.end(), options.parameters.begin(), options.parameters.end());
   pgwire::Bytes packet;
-  pgwire::FrontendEncoder(packet).startup({{"user", options.user},
-                                           {"database", options.database},
-                                           {"application_name", options.application_name},
-                                           {"client_encoding", "UTF8"}});
+  pgwire::FrontendEncoder(packet).startup(parameters);
   packet.erase(packet.begin(), packet.begin() + 4);  // the length word
-  std::unique_ptr<SqlSession> session(
-      new SqlSession(engine, std::move(options), std::move(pipe.client_end)));
+  if (packet.size() > pgwire::kMaxStartupPacketBytes) {
+    return fail(ErrorCode::kInvalidArgument, "the session's parameters are too long");
+  }
+  std::unique_ptr<Session> session(
+      new Session(engine, std::move(options), std::move(pipe.client_end)));
   engine.connect({.transport = std::move(pipe.engine_end), .startup_packet = std::move(packet)});
-  CALF_CHECK_OK(session->log_in());
+  CALF_CHECK_OK(session->log_in(refusal));
   return session;
 }
 
-net::PipeClient::Clock::time_point SqlSession::deadline() const {
-  return options_.timeout ? net::PipeClient::Clock::now() + *options_.timeout
-                          : net::PipeClient::kNoDeadline;
+// --- Messages
+
+void Session::begin(Clock::time_point deadline) {
+  deadline_ = deadline;
+  timed_out_ = false;
 }
 
-Result<void> SqlSession::read_more(const net::IoResult& result, std::span<const std::byte> buffer) {
-  if (result.done()) {
-    decoder_.feed(buffer.first(result.bytes));
+// Before a login there is nothing to cancel, and after the grace nothing to hope for.
+Result<void> Session::check_deadline() {
+  if (deadline_ == net::PipeClient::kNoDeadline || Clock::now() < deadline_) return {};
+  if (!timed_out_ && !login_) {
+    timed_out_ = true;
+    deadline_ = Clock::now() + kCancelGrace;
+    cancel();
     return {};
   }
-  if (result.state == net::IoState::kError && result.system_errno == ETIMEDOUT) {
-    return fail(ErrorCode::kDeadlineExceeded, "the engine did not answer in time");
-  }
+  open_ = false;
+  pipe_->close();
+  return fail(ErrorCode::kDeadlineExceeded, "the engine did not answer in time");
+}
+
+tl::unexpected<Error> Session::ended() {
+  open_ = false;
+  const auto report = pgwire::parse_report(farewell_);
+  if (report) return fail(to_error(*report));
   return fail(ErrorCode::kUnavailable, "the engine closed the connection unexpectedly");
 }
 
-// Writes all of out_; reads meanwhile, so that neither side waits for the other one's full buffer.
-Result<void> SqlSession::send() {
+Result<void> Session::send() {
   std::span<const std::byte> rest(out_);
-  const auto until = deadline();
-  std::vector<std::byte> buffer;
   while (!rest.empty()) {
     const net::IoResult sent = pipe_->write_some(rest);
     if (sent.closed()) break;  // what the engine said last is still to be read
     rest = rest.subspan(sent.bytes);
     if (sent.done()) continue;
-    pipe_->wait(net::PipeClient::WaitFor::kReadableOrWritable, until);
-    buffer.resize(kReadBytes);
-    const net::IoResult got = pipe_->read_some(buffer);
-    if (got.done()) decoder_.feed(std::span(buffer).first(got.bytes));
-    if (net::PipeClient::Clock::now() >= until) {
-      return fail(ErrorCode::kDeadlineExceeded, "the engine did not read in time");
-    }
+    pipe_->wait(net::PipeClient::WaitFor::kReadableOrWritable, deadline_);
+    const net::IoResult got = pipe_->read_some(decoder_.room());
+    if (got.done()) decoder_.filled(got.bytes);
+    CALF_CHECK_OK(check_deadline());
   }
   out_.clear();
+  if (out_.capacity() > kKeptBytes) out_ = {};
   return {};
 }
 
-Result<pgwire::Message> SqlSession::receive() {
-  std::array<std::byte, kReadBytes> buffer;
+Result<std::optional<pgwire::Message>> Session::receive_if_there() {
   while (true) {
-    CALF_TRY(const auto message, decoder_.next());
-    if (message) return *message;
-    CALF_CHECK_OK(read_more(pipe_->read(buffer, deadline()), buffer));
+    auto message = decoder_.next();
+    if (!message) {
+      open_ = false;
+      pipe_->close();
+      return fail(std::move(message).error());
+    }
+    if (*message) {
+      CALF_CHECK_OK(note(**message));
+      return *message;
+    }
+    const net::IoResult got = pipe_->read_some(decoder_.room());
+    if (got.closed()) return ended();
+    if (!got.done()) return std::nullopt;
+    decoder_.filled(got.bytes);
   }
 }
 
-Result<void> SqlSession::log_in() {
+Result<pgwire::Message> Session::receive() {
+  while (true) {
+    CALF_TRY(const auto message, receive_if_there());
+    if (message) return *message;
+    pipe_->wait(net::PipeClient::WaitFor::kReadable, deadline_);
+    CALF_CHECK_OK(check_deadline());
+  }
+}
+
+// What a session knows about itself, and what may come at any time.
+Result<void> Session::note(const pgwire::Message& message) {
+  switch (message.type) {
+    case 'Z': {
+      CALF_TRY(transaction_, pgwire::parse_ready_for_query(message.body));
+      return {};
+    }
+    case 'A': {
+      CALF_TRY(auto notification, pgwire::parse_notification(message.body));
+      if (notifications_.size() >= kMostNotifications) notifications_.pop_front();
+      notifications_.push_back(std::move(notification));
+      return {};
+    }
+    case 'S': {
+      CALF_TRY(auto parameter, pgwire::parse_parameter_status(message.body));
+      parameters_.insert_or_assign(std::move(parameter.first), std::move(parameter.second));
+      return {};
+    }
+    case 'N':
+      if (on_notice_) on_notice_(message.body);
+      return {};
+    case 'E': {
+      CALF_TRY(const auto report, pgwire::parse_report(message.body));
+      if (is_fatal(report.severity)) farewell_.assign(message.body.begin(), message.body.end());
+      return {};
+    }
+    default:
+      return {};
+  }
+}
+
+const std::string* Session::parameter(const std::string& name) const {
+  const auto found = parameters_.find(name);
+  return found == parameters_.end() ? nullptr : &found->second;
+}
+
+// --- Login
+
+Result<void> Session::log_in(pgwire::Bytes* refusal) {
+  if (options_.timeout) begin(Clock::now() + *options_.timeout);
   login_ = std::make_unique<LoginState>();
   while (true) {
     CALF_TRY(const pgwire::Message message, receive());
@@ -120,6 +194,7 @@ Result<void> SqlSession::log_in() {
         break;
       case 'E': {
         CALF_TRY(const pgwire::Report report, pgwire::parse_report(message.body));
+        if (refusal != nullptr) refusal->assign(message.body.begin(), message.body.end());
         return fail(to_error(report));
       }
       case 'K': {
@@ -139,7 +214,7 @@ Result<void> SqlSession::log_in() {
   }
 }
 
-Result<void> SqlSession::authenticate(std::span<const std::byte> body) {
+Result<void> Session::authenticate(std::span<const std::byte> body) {
   CALF_TRY(const pgwire::AuthenticationRequest request, pgwire::parse_authentication(body));
   pgwire::FrontendEncoder encoder(out_);
   if (request.code == 0) return {};
@@ -166,21 +241,27 @@ Result<void> SqlSession::authenticate(std::span<const std::byte> body) {
   return send();
 }
 
-Result<SqlSession::Outcome> SqlSession::query(std::string_view sql, QueryEvents& events) {
-  pgwire::FrontendEncoder(out_).query(sql);
+// --- Queries
+
+Result<Session::Outcome> Session::query(std::string_view sql, QueryEvents& events) {
+  if (options_.timeout) begin(Clock::now() + *options_.timeout);
+  encoder().query(sql);
   CALF_CHECK_OK(send());
   Outcome outcome;
   while (true) {
     CALF_TRY(const pgwire::Message message, receive());
     if (message.type == 'Z') {
-      CALF_TRY(outcome.transaction, pgwire::parse_ready_for_query(message.body));
+      if (timed_out_) {
+        return fail(ErrorCode::kDeadlineExceeded, "the engine did not answer in time");
+      }
+      outcome.transaction = transaction_;
       return outcome;
     }
     CALF_CHECK_OK(dispatch(message, events, outcome));
   }
 }
 
-Result<void> SqlSession::dispatch(const pgwire::Message& message, QueryEvents& events,
+Result<void> Session::dispatch(const pgwire::Message& message, QueryEvents& events,
                                   Outcome& outcome) {
   switch (message.type) {
     case 'T': {
@@ -210,15 +291,10 @@ Result<void> SqlSession::dispatch(const pgwire::Message& message, QueryEvents& e
       events.notice(report);
       return {};
     }
-    case 'A': {
-      pgwire::Reader reader(message.body);
-      const std::uint32_t pid = reader.u32();
-      const std::string_view channel = reader.cstring();
-      const std::string_view payload = reader.cstring();
-      if (!reader.finished()) return fail(unexpected('A'));
-      events.notification(pid, channel, payload);
+    case 'A':
+      events.notification(notifications_.back());
+      notifications_.pop_back();
       return {};
-    }
     case 'G':
       return feed_copy(events);
     case 'd':
@@ -236,7 +312,7 @@ Result<void> SqlSession::dispatch(const pgwire::Message& message, QueryEvents& e
 
 // Sends what COPY FROM STDIN asks for. Stops early when the engine has answered: only an error can
 // come before the end.
-Result<void> SqlSession::feed_copy(QueryEvents& events) {
+Result<void> Session::feed_copy(QueryEvents& events) {
   while (const auto chunk = events.copy_in()) {
     pgwire::FrontendEncoder(out_).copy_data(std::as_bytes(std::span(chunk->data(), chunk->size())));
     CALF_CHECK_OK(send());
@@ -245,7 +321,7 @@ Result<void> SqlSession::feed_copy(QueryEvents& events) {
   return send();
 }
 
-void SqlSession::cancel() {
+void Session::cancel() {
   if (!key_.key.empty()) engine_.cancel({.pid = key_.pid, .key = key_.key});
 }
 
@@ -279,14 +355,14 @@ std::string quoted(std::string_view text, char quote) {
 
 }  // namespace
 
-Result<std::optional<std::string>> query_value(SqlSession& session, std::string_view sql) {
+Result<std::optional<std::string>> query_value(Session& session, std::string_view sql) {
   KeepFirst events;
   CALF_CHECK_OK(session.query(sql, events));
   if (events.failure) return fail(std::move(*events.failure));
   return std::move(events.value);
 }
 
-Result<void> execute(SqlSession& session, std::string_view sql) {
+Result<void> execute(Session& session, std::string_view sql) {
   CALF_CHECK_OK(query_value(session, sql));
   return {};
 }
@@ -305,4 +381,4 @@ std::string quote_identifier(std::string_view name) {
   return quoted(name, '"');
 }
 
-}  // namespace calf::cli
+}  // namespace calf::client
