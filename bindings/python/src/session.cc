@@ -11,6 +11,7 @@ constexpr std::size_t kHeaderBytes = 5;
 constexpr std::size_t kKeptBufferBytes = 1024 * 1024;
 constexpr std::size_t kMaxNotices = 1000;
 constexpr std::size_t kCopyStopBytes = 64 * 1024;
+constexpr std::size_t kWireBytes = 64 * 1024;  // certainly fits into an empty wire
 constexpr std::int64_t kSendRetryMs = 1;
 constexpr std::uint32_t kProtocolVersion = 3 << 16;
 constexpr std::string_view kStaleRoutine = "RevalidateCachedQuery";
@@ -199,47 +200,42 @@ void Session::begin_operation() {
   copy_wanted_ = false;
 }
 
-// True when everything is out.
-bool Session::send_some() {
-  while (sent_ < out_.size()) {
-    std::size_t sent = 0;
-    const auto status =
-        calf_wire_send(wire_, out_.data() + sent_, out_.size() - sent_, 0, &sent, nullptr);
-    sent_ += sent;
-    if (status == CALF_ERROR_TIMEOUT) return false;
-    // What the backend said last is still to be received, so this is not the end yet.
-    if (status != CALF_OK) break;
-  }
-  if (out_.capacity() > kKeptBufferBytes) std::string().swap(out_);
-  out_.clear();
-  sent_ = 0;
-  return true;
-}
-
-Session::Io Session::receive(std::int64_t timeout_ms) {
-  if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
-  if (in_.size() - in_end_ < kReceiveBytes) {
-    if (in_begin_ > 0) {
-      std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
-      in_end_ -= in_begin_;
-      in_begin_ = 0;
-    }
-    if (in_.size() - in_end_ < kReceiveBytes)
-      in_.resize(std::max(in_.size() * 2, in_end_ + kReceiveBytes));
-  }
-  std::size_t received = 0;
-  const auto status = calf_wire_receive(wire_, in_.data() + in_end_, in_.size() - in_end_,
-                                        timeout_ms, &received, nullptr);
+// Sends what there is room for, and receives.
+Session::Io Session::exchange(std::int64_t timeout_ms) {
+  make_room();
+  std::size_t sent = 0, received = 0;
+  const auto status =
+      calf_wire_exchange(wire_, out_.data() + sent_, unsent_bytes(), &sent, in_.data() + in_end_,
+                         in_.size() - in_end_, timeout_ms, &received, nullptr);
   in_end_ += received;
+  sent_ += sent;
+  wire_is_full_ = sent_ < out_.size();
+  if (!wire_is_full_) {
+    if (out_.capacity() > kKeptBufferBytes) std::string().swap(out_);
+    out_.clear();
+    sent_ = 0;
+  }
   if (status == CALF_OK) return Io::kDone;
   return status == CALF_ERROR_TIMEOUT ? Io::kNothing : Io::kEnded;
+}
+
+// For what comes next.
+void Session::make_room() {
+  if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
+  if (in_.size() - in_end_ >= kReceiveBytes) return;
+  if (in_begin_ > 0) {
+    std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
+    in_end_ -= in_begin_;
+    in_begin_ = 0;
+  }
+  if (in_.size() - in_end_ < kReceiveBytes)
+    in_.resize(std::max(in_.size() * 2, in_end_ + kReceiveBytes));
 }
 
 Session::Progress Session::advance() {
   if (ended()) return Progress::kEnded;
   while (true) {
-    send_some();
-    const auto io = receive(0);
+    const auto io = exchange(0);
     const auto progress = digest();
     if (progress != Progress::kWaiting) return progress;
     if (io == Io::kEnded) {
@@ -254,9 +250,11 @@ Session::Progress Session::wait(Clock::time_point until) {
   while (!ended()) {
     const auto progress = digest();
     if (progress != Progress::kWaiting) return progress;
-    const bool all_sent = send_some();
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    const auto io = receive(all_sent ? std::max<std::int64_t>(left, 0) : kSendRetryMs);
+    // More than the wire has room for is sent piece by piece.
+    const bool in_pieces = wire_is_full_ || unsent_bytes() > kWireBytes;
+    const auto patience = in_pieces ? kSendRetryMs : std::max<std::int64_t>(left, 0);
+    const auto io = exchange(patience);
     if (io == Io::kEnded) {
       if (const auto last = digest(); last != Progress::kWaiting) return last;
       end();

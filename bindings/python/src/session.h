@@ -184,8 +184,8 @@ class Session {
   };
   enum class Io { kDone, kNothing, kEnded };
 
-  bool send_some();
-  Io receive(std::int64_t timeout_ms);
+  Io exchange(std::int64_t timeout_ms);
+  void make_room();
   Progress digest();
   bool handle(char type, std::string_view body);
   void handle_row(std::string_view body);
@@ -203,6 +203,7 @@ class Session {
   calf_wire* wire_;
   std::string out_;
   std::size_t sent_ = 0;
+  bool wire_is_full_ = false;
   std::string deferred_;
   std::string in_;
   std::size_t in_begin_ = 0, in_end_ = 0;
