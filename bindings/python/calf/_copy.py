@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ._errors import ProgrammingError
+from ._errors import InterfaceError, ProgrammingError
 from ._state import NOT_A_COPY
 from ._types import as_text
 
@@ -93,6 +93,9 @@ class Copy:
     ) -> None:
         connection, session = self._connection, self._session
         if session.ended:
+            if kind is None:
+                session.finish()  # raises what ended it
+                raise InterfaceError("the connection was closed during the COPY")
             return
         with connection._lock:
             try:

@@ -450,6 +450,9 @@ class AsyncCopy:
         connection, session = self._connection, self._session
         try:
             if session.ended:
+                if kind is None:
+                    session.finish()  # raises what ended it
+                    raise InterfaceError("the connection was closed during the COPY")
                 return
             reason = None if kind is None else f"error from Python: {kind.__name__}: {error}"
             if not self._out:

@@ -180,6 +180,23 @@ def test_a_failed_copy_stores_nothing_and_leaves_the_connection_usable(auto):
     assert auto.execute("select count(*) from refused").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("direction", ["from stdin", "to stdout"])
+def test_a_session_that_ends_during_copy_is_not_taken_for_a_complete_one(database, auto, direction):
+    auto.execute("create table cut (n int, t text)")
+    auto.execute("insert into cut select g, repeat('x', 1000) from generate_series(1, 20000) g")
+    schema = auto.execute("select current_schema").fetchone()[0]
+    connection = database.connect(settings={"search_path": schema})
+    with pytest.raises(calf.Error), connection.cursor().copy(f"copy cut {direction}") as copy:
+        if direction == "from stdin":
+            copy.write_row((1, "y"))
+        else:
+            copy.read()
+        auto.execute("select pg_terminate_backend(%s, 5000)", (connection.pid,))
+        while direction == "to stdout" and copy.read():
+            pass
+    assert connection.closed
+
+
 def test_copy_may_be_left_early(auto):
     cursor = auto.cursor()
     with cursor.copy("copy (select generate_series(1, 1000000)) to stdout") as copy:
