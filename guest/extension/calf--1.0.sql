@@ -16,13 +16,19 @@ CREATE FUNCTION calf.command(verb text, name text, argument text) RETURNS text
 
 CREATE FUNCTION calf.branch(name text) RETURNS text
   STRICT VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-  RETURN calf.command('create', name, current_database());
+  BEGIN ATOMIC
+    SELECT calf.command('create', name, current_database());
+    SELECT current_database() || '@' || name;
+  END;
 COMMENT ON FUNCTION calf.branch(text) IS
   'makes a copy-on-write branch of this cluster as it is now; gives the database name to connect to, DATABASE@BRANCH';
 
 CREATE FUNCTION calf.reset_branch(name text) RETURNS void
   STRICT VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-  BEGIN ATOMIC SELECT calf.command('reset', name, ''); END;
+  BEGIN ATOMIC
+    SELECT calf.command('reset', name, '');
+    SELECT calf.command('create', name, current_database());
+  END;
 COMMENT ON FUNCTION calf.reset_branch(text) IS 'ends a branch''s sessions and makes it anew from its parent as that is now';
 
 CREATE FUNCTION calf.drop_branch(name text) RETURNS void

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, C++), the pinned
+# Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, Elixir, C++), the pinned
 # drivers, and PostgreSQL 18's client tools. Idempotent; under a second when everything is there.
 # With --native also the reference server that the suite itself can be checked against; with --tools only the Python
 # environment and PostgreSQL 18's client tools.
@@ -20,6 +20,7 @@ if [ -z "$only_tools" ]; then
   command -v cargo >/dev/null 2>&1 || packages+=(cargo-web rustc-web) # Debian 12's own is too old for today's crates
   command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
   command -v mvn >/dev/null 2>&1 || packages+=(maven)
+  packages+=(elixir erlang-p1-pgsql) # with a driver that is not ours
 fi
 apt_install "${packages[@]}"
 

@@ -23,6 +23,10 @@ struct Branches::Branch {
                           std::chrono::system_clock::now().time_since_epoch())
                           .count()) {}
 
+  // A worker has its cluster.
+  [[nodiscard]] bool is_in_hand() const {
+    return state == State::kWaking || state == State::kGoingToSleep;
+  }
   [[nodiscard]] const char* state_name() const {
     return cluster != nullptr || state == State::kWaking ? "awake" : "asleep";
   }
@@ -38,8 +42,7 @@ struct Branches::Branch {
   std::unique_ptr<postgres::Cluster> cluster;
   std::deque<postgres::ClientConnection> waiting;
   Clock::time_point last_used = Clock::now();
-  std::function<void()> remains;  // of a dropped one: deletes its files
-  uint64_t ending_number = 0;     // in Branches::ending_
+  uint64_t ending = 0;  // of a dropped one: the number of its end, see Branches::running_
 };
 
 // What one cluster's SQL may ask for.
@@ -48,7 +51,7 @@ class Branches::Commands final : public postgres::HostCommands {
   // Of the server's own cluster when `branch` is null.
   Commands(Branches& branches, const std::shared_ptr<Branch>& branch)
       : branches_(branches), is_root_(branch == nullptr), branch_(branch) {}
-  bool wants_checkpoint(const postgres::HostCommand& command) override;
+  Preparation preparation(const postgres::HostCommand& command) override;
   postgres::CommandAnswer run(const postgres::HostCommand& command) override;
 
  private:

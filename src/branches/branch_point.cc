@@ -7,7 +7,8 @@ Result<BranchPoint::Beginning> BranchPoint::begin() {
   if (!storage_->clones_are_free()) return Beginning{.files = files_};
   begun_ += 1;
   Beginning beginning{.snapshot = recorded_, .should_record = begun_ == 2};
-  CALF_TRY(beginning.files, storage_->clone(recorded_ != nullptr ? *recorded_files_ : *files_, ""));
+  CALF_TRY(beginning.files,
+           storage_->clone(recorded_ != nullptr ? *recorded_files_ : *files_, "", ""));
   return beginning;
 }
 
@@ -17,7 +18,7 @@ Result<void> BranchPoint::record(const std::string& name, const Starter& start,
   std::shared_ptr<vfs::FileSystem> files;
   {
     std::lock_guard lock(mutex_);
-    CALF_TRY(files, storage_->clone(*files_, ""));
+    CALF_TRY(files, storage_->clone(*files_, "", ""));
   }
   {
     CALF_TRY(auto recovering,

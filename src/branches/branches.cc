@@ -7,6 +7,7 @@
 #include "branches/branch_name.h"
 #include "net/memory_pipe.h"
 #include "pgwire/error_response.h"
+#include "vfs/tree_copy.h"
 
 namespace calf::branches {
 namespace {
@@ -34,7 +35,7 @@ Branches::Branches(Options options)
 
 Result<std::unique_ptr<Branches>> Branches::start(Options options) {
   std::unique_ptr<Branches> branches(new Branches(std::move(options)));
-  CALF_CHECK_OK(branches->adopt_kept());
+  branches->adopt_kept();
   CALF_TRY(branches->root_, branches->options_.start_root(
                                 {.name = "",
                                  .data = branches->options_.data,
@@ -48,15 +49,12 @@ Branches::~Branches() {
   root_.reset();  // its SQL asks this object
 }
 
-Result<void> Branches::adopt_kept() {
-  CALF_TRY(auto kept, storage_->kept());
-  for (Storage::Kept& one : kept) {
+void Branches::adopt_kept() {
+  for (const Storage::Kept& one : storage_->kept()) {
     auto branch = std::make_shared<Branch>(one.name, one.parent);
     branch->created_at_us = one.created_at_us;
-    branch->files = std::move(one.files);
     branches_.emplace(one.name, std::move(branch));
   }
-  return {};
 }
 
 Branches::Branch* Branches::find(const std::string& name) {
@@ -179,7 +177,11 @@ Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
     start.data = branch->files;
     point = branch->point;
   }
-  if (start.data == nullptr) {
+  if (start.data == nullptr && point == nullptr) {
+    CALF_TRY(start.data, storage_->open(branch->name));
+    std::lock_guard lock(mutex_);
+    branch->files = start.data;
+  } else if (start.data == nullptr) {
     CALF_TRY(auto beginning, point->begin());
     start.data = std::move(beginning.files);
     start.snapshot = std::move(beginning.snapshot);
@@ -235,23 +237,70 @@ void Branches::put_idle_to_sleep() {
   }
 }
 
-// With the lock.
-void Branches::end(const std::shared_ptr<Branch>& branch, std::function<void()> remains) {
+// With the lock. Gives the number of the work, for await().
+uint64_t Branches::end(const std::shared_ptr<Branch>& branch) {
   branch->dropped = true;
-  branch->remains = std::move(remains);
-  branch->ending_number = next_number_++;
-  ending_.insert(branch->ending_number);
-  const bool in_hand =
-      branch->state == Branch::State::kWaking || branch->state == Branch::State::kGoingToSleep;
-  if (!in_hand) post([this, branch] { bury(branch); });  // else who has it in hand does
+  branch->ending = next_number_++;
+  running_.emplace(branch->ending, Work{.name = branch->name, .is_end = true});
+  if (!branch->is_in_hand()) post([this, branch] { bury(branch); });  // else who has it does
+  return branch->ending;
 }
 
 void Branches::bury(const std::shared_ptr<Branch>& branch) {
   branch->cluster.reset();
   branch->files.reset();
-  branch->remains();
+  branch->own_point.reset();
+  branch->point.reset();
+  finish(branch->ending, storage_->drop(branch->name));
+}
+
+// The files of a branch whose cluster does not run.
+Result<std::shared_ptr<vfs::FileSystem>> Branches::files_of(const std::shared_ptr<Branch>& branch) {
+  if (branch->files != nullptr) return branch->files;
+  if (branch->point == nullptr) return storage_->open(branch->name);
+  CALF_TRY(auto beginning, branch->point->begin());
+  return std::move(beginning.files);
+}
+
+// Turns a branch that was taken from the others into a directory; it comes back if that fails.
+void Branches::write_out(const std::shared_ptr<Branch>& branch, const std::string& path) {
+  if (branch->cluster != nullptr) {
+    branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    (void)branch->cluster->wait_stopped(kStopMs);
+    branch->cluster.reset();
+  }
+  auto files = files_of(branch);
+  auto written = files ? vfs::write_directory(**files, path, {.leave_out = {}, .observer = {}})
+                       : Result<void>(fail(files.error()));
+  if (files) files->reset();
+  if (written) {
+    bury(branch);
+    return;
+  }
   std::lock_guard lock(mutex_);
-  ending_.erase(branch->ending_number);
+  branch->dropped = false;
+  branch->state = Branch::State::kAsleep;
+  branches_.emplace(branch->name, branch);
+  running_.erase(branch->ending);
+  failed_.emplace(branch->ending, std::move(written).error());
+}
+
+// With the lock.
+uint64_t Branches::settle(const std::string& name) {
+  const uint64_t number = next_number_++;
+  running_.emplace(number, Work{.name = name});
+  post([this, number, name] { finish(number, storage_->settle(name)); });
+  return number;
+}
+
+void Branches::finish(uint64_t number, const Result<void>& result) {
+  std::lock_guard lock(mutex_);
+  running_.erase(number);
+  if (result) return;
+  log::error("{}", result.error().to_string());
+  constexpr size_t kMostKept = 100;  // of errors that nobody asks for
+  if (failed_.size() >= kMostKept) failed_.erase(failed_.begin());
+  failed_.emplace(number, result.error());
 }
 
 void Branches::stop_branches() {

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,16 +56,19 @@ class Branches {
   using Answer = postgres::CommandAnswer;
 
   explicit Branches(Options options);
-  Result<void> adopt_kept();
+  void adopt_kept();
 
   // --- Commands (commands.cc). `asking`: the branch whose SQL asks; null: the server's own
   // cluster.
-  bool wants_checkpoint(Branch* asking, const postgres::HostCommand& command);
+  using Preparation = postgres::HostCommands::Preparation;
+  Preparation preparation(Branch* asking, const postgres::HostCommand& command);
   Answer run(Branch* asking, const postgres::HostCommand& command);
   Answer create(Branch* asking, const postgres::HostCommand& command);
   Answer reset(Branch* asking, const postgres::HostCommand& command);
   Answer drop(Branch* asking, const postgres::HostCommand& command);
+  [[nodiscard]] bool must_wait(std::string_view name) const;
   Answer await(const postgres::HostCommand& command);
+  Answer promote(Branch* asking, const postgres::HostCommand& command);
   Answer list();
   Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
                                                 const postgres::HostCommand& command);
@@ -81,8 +83,12 @@ class Branches {
   Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
   void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);
-  void end(const std::shared_ptr<Branch>& branch, std::function<void()> remains);
+  uint64_t end(const std::shared_ptr<Branch>& branch);
+  uint64_t settle(const std::string& name);
+  void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);
+  Result<std::shared_ptr<vfs::FileSystem>> files_of(const std::shared_ptr<Branch>& branch);
   void bury(const std::shared_ptr<Branch>& branch);
+  void finish(uint64_t number, const Result<void>& result);
   void put_idle_to_sleep();
 
   Options options_;
@@ -92,7 +98,14 @@ class Branches {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches_;
-  std::set<uint64_t> ending_;  // numbers of dropped branches whose clusters are not gone yet
+  // Work that SQL waits for, by a number: ends of dropped branches, and new ones that are not safe
+  // on the disk yet; with the name, and then the error.
+  struct Work {
+    std::string name;
+    bool is_end = false;
+  };
+  std::map<uint64_t, Work> running_;
+  std::map<uint64_t, Error> failed_;
   uint64_t next_number_ = 1;
   std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
   std::deque<std::function<void()>> jobs_;

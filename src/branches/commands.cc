@@ -11,9 +11,6 @@
 namespace calf::branches {
 namespace {
 
-// Above that many clusters which are being ended, new branches wait: memory comes back first.
-constexpr size_t kMostEnding = 16;
-
 using postgres::CommandAnswer;
 using postgres::HostCommand;
 
@@ -47,8 +44,8 @@ auto Branches::Commands::locked(Function function) -> decltype(function(nullptr)
   return is_there ? function(branch.get()) : decltype(function(nullptr)){};
 }
 
-bool Branches::Commands::wants_checkpoint(const HostCommand& command) {
-  return locked([&](Branch* asking) { return branches_.wants_checkpoint(asking, command); });
+Branches::Preparation Branches::Commands::preparation(const HostCommand& command) {
+  return locked([&](Branch* asking) { return branches_.preparation(asking, command); });
 }
 
 CommandAnswer Branches::Commands::run(const HostCommand& command) {
@@ -57,18 +54,23 @@ CommandAnswer Branches::Commands::run(const HostCommand& command) {
   return answer ? *answer : refuse("57P01", "the branch of this session was dropped");
 }
 
-bool Branches::wants_checkpoint(Branch* asking, const HostCommand& command) {
-  if (command.verb != "create" && command.verb != "reset") return false;
+// A checkpoint of a cluster in memory takes a moment, and many branches may begin at it. On a disk
+// it can take long, and one branch is all that would gain from it.
+Branches::Preparation Branches::preparation(Branch* asking, const HostCommand& command) {
+  if (command.verb != "create" || must_wait(command.name)) return Preparation::kNone;
+  if (!storage_->clones_are_free()) return Preparation::kFlush;
   const auto& point = current_point(asking);
-  return point == nullptr || point->written_to() != command.written_to;
+  const bool is_current = point != nullptr && point->written_to() == command.written_to;
+  return is_current ? Preparation::kNone : Preparation::kCheckpoint;
 }
 
 CommandAnswer Branches::run(Branch* asking, const HostCommand& command) {
-  const bool makes_one = command.verb == "create" || command.verb == "reset";
-  if (makes_one && ending_.size() > kMostEnding) return {.sqlstate = Answer::kNotYet};
-  if (command.verb == "create") return create(asking, command);
+  if (command.verb == "create") {
+    return must_wait(command.name) ? Answer{.sqlstate = Answer::kNotYet} : create(asking, command);
+  }
   if (command.verb == "reset") return reset(asking, command);
   if (command.verb == "drop") return drop(asking, command);
+  if (command.verb == "promote") return promote(asking, command);
   if (command.verb == "await") return await(command);
   if (command.verb == "list") return list();
   return refuse("22023", "unknown command \"" + std::string(command.verb) + "\"");
@@ -83,7 +85,7 @@ Result<std::shared_ptr<BranchPoint>> Branches::point_of(Branch* asking, const st
       current->written_to() == command.written_to)
     return current;
   vfs::FileSystem& live = asking == nullptr ? *options_.data : *asking->files;
-  CALF_TRY(auto files, storage_->clone(live, name));
+  CALF_TRY(auto files, storage_->clone(live, asking == nullptr ? "" : asking->name, name));
   auto point = std::make_shared<BranchPoint>(storage_, std::move(files), command.written_to,
                                              std::string(command.argument));
   if (storage_->clones_are_free()) current = point;
@@ -102,7 +104,8 @@ CommandAnswer Branches::create(Branch* asking, const HostCommand& command) {
   auto branch = std::make_shared<Branch>(name, asking == nullptr ? "" : asking->name);
   branch->point = std::move(*point);
   branches_.emplace(name, std::move(branch));
-  return {.text = std::string(command.argument) + "@" + name};
+  if (storage_->clones_are_free()) return {};
+  return {.sqlstate = Answer::kNotYet, .text = std::to_string(settle(name))};
 }
 
 CommandAnswer Branches::reset(Branch* asking, const HostCommand& command) {
@@ -116,15 +119,7 @@ CommandAnswer Branches::reset(Branch* asking, const HostCommand& command) {
                       ? "Connect to the server's own database to reset it."
                       : "Connect to a database of \"@" + branch->parent + "\" to reset it.");
   }
-  if (has_branches(name)) return refuse("2BP01", "branch \"" + name + "\" has branches of its own");
-  const std::string database = branch->point->database();
-  Answer dropped = drop(asking, command);
-  if (dropped.sqlstate != Answer::kNotYet) return dropped;
-  Answer created = create(asking, {.verb = "create",
-                                   .name = command.name,
-                                   .argument = database,
-                                   .written_to = command.written_to});
-  return created.sqlstate == Answer::kDone ? dropped : created;
+  return drop(asking, command);
 }
 
 CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
@@ -135,21 +130,58 @@ CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
     return refuse("2BP01", "cannot drop branch \"" + name + "\" because it has branches of its own",
                   "Drop those first.");
   }
-  auto remains = storage_->drop(name);
-  if (!remains) return refuse("58000", remains.error().message, remains.error().hint);
-  std::shared_ptr<Branch> branch = std::move(branches_.find(name)->second);
+  const std::shared_ptr<Branch> branch = std::move(branches_.find(name)->second);
   branches_.erase(name);
-  end(branch, std::move(*remains));
-  return {.sqlstate = Answer::kNotYet, .text = std::to_string(branch->ending_number)};
+  return {.sqlstate = Answer::kNotYet, .text = std::to_string(end(branch))};
 }
 
-// Has the cluster of a dropped branch ended?
+CommandAnswer Branches::promote(Branch* asking, const HostCommand& command) {
+  const std::string name(command.name);
+  Branch* branch = find(name);
+  if (branch == nullptr) return no_such_branch(name);
+  if (branch == asking) return refuse("55006", "cannot promote the branch of this session");
+  if (has_branches(name)) {
+    return refuse("2BP01",
+                  "cannot promote branch \"" + name + "\" because it has branches of its own",
+                  "Drop those first.");
+  }
+  if (!command.argument.starts_with('/')) {
+    return refuse("22023", "the directory must be an absolute path",
+                  "It is one of the machine that the server runs on.");
+  }
+  if (branch->is_in_hand()) return {.sqlstate = Answer::kNotYet};
+  const std::shared_ptr<Branch> taken = std::move(branches_.find(name)->second);
+  branches_.erase(name);
+  taken->dropped = true;
+  taken->ending = next_number_++;
+  running_.emplace(taken->ending, Work{.name = name, .is_end = true});
+  post([this, taken, path = std::string(command.argument)] { write_out(taken, path); });
+  return {.sqlstate = Answer::kNotYet, .text = std::to_string(taken->ending)};
+}
+
+// A branch cannot be made while one of the same name is ended, nor faster than others end: memory
+// comes back first.
+bool Branches::must_wait(std::string_view name) const {
+  constexpr ptrdiff_t kMostEnding = 16;
+  ptrdiff_t ending = 0;
+  for (const auto& [number, work] : running_) {
+    if (work.is_end && work.name == name) return true;
+    ending += work.is_end ? 1 : 0;
+  }
+  return ending > kMostEnding;
+}
+
+// Is the work with this number done?
 CommandAnswer Branches::await(const HostCommand& command) {
   uint64_t number = 0;
   const char* end = command.name.data() + command.name.size();
   const auto parsed = std::from_chars(command.name.data(), end, number);
   if (parsed.ec != std::errc() || parsed.ptr != end) return refuse("22023", "nothing to wait for");
-  return {.sqlstate = ending_.contains(number) ? Answer::kNotYet : Answer::kDone};
+  if (running_.contains(number)) {
+    return {.sqlstate = Answer::kNotYet, .text = std::string(command.name)};
+  }
+  auto failed = failed_.extract(number);
+  return failed ? refuse("58000", failed.mapped().message, failed.mapped().hint) : Answer{};
 }
 
 CommandAnswer Branches::list() {

@@ -7,15 +7,18 @@ namespace {
 
 class MemoryStorage final : public Storage {
  public:
-  Result<std::shared_ptr<vfs::FileSystem>> clone(vfs::FileSystem& live, std::string_view) override {
+  Result<std::shared_ptr<vfs::FileSystem>> clone(vfs::FileSystem& live, std::string_view,
+                                                 std::string_view) override {
     auto* memory = dynamic_cast<vfs::MemoryFileSystem*>(&live);
     ASSERT(memory != nullptr);
     return std::shared_ptr<vfs::FileSystem>(memory->clone());
   }
-  Result<std::function<void()>> drop(std::string_view) override {
-    return [] {};
+  Result<void> settle(std::string_view) override { return {}; }
+  Result<void> drop(std::string_view) override { return {}; }
+  std::vector<Kept> kept() override { return {}; }
+  Result<std::shared_ptr<vfs::FileSystem>> open(std::string_view name) override {
+    return fail(ErrorCode::kNotFound, "no branch \"" + std::string(name) + "\" is kept");
   }
-  Result<std::vector<Kept>> kept() override { return std::vector<Kept>{}; }
   [[nodiscard]] bool clones_are_free() const override { return true; }
 };
 

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "cli/options.h"
+#include "cli/snapshot_command.h"
 #include "cli/version.h"
 
 namespace calf::cli {
@@ -14,7 +15,8 @@ constexpr const char* kAbout =
     "  calf serve                         a fresh database in memory at "
     "postgresql://postgres@127.0.0.1:5432/postgres\n"
     "  calf serve ./data                  the same, kept in ./data (made when it is not there)\n"
-    "  calf sql -c 'select version()'     one statement, no server\n\n"
+    "  calf sql -c 'select version()'     one statement, no server\n"
+    "  calf snapshot save FILE ./data     all of it in one file, for calf serve --from FILE\n\n"
     "Then, from as many terminals as you like: psql -h 127.0.0.1 -U postgres";
 
 constexpr const char* kServeExamples =
@@ -27,7 +29,8 @@ constexpr const char* kServeExamples =
     "ends with it\n"
     "  calf serve ./data -h '*' --password s3cret --tls    for other machines, too\n"
     "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
-    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n\n"
+    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
+    "  calf serve --from golden.calf               a copy of what was saved, in memory\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
     "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
@@ -75,7 +78,7 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
-  std::string location, data_directory, auth, extensions, tls_certificate, tls_key;
+  std::string location, data_directory, from, auth, extensions, tls_certificate, tls_key;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -83,7 +86,7 @@ struct RawServe {
 };
 
 struct RawSql {
-  std::string location, data_directory;
+  std::string location, data_directory, from;
   std::vector<std::string> commands, files, settings, variables;
   bool unaligned = false;
   bool csv = false;
@@ -97,6 +100,7 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
       "LOCATION", raw.location,
       "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
   app.add_option("-p,--port", raw.port,
                  "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app.add_option("-h,--host", raw.hosts,
@@ -138,6 +142,7 @@ void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
   app.add_option("LOCATION", raw.location,
                  "A directory, file://PATH or memory:// (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
   app.add_option("-c,--command", raw.commands, "SQL to run; repeat it")->allow_extra_args(false);
   app.add_option("-f,--file", raw.files, "A script to run, - for standard input; repeat it")
       ->allow_extra_args(false);
@@ -189,6 +194,11 @@ Result<ClusterLocation> choose_location(const std::string& positional, const std
   return parse_location(!positional.empty() ? positional
                         : !flag.empty()     ? flag
                                             : environment({variable}, "memory://"));
+}
+
+std::optional<std::filesystem::path> path_of(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return text;
 }
 
 Result<void> add_settings(const std::vector<std::string>& raw,
@@ -274,6 +284,7 @@ Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
 
 Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  options.from = path_of(raw.from);
   CALF_CHECK_OK(choose_port(raw.port, options));
   choose_hosts(raw, options);
   CALF_CHECK_OK(choose_tls(raw, options));
@@ -314,6 +325,7 @@ Result<void> set_variable(const std::string& text, SqlOptions& options) {
 
 Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  options.from = path_of(raw.from);
   CALF_CHECK_OK(add_settings(raw.settings, options.settings));
   for (const std::string& text : raw.variables) CALF_CHECK_OK(set_variable(text, options));
   if (raw.unaligned) options.table.format = TableFormat::kUnaligned;
@@ -388,6 +400,7 @@ Command parse_command_line(std::vector<std::string> arguments) {
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
   CLI::App* port_app = app.add_subcommand("port", "One session over standard input and output");
   add_port(*port_app, raw_port, port);
+  SnapshotCommandLine snapshot(app);
   add_serve(*serve_app, raw_serve, serve);
   add_sql(*sql_app, raw_sql, sql);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
@@ -395,7 +408,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
     app.parse(arguments);
     if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
     if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
-    return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
+    if (sql_app->parsed()) return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
+    return to_command(snapshot.finish());
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);
   }

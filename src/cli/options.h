@@ -21,6 +21,7 @@ enum class AuthMethod { kTrust, kPassword, kScram };
 
 struct ServeOptions {
   ClusterLocation location{};
+  std::optional<std::filesystem::path> from{};     // a snapshot file
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -50,7 +51,8 @@ struct SqlInput {
 
 struct SqlOptions {
   ClusterLocation location{};
-  std::vector<SqlInput> inputs{};  // in the order given; empty: stdin
+  std::optional<std::filesystem::path> from{};  // a snapshot file
+  std::vector<SqlInput> inputs{};               // in the order given; empty: stdin
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";
   std::string password{};
@@ -72,6 +74,13 @@ struct PortOptions {
   std::string wasm_path{};  // PGLITE_WASM_PATH; not used
 };
 
+// `calf snapshot save`.
+struct SnapshotSaveOptions {
+  std::filesystem::path file{};
+  std::filesystem::path directory{};
+  bool quiet = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -79,7 +88,8 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, PortOptions, PrintAndExit>;
+using Command =
+    std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);

@@ -15,6 +15,7 @@
 #include "cli/bootstrap.h"
 #include "cli/child.h"
 #include "cli/engine_factory.h"
+#include "cli/progress.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
 #include "server/server.h"
@@ -98,7 +99,7 @@ Result<std::unique_ptr<server::Server>> bind_server(const ServeOptions& options,
 }
 
 ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) {
-  ClusterOptions cluster{.location = options.location};
+  ClusterOptions cluster{.location = options.location, .from = options.from};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
@@ -112,14 +113,18 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
 
 // Binds first: a port in use shall not cost a new data directory, and the port is known when SHOW
 // is asked for it.
-Result<void> start(const ServeOptions& options, EngineExit& engine_exit, Running& running) {
+Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& engine_exit,
+                   Running& running) {
   CALF_TRY(const bool loopback_only, server::all_loopback(options.hosts));
   CALF_CHECK_OK(check_exposure(options, loopback_only));
   CALF_TRY(running.tls, make_tls(options));
   running.self_signed = running.tls && !options.tls_files;
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
   const std::uint16_t port = running.server->endpoints().port;
-  CALF_TRY(OpenedCluster cluster, open_cluster(cluster_options(options, port)));
+  Progress progress("reading the snapshot", &signals, options.quiet || options.json_only);
+  ClusterOptions chosen = cluster_options(options, port);
+  chosen.observer = progress.observer();
+  CALF_TRY(OpenedCluster cluster, open_cluster(chosen));
   running.engine = std::move(cluster.engine);
   running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
   CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
@@ -197,7 +202,7 @@ Result<void> stop_engine(server::Engine& engine, Signals& signals) {
 int run(const ServeOptions& options, Signals& signals, const Announcer& announcer) {
   EngineExit engine_exit;
   Running running;
-  if (auto started = start(options, engine_exit, running); !started) {
+  if (auto started = start(options, signals, engine_exit, running); !started) {
     if (running.engine) (void)running.engine->shutdown(server::ShutdownMode::kFast);
     announcer.failed(started.error());
     return 1;

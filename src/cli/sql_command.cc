@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "cli/engine_factory.h"
+#include "cli/progress.h"
 #include "cli/script_input.h"
 #include "cli/signals.h"
 #include "cli/sql_printer.h"
@@ -242,7 +243,11 @@ int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) 
 
 int run_sql(const SqlOptions& options) {
   Signals signals;
-  auto cluster = open_cluster({.location = options.location, .settings = options.settings});
+  Progress progress("reading the snapshot", &signals, options.quiet);
+  auto cluster = open_cluster({.location = options.location,
+                               .from = options.from,
+                               .observer = progress.observer(),
+                               .settings = options.settings});
   if (!cluster) {
     print_error(cluster.error());
     return kExitBadConnection;

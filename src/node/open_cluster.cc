@@ -8,11 +8,12 @@
 #include "cli/engine_factory.h"
 #include "node/data_directory.h"
 #include "node/embedded.h"
+#include "node/snapshot_files.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "postgres/cluster.h"
 #include "postgres/make_snapshot.h"
-#include "vfs/directory_file_system.h"
+#include "vfs/branched_directory.h"
 #include "vfs/memory_file_system.h"
 
 namespace calf::node {
@@ -146,9 +147,49 @@ cli::LogSink named(cli::LogSink sink, const std::string& name) {
   };
 }
 
-Result<std::unique_ptr<branches::Branches>> start_branches(
-    const cli::ClusterOptions& options, bool in_memory, std::shared_ptr<vfs::FileSystem> data,
-    std::shared_ptr<const postgres::Snapshot> snapshot) {
+// Where a cluster's files are.
+struct Place {
+  std::unique_ptr<DataDirectory> directory;  // null for one in memory
+  std::shared_ptr<vfs::FileSystem> data;
+  std::unique_ptr<branches::Storage> storage;
+  std::shared_ptr<const postgres::Snapshot> snapshot;  // to go on from; null: it boots
+  bool created = true;
+};
+
+Result<Place> open_directory(const cli::ClusterOptions& options,
+                             const std::filesystem::path& path) {
+  if (options.from) CALF_CHECK_OK(create_from_snapshot(*options.from, path, options.observer));
+  CALF_TRY(auto opened, DataDirectory::open(path));
+  CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched,
+           vfs::BranchedDirectory::open({.path = path.string(),
+                                         .files = std::make_shared<os::SystemFiles>(),
+                                         .clock = std::make_shared<os::SystemClock>(),
+                                         .boot_id = ""}));
+  return Place{.directory = std::move(opened.directory),
+               .data = branched->root(),
+               .storage = branches::make_directory_storage(branched),
+               .snapshot = nullptr,
+               .created = opened.created};
+}
+
+Result<Place> open_memory(const cli::ClusterOptions& options) {
+  Place place{.directory = nullptr,
+              .data = nullptr,
+              .storage = branches::make_memory_storage(),
+              .snapshot = nullptr};
+  if (options.from) {
+    CALF_TRY(place.data, load_snapshot(*options.from, options.observer));
+    place.created = false;
+    return place;
+  }
+  CALF_TRY(place.snapshot, snapshot_for(options));
+  CALF_TRY(auto pack, place.snapshot != nullptr ? fresh_cluster_pack() : template_pack());
+  CALF_TRY(place.data, file_system_of(std::move(pack), false));
+  return place;
+}
+
+Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOptions& options,
+                                                           bool in_memory, Place place) {
   constexpr int64_t kBranchHelpersIdleNs = 5'000'000'000;  // most live shorter, and need none
   const auto settings = in_memory ? memory_settings(options.settings) : options.settings;
   auto starter = [=, sink = options.log_sink](int64_t helpers_idle_ns) -> branches::Starter {
@@ -166,9 +207,9 @@ Result<std::unique_ptr<branches::Branches>> start_branches(
   };
   constexpr int64_t kRootHelpersIdleNs = 20'000'000;
   return branches::Branches::start(
-      {.data = std::move(data),
-       .snapshot = std::move(snapshot),
-       .storage = branches::make_memory_storage(),
+      {.data = std::move(place.data),
+       .snapshot = std::move(place.snapshot),
+       .storage = std::move(place.storage),
        .start_root = starter(kRootHelpersIdleNs),
        .start_branch = starter(kBranchHelpersIdleNs),
        .record = [settings](std::shared_ptr<vfs::FileSystem> files, std::string database)
@@ -188,26 +229,16 @@ namespace calf::cli {
 
 Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares
-  std::unique_ptr<DataDirectory> directory;
-  std::shared_ptr<vfs::FileSystem> data;
-  std::shared_ptr<const postgres::Snapshot> snapshot;
-  bool created = true;
-  if (const auto* place = std::get_if<DirectoryLocation>(&options.location)) {
-    CALF_TRY(auto opened, DataDirectory::open(place->path));
-    created = opened.created;
-    directory = std::move(opened.directory);
-    CALF_TRY(data, vfs::DirectoryFileSystem::open({.path = place->path.string(),
-                                                   .files = std::make_shared<os::SystemFiles>()}));
-  } else {
-    CALF_TRY(snapshot, snapshot_for(options));
-    CALF_TRY(auto pack, snapshot != nullptr ? fresh_cluster_pack() : template_pack());
-    CALF_TRY(data, file_system_of(std::move(pack), false));
-  }
-  if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
-  CALF_TRY(auto branches,
-           start_branches(options, directory == nullptr, std::move(data), std::move(snapshot)));
+  const auto* directory = std::get_if<DirectoryLocation>(&options.location);
+  CALF_TRY(Place place,
+           directory != nullptr ? open_directory(options, directory->path) : open_memory(options));
+  if (options.pg_hba_conf)
+    CALF_CHECK_OK(write_file(*place.data, "pg_hba.conf", *options.pg_hba_conf));
+  auto lock = std::move(place.directory);
+  const bool created = place.created;
+  CALF_TRY(auto branches, start_branches(options, lock == nullptr, std::move(place)));
   return OpenedCluster{
-      .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(branches)),
+      .engine = std::make_unique<PostgresEngine>(std::move(lock), std::move(branches)),
       .created = created};
 }
 

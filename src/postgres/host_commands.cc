@@ -38,9 +38,12 @@ extern "C" u32 calf_supply_calf_command(u32 verb, u32 name, u32 argument, u32 an
                       .name = process.c_string(name),
                       .argument = process.c_string(argument),
                       .written_to = pg_GetLastImportantRecPtr()};
-  if (commands != nullptr && commands->wants_checkpoint(command)) {
-    pg_RequestCheckpoint(kCheckpoint);
-    pg_XLogFlush(pg_GetXLogInsertRecPtr());  // what others have committed meanwhile
+  using Preparation = HostCommands::Preparation;
+  const Preparation preparation =
+      commands == nullptr ? Preparation::kNone : commands->preparation(command);
+  if (preparation == Preparation::kCheckpoint) pg_RequestCheckpoint(kCheckpoint);
+  if (preparation != Preparation::kNone) {
+    pg_XLogFlush(pg_GetXLogInsertRecPtr());
     command.written_to = pg_GetLastImportantRecPtr();
   }
   return run(commands, command, process.bytes(answer, answer_size));

@@ -33,9 +33,11 @@ class HostCommands {
   HostCommands& operator=(const HostCommands&) = delete;
   virtual ~HostCommands() = default;
 
-  // Does this command need the data directory's files to hold everything, so that what reads them
-  // has next to nothing to replay? Then a checkpoint is made before run().
-  virtual bool wants_checkpoint(const HostCommand& command) = 0;
+  // What must have happened to the data directory's files when run() is called: nothing; the WAL
+  // has all that was committed; or so have the other files, so that who starts on a copy of them
+  // has next to nothing to replay.
+  enum class Preparation { kNone, kFlush, kCheckpoint };
+  virtual Preparation preparation(const HostCommand& command) = 0;
   virtual CommandAnswer run(const HostCommand& command) = 0;
 };
 

@@ -253,7 +253,7 @@ int Process::sync_file(int fd, vfs::File::SyncKind kind) {
   }
   auto pending = files().begin_sync(fd, kind);
   if (!pending) return wasm::guest_errno(pending.error());
-  if (pending->host_fd < 0) return 0;
+  if (pending->file == nullptr) return 0;
   state_ = State::kWaitingDisk;
   kernel_.sync(*this, std::move(*pending));
   suspend();

@@ -1,9 +1,5 @@
 #include "postgres/sync_thread.h"
 
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "os/thread_signals.h"
 
 namespace calf::postgres {
@@ -35,9 +31,8 @@ void SyncThread::run() {
     const Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    const bool data_only = job.sync.kind == vfs::File::SyncKind::kDataOnly;
-    const int result = data_only ? fdatasync(job.sync.host_fd) : fsync(job.sync.host_fd);
-    done_(job.pid, result == 0 ? 0 : errno);
+    const auto synced = job.sync.file->sync(job.sync.kind);
+    done_(job.pid, synced ? 0 : static_cast<int>(synced.error()));
     lock.lock();
   }
 }

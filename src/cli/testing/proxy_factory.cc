@@ -14,4 +14,8 @@ Result<OpenedCluster> open_cluster(const ClusterOptions&) {
                        .created = std::getenv("CALF_TEST_CREATED") != nullptr};
 }
 
+Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions&) {
+  return fail(ErrorCode::kUnsupported, "another server's files cannot be saved");
+}
+
 }  // namespace calf::cli
