@@ -29,8 +29,20 @@ using ClusterLocation = std::variant<MemoryLocation, DirectoryLocation>;
 // the engine's thread; must be quick.
 using LogSink = std::function<void(std::string_view line)>;
 
+enum class EngineKind { kPostgres, kSqlite };
+
+// Who may come in: for an engine that has no roles of its own.
+struct EngineLogin {
+  std::string method = "trust";  // trust, password or scram-sha-256
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+};
+
 struct ClusterOptions {
-  ClusterLocation location{};
+  ClusterLocation location{};        // of kSqlite: a file
+  EngineKind engine = EngineKind::kPostgres;
+  EngineLogin login{};               // of kSqlite
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
   std::vector<std::pair<std::string, std::string>> settings{};

@@ -21,6 +21,7 @@ enum class AuthMethod { kTrust, kPassword, kScram };
 
 struct ServeOptions {
   ClusterLocation location{};
+  EngineKind engine = EngineKind::kPostgres;
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -50,6 +51,7 @@ struct SqlInput {
 
 struct SqlOptions {
   ClusterLocation location{};
+  EngineKind engine = EngineKind::kPostgres;
   std::vector<SqlInput> inputs{};  // in the order given; empty: stdin
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";

@@ -11,6 +11,7 @@
 #include "os/clock.h"
 #include "os/files.h"
 #include "postgres/cluster.h"
+#include "sqlite/engine.h"
 #include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
 
@@ -123,6 +124,40 @@ Result<void> write_file(vfs::FileSystem& data, std::string_view path, std::strin
   return {};
 }
 
+sqlite::AuthMethod sqlite_auth(const std::string& method) {
+  if (method == "password") return sqlite::AuthMethod::kPassword;
+  return method == "scram-sha-256" ? sqlite::AuthMethod::kScram : sqlite::AuthMethod::kTrust;
+}
+
+Result<cli::OpenedCluster> open_sqlite(const cli::ClusterOptions& options) {
+  sqlite::EngineOptions engine{.auth = sqlite_auth(options.login.method),
+                               .user = options.login.user,
+                               .password = options.login.password,
+                               .database = options.login.database,
+                               .settings = options.settings};
+  if (const auto* place = std::get_if<cli::DirectoryLocation>(&options.location)) {
+    engine.file = place->path;
+  }
+  for (const auto& [name, value] : options.settings) {
+    if (name == "max_connections" || name == "connection_pool_size") {
+      const long places = std::strtol(value.c_str(), nullptr, 10);
+      if (places < 1 || places > 10'000) {
+        return fail(ErrorCode::kInvalidArgument, name + " must be between 1 and 10000");
+      }
+      engine.connection_pool_size = static_cast<std::size_t>(places);
+    }
+    if (name == "transaction_mode") {
+      if (value != "deferred" && value != "immediate" && value != "exclusive") {
+        return fail(ErrorCode::kInvalidArgument, "transaction_mode \"" + value + "\" is not known",
+                    "deferred, immediate or exclusive");
+      }
+      engine.transaction_mode = value;
+    }
+  }
+  CALF_TRY(auto opened, sqlite::open_engine(std::move(engine)));
+  return cli::OpenedCluster{.engine = std::move(opened.engine), .created = opened.created};
+}
+
 }  // namespace
 }  // namespace calf::node
 
@@ -130,6 +165,7 @@ namespace calf::cli {
 
 Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares
+  if (options.engine == EngineKind::kSqlite) return open_sqlite(options);
   std::unique_ptr<DataDirectory> directory;
   std::shared_ptr<vfs::FileSystem> data;
   std::shared_ptr<const postgres::Snapshot> snapshot;

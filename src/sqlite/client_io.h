@@ -31,6 +31,8 @@ class ClientIo {
 
   // Whether a whole message is there already: more work before the answers have to go out.
   [[nodiscard]] bool has_message();
+  // Its type; only after has_message().
+  [[nodiscard]] char next_type() const { return peeked_ ? peeked_->type : 0; }
   // What is to be sent. Grows until flush().
   pgwire::Bytes& out() { return out_; }
   // Sends all of it. False: the client is gone, or does not read for a minute after being woken.

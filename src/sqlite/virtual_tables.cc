@@ -12,7 +12,6 @@ namespace calf::sqlite {
 namespace {
 
 constexpr int kMaxOutputs = 2;
-constexpr int kMaxArguments = 5;
 constexpr int kOrdinality = kMaxOutputs;
 constexpr int kSignature = kMaxOutputs + 1;  // then the arguments
 
