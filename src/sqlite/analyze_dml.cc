@@ -101,6 +101,7 @@ std::string Analyzer::guarded(const Relation& table, int number, const Expr& val
 
 // What goes into the table: VALUES or SELECT, each value cast to its column, defaults written out.
 std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& table, std::vector<int>& numbers, Scope& scope) {
+  if (stmt.select_stmt == nullptr) numbers.clear();
   // Columns that are not named but have a default.
   std::vector<int> defaults;
   for (std::size_t i = 0; i < table.columns.size() && !table.foreign; ++i) {
@@ -125,7 +126,6 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
   };
   std::string source;
   if (stmt.select_stmt == nullptr) {
-    numbers.clear();
     source = "VALUES (" + with_defaults("") + ")";
     if (defaults.empty()) source = "DEFAULT VALUES";
   } else if (const pg::SelectStmt& select_stmt = *stmt.select_stmt->select_stmt;

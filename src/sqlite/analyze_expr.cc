@@ -103,14 +103,16 @@ Expr Analyzer::constant(const PgQuery__AConst& value) {
       std::int64_t integer = 0;
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), integer);
       const bool whole = error == std::errc() && end == text.data() + text.size();
-      Expr made = literal(from_text(text, {whole ? oid::kInt8 : oid::kNumeric}, *options_.conversion), {whole ? oid::kInt8 : oid::kNumeric});
+      const bool small = whole && integer >= INT32_MIN && integer <= INT32_MAX;
+      const Type type{small ? oid::kInt4 : whole ? oid::kInt8 : oid::kNumeric};
+      Expr made = literal(from_text(text, type, *options_.conversion), type);
       made.form = Expr::Form::kLiteral;
       made.literal = text;
       made.location = value.location;
       return made;
     }
     case PG_QUERY__A__CONST__VAL_BOOLVAL:
-      return {.sql = value.boolval->boolval != 0 ? "1" : "0", .type = {oid::kBool}, .name = "bool", .not_null = true, .location = value.location};
+      return {.sql = value.boolval->boolval != 0 ? "1" : "0", .type = {oid::kBool}, .not_null = true, .location = value.location};
     case PG_QUERY__A__CONST__VAL_BSVAL:
       unsupported("a bit string", value.location);
     default:
@@ -227,9 +229,13 @@ Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
     results.push_back(expr(*when.result, scope));
   }
   std::string name = "case";
+  bool weak = true;
   if (node.defresult != nullptr) {
     results.push_back(expr(*node.defresult, scope));
-    if (results.back().name != "?column?") name = results.back().name;
+    if (results.back().name != "?column?" && !results.back().weak_name) {
+      name = results.back().name;
+      weak = false;
+    }
   }
   std::vector<const Expr*> all;
   if (node.defresult != nullptr) all.push_back(&results.back());
@@ -240,7 +246,7 @@ Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
     sql += " WHEN " + conditions[i] + " THEN " + coerce(results[i], type, CastContext::kImplicit).sql;
   }
   if (node.defresult != nullptr) sql += " ELSE " + coerce(results.back(), type, CastContext::kImplicit).sql;
-  return {.sql = "(" + sql + " END)", .type = type, .name = name, .location = node.location};
+  return {.sql = "(" + sql + " END)", .type = type, .name = name, .weak_name = weak, .location = node.location};
 }
 
 // COALESCE, GREATEST, LEAST. The last two skip NULLs, which SQLite's max() and min() do not.
@@ -325,13 +331,15 @@ Expr Analyzer::type_cast(const PgQuery__TypeCast& cast, Scope& scope) {
   const Type type = type_of(*cast.type_name);
   Expr value = CALF_IS(cast.arg, A_ARRAY_EXPR) ? array_expr(*cast.arg->a_array_expr, scope, &type) : expr(*cast.arg, scope);
   const std::string name = value.name;
+  const bool weak = value.weak_name;
   if (value.form == Expr::Form::kParameter && value.unknown() && type.typmod < 0) {
     value = coerce(std::move(value), {type.oid}, CastContext::kExplicit, cast.location);
   }
   value = coerce(std::move(value), type, CastContext::kExplicit, cast.location);
-  if (name == "?column?" || name == "bool") {
+  if (name == "?column?" || weak) {
     const TypeInfo* info = find_type(is_array(type.oid) ? element_of(type.oid) : type.oid);
     value.name = info == nullptr ? name : info->name;
+    value.weak_name = true;
   } else {
     value.name = name;
   }

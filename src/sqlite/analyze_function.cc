@@ -103,12 +103,24 @@ const Function* Analyzer::resolve(const std::vector<const Function*>& all, std::
       return score;
     });
   }
-  if (candidates.size() > 1) {
+  // Where nothing takes a string, what is unknown must at least be of one category.
+  const auto conflict = [&] {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      std::string categories;
+      for (const Function* function : candidates) {
+        const TypeInfo* info = find_type(argument_type(*function, i));
+        if (arguments[i].unknown() && info != nullptr && categories.find(info->category) == std::string::npos) categories += info->category;
+      }
+      if (categories.size() > 1 && categories.find('S') == std::string::npos) return true;
+    }
+    return false;
+  };
+  if (candidates.size() > 1 && !conflict()) {
     keep_best([&](const Function& f) {
       int score = 0;
       for (std::size_t i = 0; i < arguments.size(); ++i) {
         const TypeInfo* info = find_type(argument_type(f, i));
-        if (arguments[i].unknown() && info != nullptr) score += info->category == 'S' ? 2 : info->preferred ? 1 : 0;
+        if (arguments[i].unknown() && info != nullptr) score += (info->category == 'S' ? 2 : 0) + (info->preferred ? 1 : 0);
       }
       return score;
     });

@@ -43,6 +43,7 @@ struct Expr {
   std::string literal{};  // of an untyped or integer constant
   int parameter = 0;      // of a parameter whose type is not known yet
   std::string name = "?column?";
+  bool weak_name = false;              // of a cast or CASE: a cast around it gives its own name
   const Relation* relation = nullptr;  // of a plain column
   int number = 0;
   bool not_null = false;

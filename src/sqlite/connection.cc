@@ -76,6 +76,9 @@ void raise_sqlite(sqlite3* handle, int code) {
     case SQLITE_TOOBIG:
       raise("54000", "string or statement too large: " + message);
     default:
+      if (message.starts_with("ON CONFLICT clause does not match")) {
+        raise("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification");
+      }
       raise("XX000", message);
   }
 }

@@ -73,7 +73,6 @@ void add_integers(FunctionTable& t, const std::string& type) {
   t.scalar("/" + pair, divide<kType>);
   t.scalar("%" + pair, remainder_of<kType>);
   t.scalar("mod" + pair, remainder_of<kType>);
-  t.scalar("div" + pair, divide<kType>);
   t.scalar("-" + single, negate<kType>);
   t.scalar("abs" + single, absolute<kType>);
   t.scalar("@" + single, absolute<kType>);
@@ -219,6 +218,12 @@ double square_root(double x) {
   if (x < 0) raise("2201F", "cannot take square root of a negative number");
   return std::sqrt(x);
 }
+// Exact for cubes, which the C library's is not everywhere.
+double cube_root(double x) {
+  const double root = std::cbrt(x);
+  const double whole = std::nearbyint(root);
+  return whole * whole * whole == x ? whole : root;
+}
 double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
 double degrees(double x) { return x / (M_PI / 180.0); }
 double radians(double x) { return x * (M_PI / 180.0); }
@@ -243,7 +248,7 @@ void add_reals(FunctionTable& t) {
   t.scalar("sign(float8) float8", real_function<sign_of>);
   t.scalar("sqrt(float8) float8", real_function<square_root>);
   t.scalar("|/(float8) float8", real_function<square_root>);
-  t.scalar("cbrt(float8) float8", real_function<std::cbrt>);
+  t.scalar("cbrt(float8) float8", real_function<cube_root>);
   t.scalar("exp(float8) float8", real_function<std::exp>);
   t.scalar("ln(float8) float8", real_function<natural_log>);
   t.scalar("log(float8) float8", real_function<log_10>);

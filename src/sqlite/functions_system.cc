@@ -109,6 +109,18 @@ void add_system_functions(FunctionTable& t) {
      c.host.set_setting(c.text(0), c.text(1), c.integer(2) != 0);
      return Datum::of(c.host.setting(c.text(0), true));
    }).stable = false;
+  t.scalar("pg_size_pretty(int8) text", [](const Call& c) {
+    static const char* const kUnits[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
+    std::int64_t size = c.integer(0);
+    std::size_t unit = 0;
+    // PostgreSQL goes on to the next unit at 10 kB, 10 MB, …, and rounds.
+    for (std::int64_t limit = 10 * 1024; unit + 1 < std::size(kUnits) && std::abs(size) >= limit; limit = 20 * 1024 - 1) {
+      size = unit == 0 ? size / 512 : size / 1024;
+      ++unit;
+    }
+    if (unit > 0) size = (size + (size < 0 ? -1 : 1)) / 2;
+    return Datum::of(std::to_string(size) + " " + kUnits[unit]);
+  });
   // (value, from, to, modifier, explicit): the casts that SQLite cannot do itself.
   t.scalar("calf_cast(any,int4,int4,int4,int4) text", [](const Call& c) {
     return cast_datum(c.arguments[0], static_cast<Oid>(c.integer(1)),

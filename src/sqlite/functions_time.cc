@@ -199,12 +199,31 @@ const Zone& named_zone(const std::string& name) {
   return *last;
 }
 
+// Hours into days and days into months, with equal signs at the end.
 Interval justify_hours(Interval value) {
   const std::int64_t days = value.micros / kMicrosPerDay;
-  return {.months = value.months, .days = static_cast<std::int32_t>(value.days + days), .micros = value.micros - days * kMicrosPerDay};
+  Interval out{.months = value.months, .days = static_cast<std::int32_t>(value.days + days), .micros = value.micros - days * kMicrosPerDay};
+  if (out.days > 0 && out.micros < 0) return {out.months, out.days - 1, out.micros + kMicrosPerDay};
+  if (out.days < 0 && out.micros > 0) return {out.months, out.days + 1, out.micros - kMicrosPerDay};
+  return out;
 }
 Interval justify_days(Interval value) {
-  return {.months = value.months + value.days / 30, .days = value.days % 30, .micros = value.micros};
+  Interval out{.months = value.months + value.days / 30, .days = value.days % 30, .micros = value.micros};
+  if (out.months > 0 && out.days < 0) return {out.months - 1, out.days + 30, out.micros};
+  if (out.months < 0 && out.days > 0) return {out.months + 1, out.days - 30, out.micros};
+  return out;
+}
+Interval justify_interval(Interval value) {
+  const std::int64_t days = value.days + value.micros / kMicrosPerDay;
+  Interval out{.months = static_cast<std::int32_t>(value.months + days / 30), .days = static_cast<std::int32_t>(days % 30), .micros = value.micros % kMicrosPerDay};
+  if (out.months > 0 && (out.days < 0 || (out.days == 0 && out.micros < 0))) {
+    out.days += 30;
+    --out.months;
+  } else if (out.months < 0 && (out.days > 0 || (out.days == 0 && out.micros > 0))) {
+    out.days -= 30;
+    ++out.months;
+  }
+  return justify_hours(out);
 }
 
 void add_arithmetic(FunctionTable& t) {
@@ -339,7 +358,7 @@ void add_construction(FunctionTable& t) {
   });
   t.scalar("justify_hours(interval) interval", [](const Call& c) { return of(justify_hours(interval(c, 0))); });
   t.scalar("justify_days(interval) interval", [](const Call& c) { return of(justify_days(interval(c, 0))); });
-  t.scalar("justify_interval(interval) interval", [](const Call& c) { return of(justify_days(justify_hours(interval(c, 0)))); });
+  t.scalar("justify_interval(interval) interval", [](const Call& c) { return of(justify_interval(interval(c, 0))); });
   t.scalar("isfinite(timestamp) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
   t.scalar("isfinite(timestamptz) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
   t.scalar("isfinite(date) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });

@@ -12,7 +12,7 @@ constexpr int kMaxDepth = 3000;
 
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text), rest_(text) {}
+  explicit Parser(std::string_view text, bool keep_nul = false) : rest_(text), keep_nul_(keep_nul) {}
 
   Json parse_all() {
     Json value = parse_value(0);
@@ -175,7 +175,7 @@ class Parser {
 
   unsigned parse_code_point() {
     const unsigned first = parse_hex4();
-    if (first == 0) raise("22P05", "unsupported Unicode escape sequence", {}, "\\u0000 cannot be converted to text.");
+    if (first == 0 && !keep_nul_) raise("22P05", "unsupported Unicode escape sequence", {}, "\\u0000 cannot be converted to text.");
     if (first < 0xd800 || first > 0xdfff) return first;
     if (first > 0xdbff || !rest_.starts_with("\\u")) {
       fail("Unicode low surrogate must follow a high surrogate.");
@@ -204,8 +204,8 @@ class Parser {
     }
   }
 
-  std::string_view text_;
   std::string_view rest_;
+  bool keep_nul_;  // json keeps \u0000 as it stands; it has no text
 };
 
 void print(const Json& value, std::string& out, std::string_view comma, std::string_view colon) {
@@ -442,7 +442,7 @@ std::string canonical_jsonb(std::string_view text) {
 }
 
 void check_json(std::string_view text) {
-  Json::parse(text);
+  Parser(text, true).parse_all();
 }
 
 }  // namespace calf::sqlite

@@ -30,6 +30,10 @@ Relation view(const char* name, std::string_view columns, const char* sql) {
   Relation relation = table("information_schema", name, oid_of("relation", name), columns);
   relation.kind = 'v';
   relation.view_text = sql;
+  // The standard's domains over character strings are varchar to clients.
+  for (Column& column : relation.columns) {
+    if (column.type.oid == oid::kText) column.type.oid = oid::kVarchar;
+  }
   return relation;
 }
 

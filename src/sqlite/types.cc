@@ -113,7 +113,8 @@ std::optional<bool> cast_oids(Oid from, Oid to, CastContext context) {
   const bool to_oid = to == oid::kOid || is_reg(to);
   if (from_oid && to_oid) return from == oid::kOid || to == oid::kOid;
   if (is_integer(from) && to_oid) return true;
-  if (from_oid && (to == oid::kInt4 || to == oid::kInt8)) return context != CastContext::kImplicit;
+  if (from_oid && to == oid::kInt8) return true;
+  if (from_oid && to == oid::kInt4) return context != CastContext::kImplicit;
   if (to == oid::kRegclass && is_string(from)) return true;
   return std::nullopt;
 }
