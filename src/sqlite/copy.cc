@@ -36,8 +36,8 @@ void append_escaped(std::string& out, std::string_view text, char delimiter) {
 // Cuts what the client sends into rows of fields. Bytes in, rows out.
 class RowReader {
  public:
-  RowReader(bool csv, char delimiter, char quote, char escape, std::string null)
-      : csv_(csv), delimiter_(delimiter), quote_(quote), escape_(escape), null_(std::move(null)) {}
+  RowReader(std::size_t columns, bool csv, char delimiter, char quote, char escape, std::string null)
+      : columns_(columns), csv_(csv), delimiter_(delimiter), quote_(quote), escape_(escape), null_(std::move(null)) {}
 
   void feed(std::string_view data) { buffer_.append(data); }
   void finish() { finished_ = true; }
@@ -51,7 +51,8 @@ class RowReader {
     scanned_ = at_;
     in_quotes_ = false;
     if (line.ends_with('\r')) line.remove_suffix(1);
-    const bool is_end = !csv_ && line == "\\.";
+    // psql before 18 sends its end mark for CSV, too; in one column it could be data.
+    const bool is_end = line == "\\." && (!csv_ || columns_ > 1);
     row.clear();
     if (!is_end) {
       if (csv_) split_csv(line, row);
@@ -131,6 +132,7 @@ class RowReader {
     }
   }
 
+  std::size_t columns_;
   bool csv_;
   char delimiter_, quote_, escape_;
   std::string null_;
@@ -268,7 +270,7 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
   const std::string table_name = table->name;
   session_.encoder_.copy_response('G', 0, names.size());
   session_.io_.flush();
-  RowReader reader(options.csv, options.delimiter, options.quote, options.escape, options.null);
+  RowReader reader(names.size(), options.csv, options.delimiter, options.quote, options.escape, options.null);
   std::vector<std::optional<std::string>> row;
   std::int64_t rows = 0;
   std::int64_t line = 0;
@@ -277,7 +279,6 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
     while (reader.next(row)) {
       ++line;
       if (line == 1 && options.header) continue;
-      if (row.size() == 1 && names.empty()) row.clear();
       if (row.size() < names.size()) raise("22P04", "missing data for column \"" + names[row.size()] + "\"");
       if (row.size() > names.size()) raise("22P04", "extra data after last expected column");
       target.parameters.clear();

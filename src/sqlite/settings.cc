@@ -104,7 +104,10 @@ std::string Settings::checked(const std::string& key, std::string_view value) co
   if (info->read_only) raise("55P02", "parameter \"" + std::string(info->name) + "\" cannot be changed");
   const std::string text = lower(value);
   if (key == "client_encoding") {
-    if (text != "utf8" && text != "utf-8" && text != "unicode" && text != "'utf8'" && text != "sql_ascii") unsupported("client_encoding " + std::string(value));
+    // asyncpg quotes it, and a hyphen does not count.
+    std::string name = text;
+    std::erase_if(name, [](char c) { return c == '\'' || c == '-'; });
+    if (name != "utf8" && name != "unicode" && name != "sql_ascii") unsupported("client_encoding " + std::string(value));
     return "UTF8";
   }
   if (key == "datestyle") {

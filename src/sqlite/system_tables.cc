@@ -1,6 +1,7 @@
 #include "sqlite/system_tables.h"
 
 #include <algorithm>
+#include <set>
 
 #include "sqlite/connection.h"
 #include "sqlite/json.h"
@@ -69,8 +70,17 @@ std::string pg_quote_name(std::string_view name) {
 
 SystemTables::Values SystemTables::classes() {
   Values rows;
+  // psql asks for foreign keys only where there are triggers: PostgreSQL checks them so.
+  std::set<std::string> keyed;
+  for (const auto& [name, r] : session_.catalog().relations) {
+    for (const TableConstraint& c : r.constraints) {
+      if (c.kind != 'f') continue;
+      keyed.insert(name);
+      keyed.insert(sqlite_name_of(c.foreign_schema, c.foreign_table));
+    }
+  }
   const auto row = [&](Oid oid, const std::string& name, const std::string& schema, Oid am, char kind, std::size_t columns, std::size_t checks, bool has_index) {
-    rows.push_back({number(oid), text(name), number(namespace_oid(schema)), number(0), number(0), number(kOwner), number(am), number(oid), number(0), number(0), Datum::of(-1.0), number(0), number(0), flag(has_index), flag(false), letter('p'), letter(kind), number(static_cast<std::int64_t>(columns)), number(static_cast<std::int64_t>(checks)), flag(kind == 'v'), flag(false), flag(false), flag(false), flag(false), flag(true), letter(kind == 'r' ? 'd' : 'n'), flag(false), number(0), number(0), number(0), {}, {}, {}, number(1259)});
+    rows.push_back({number(oid), text(name), number(namespace_oid(schema)), number(0), number(0), number(kOwner), number(am), number(oid), number(0), number(0), Datum::of(-1.0), number(0), number(0), flag(has_index), flag(false), letter('p'), letter(kind), number(static_cast<std::int64_t>(columns)), number(static_cast<std::int64_t>(checks)), flag(kind == 'v'), flag(kind == 'r' && keyed.contains(sqlite_name_of(schema, name))), flag(false), flag(false), flag(false), flag(true), letter(kind == 'r' ? 'd' : 'n'), flag(false), number(0), number(0), number(0), {}, {}, {}, number(1259)});
   };
   const auto relation_row = [&](const Relation& r) {
     const auto checks = std::count_if(r.constraints.begin(), r.constraints.end(), [](const TableConstraint& c) { return c.kind == 'c'; });
