@@ -396,10 +396,10 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
   std::vector<Expr> targets;
   const bool grouped = stmt.n_group_clause > 0;
   bool rows_in_list = false;
+  std::vector<std::string> row_calls;
   for (const pg::Node* node : CALF_LIST(&stmt, target_list)) {
     const pg::ResTarget& target = *node->res_target;
     if (!is_rows_call(*target.val)) continue;
-    if (rows_in_list) unsupported("more than one set-returning function in a select list");
     if (grouped) unsupported("a set-returning function together with GROUP BY");
     rows_in_list = true;
   }
@@ -419,8 +419,7 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
       range.n_functions = 1;
       range.functions = functions;
       Scope rows_scope{.parent = &scope, .clause = "a select list"};
-      const std::string rows = range_function(range, rows_scope);
-      from += (from.empty() ? "" : " CROSS JOIN ") + rows;
+      row_calls.push_back(range_function(range, rows_scope));
       const ScopeTable& made = rows_scope.tables.back();
       if (made.columns.size() != 1) unsupported("a set-returning function of several columns in a select list");
       targets.push_back({.sql = made.columns[0].sql, .type = made.columns[0].type, .name = given(target.name) ? target.name : made.columns[0].name});
@@ -428,6 +427,18 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
     }
     PgQuery__Node* const one[] = {const_cast<PgQuery__Node*>(node)};
     for (Expr& value : target_list(one, scope)) targets.push_back(std::move(value));
+  }
+  if (row_calls.size() == 1) from += (from.empty() ? "" : " CROSS JOIN ") + row_calls[0];
+  if (row_calls.size() > 1) {
+    // Side by side, as long as the longest of them.
+    const std::string driver = fresh("t");
+    std::string counts;
+    std::string joins;
+    for (const std::string& rows : row_calls) {
+      counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + rows + ")";
+      joins += " LEFT JOIN " + rows + " ON " + rows.substr(rows.rfind(' ') + 1) + ".ord = " + driver + ".c1";
+    }
+    from += (from.empty() ? "" : " CROSS JOIN ") + std::string("calf_rows('generate_series(int8,int8)', 1, max(") + counts + ")) AS " + driver + joins;
   }
   if (rows_in_list && scope.saw_aggregate) unsupported("a set-returning function together with aggregates");
   std::string group;

@@ -5,6 +5,7 @@
 #include "sqlite/functions.h"
 #include "sqlite/json.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/virtual_tables.h"
 
 namespace calf::sqlite {
 namespace {
@@ -62,20 +63,6 @@ class MomentSeries final : public RowSource {
   std::shared_ptr<const Zone> zone_;
 };
 
-class Rows final : public RowSource {
- public:
-  explicit Rows(std::vector<std::vector<Datum>> rows) : rows_(std::move(rows)) {}
-  bool next(std::vector<Datum>& row) override {
-    if (at_ == rows_.size()) return false;
-    row = std::move(rows_[at_++]);
-    return true;
-  }
-
- private:
-  std::vector<std::vector<Datum>> rows_;
-  std::size_t at_ = 0;
-};
-
 std::unique_ptr<RowSource> integer_series(const Call& c) {
   return std::make_unique<IntegerSeries>(c.integer(0), c.integer(1), c.size() > 2 ? c.integer(2) : 1);
 }
@@ -105,7 +92,7 @@ std::unique_ptr<RowSource> json_elements(const Call& c) {
   const Json value = checked(c, Json::Kind::kArray, "");
   std::vector<std::vector<Datum>> rows;
   for (const Json& item : value.items) rows.push_back({kText ? text_of(item) : Datum::of(item.raw)});
-  return std::make_unique<Rows>(std::move(rows));
+  return make_rows(std::move(rows));
 }
 
 template <bool kText>
@@ -113,21 +100,21 @@ std::unique_ptr<RowSource> json_members(const Call& c) {
   const Json value = checked(c, Json::Kind::kObject, "json_each");
   std::vector<std::vector<Datum>> rows;
   for (const auto& [key, item] : value.members) rows.push_back({Datum::of(key), kText ? text_of(item) : Datum::of(item.raw)});
-  return std::make_unique<Rows>(std::move(rows));
+  return make_rows(std::move(rows));
 }
 
 std::unique_ptr<RowSource> json_keys(const Call& c) {
   const Json value = checked(c, Json::Kind::kObject, "json_object_keys");
   std::vector<std::vector<Datum>> rows;
   for (const auto& [key, item] : value.members) rows.push_back({Datum::of(key)});
-  return std::make_unique<Rows>(std::move(rows));
+  return make_rows(std::move(rows));
 }
 
 // (array, element type)
 std::unique_ptr<RowSource> unnest(const Call& c) {
   std::vector<std::vector<Datum>> rows;
   for (Datum& value : array_elements(c.text(0), static_cast<Oid>(c.integer(1)))) rows.push_back({std::move(value)});
-  return std::make_unique<Rows>(std::move(rows));
+  return make_rows(std::move(rows));
 }
 
 }  // namespace
@@ -150,6 +137,8 @@ void add_row_functions(FunctionTable& t) {
     const auto size = static_cast<std::int64_t>(Json::parse(c.text(0)).items.size());
     return std::make_unique<IntegerSeries>(1, c.integer(1) == 1 ? size : 0, 1);
   });
+  // Nothing is partitioned here; psql asks for it with every foreign key.
+  t.rows("pg_partition_ancestors(regclass) regclass", [](const Call&) { return make_rows({}); });
   t.rows("unnest(anyarray) anyelement", unnest);
   for (const char* type : {"json", "jsonb"}) {
     const std::string name = type;
