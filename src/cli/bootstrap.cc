@@ -106,10 +106,20 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   return {};
 }
 
+// The sqlite engine has the user and the database that it was started with, and no others.
 Result<void> prepare(client::Session& session, const ServeOptions& options) {
+  if (options.engine == EngineKind::kSqlite) return {};
   CALF_CHECK_OK(make_user(session, options));
   return make_database(session, options);
 }
+
+tl::unexpected<Error> refuse_exposure(std::string why) {
+  return fail(ErrorCode::kPermissionDenied,
+              "refusing to listen on an address that other machines can reach: " + std::move(why),
+              "give a password (--password, or POSTGRES_PASSWORD), or listen on 127.0.0.1 only");
+}
+
+}  // namespace
 
 std::string method_name(AuthMethod method) {
   switch (method) {
@@ -122,14 +132,6 @@ std::string method_name(AuthMethod method) {
   }
   return "scram-sha-256";
 }
-
-tl::unexpected<Error> refuse_exposure(std::string why) {
-  return fail(ErrorCode::kPermissionDenied,
-              "refusing to listen on an address that other machines can reach: " + std::move(why),
-              "give a password (--password, or POSTGRES_PASSWORD), or listen on 127.0.0.1 only");
-}
-
-}  // namespace
 
 std::string hba_text(AuthMethod method) {
   std::string text = "# Written by calf serve --auth. TYPE DATABASE USER ADDRESS METHOD\n";
@@ -149,9 +151,14 @@ Result<void> check_exposure(const ServeOptions& options, bool loopback_only) {
         "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
         "give it with POSTGRES_PASSWORD or --password");
   }
+  if (asks_for_password && options.password.empty() && options.engine == EngineKind::kSqlite) {
+    return fail(ErrorCode::kInvalidArgument,
+                "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
+                "give it with POSTGRES_PASSWORD or --password");
+  }
   if (loopback_only || asks_for_password) return {};
   if (options.auth) return refuse_exposure("--auth trust would let anybody in");
-  if (in_memory) return refuse_exposure("there is no password");
+  if (in_memory || options.engine == EngineKind::kSqlite) return refuse_exposure("there is no password");
   return {};
 }
 

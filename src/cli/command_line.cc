@@ -31,7 +31,8 @@ constexpr const char* kServeExamples =
     "  calf serve ./data -h '*' --password s3cret --tls    for other machines, too\n"
     "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
     "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
-    "  calf serve --from golden.calf               a copy of what was saved, in memory\n\n"
+    "  calf serve --from golden.calf               a copy of what was saved, in memory\n"
+    "  calf serve --engine sqlite app.db           a SQLite file, for PostgreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
     "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
@@ -93,7 +94,8 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
-  std::string location, data_directory, from, auth, extensions, tls_certificate, tls_key;
+  std::string location, data_directory, engine = "postgres", from, auth, extensions,
+                                        tls_certificate, tls_key;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -101,7 +103,7 @@ struct RawServe {
 };
 
 struct RawSql {
-  std::string location, data_directory, from;
+  std::string location, data_directory, engine = "postgres", from;
   std::vector<std::string> commands, files, settings, variables;
   bool unaligned = false;
   bool csv = false;
@@ -116,6 +118,8 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
       "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
   app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
+  app.add_option("--engine", raw.engine, "postgres, or sqlite: LOCATION is then a SQLite file")
+      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app.add_option("-p,--port", raw.port,
                  "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app.add_option("-h,--host", raw.hosts,
@@ -158,6 +162,8 @@ void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
                  "A directory, file://PATH or memory:// (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
   app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
+  app.add_option("--engine", raw.engine, "postgres, or sqlite: LOCATION is then a SQLite file")
+      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app.add_option("-c,--command", raw.commands, "SQL to run; repeat it")->allow_extra_args(false);
   app.add_option("-f,--file", raw.files, "A script to run, - for standard input; repeat it")
       ->allow_extra_args(false);
@@ -307,9 +313,14 @@ Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
   return {};
 }
 
+EngineKind engine_named(const std::string& name) {
+  return name == "sqlite" ? EngineKind::kSqlite : EngineKind::kPostgres;
+}
+
 Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
   options.from = path_of(raw.from);
+  options.engine = engine_named(raw.engine);
   CALF_CHECK_OK(choose_port(raw.port, options));
   choose_hosts(raw, options);
   CALF_CHECK_OK(choose_tls(raw, options));
@@ -351,6 +362,7 @@ Result<void> set_variable(const std::string& text, SqlOptions& options) {
 Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
   options.from = path_of(raw.from);
+  options.engine = engine_named(raw.engine);
   CALF_CHECK_OK(add_settings(raw.settings, options.settings));
   for (const std::string& text : raw.variables) CALF_CHECK_OK(set_variable(text, options));
   if (raw.unaligned) options.table.format = TableFormat::kUnaligned;

@@ -33,8 +33,20 @@ using LogSink = std::function<void(std::string_view line)>;
 // Long work tells how far it is, in bytes; an error ends it.
 using WorkObserver = std::function<Result<void>(std::uint64_t done, std::uint64_t total)>;
 
+enum class EngineKind { kPostgres, kSqlite };
+
+// Who may come in: for an engine that has no roles of its own.
+struct EngineLogin {
+  std::string method = "trust";  // trust, password or scram-sha-256
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+};
+
 struct ClusterOptions {
-  ClusterLocation location{};
+  ClusterLocation location{};  // of kSqlite: a file
+  EngineKind engine = EngineKind::kPostgres;
+  EngineLogin login{};  // of kSqlite
   // A snapshot file that the cluster starts with. A directory must be missing or empty then.
   std::optional<std::filesystem::path> from{};
   WorkObserver observer{};  // of reading it; may be empty

@@ -21,7 +21,8 @@ enum class AuthMethod { kTrust, kPassword, kScram };
 
 struct ServeOptions {
   ClusterLocation location{};
-  std::optional<std::filesystem::path> from{};     // a snapshot file
+  std::optional<std::filesystem::path> from{};  // a snapshot file
+  EngineKind engine = EngineKind::kPostgres;
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -52,7 +53,8 @@ struct SqlInput {
 struct SqlOptions {
   ClusterLocation location{};
   std::optional<std::filesystem::path> from{};  // a snapshot file
-  std::vector<SqlInput> inputs{};               // in the order given; empty: stdin
+  EngineKind engine = EngineKind::kPostgres;
+  std::vector<SqlInput> inputs{};  // in the order given; empty: stdin
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";
   std::string password{};

@@ -99,7 +99,13 @@ Result<std::unique_ptr<server::Server>> bind_server(const ServeOptions& options,
 }
 
 ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) {
-  ClusterOptions cluster{.location = options.location, .from = options.from};
+  ClusterOptions cluster{.location = options.location,
+                         .engine = options.engine,
+                         .login = {.method = method_name(options.auth.value_or(AuthMethod::kTrust)),
+                                   .user = options.user,
+                                   .password = options.password,
+                                   .database = options.database},
+                         .from = options.from};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
@@ -128,7 +134,7 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   running.engine = std::move(cluster.engine);
   running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
   CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
-  if (!loopback_only && !options.auth) CALF_CHECK_OK(check_hba(*running.engine));
+  if (!loopback_only && !options.auth && options.engine == EngineKind::kPostgres) CALF_CHECK_OK(check_hba(*running.engine));
   running.server->serve(*running.engine);
   return {};
 }

@@ -205,6 +205,8 @@ int run_sql(const SqlOptions& options) {
   Signals signals;
   Progress progress("reading the snapshot", &signals, options.quiet);
   auto cluster = open_cluster({.location = options.location,
+                               .engine = options.engine,
+                               .login = {.user = options.user, .database = options.database},
                                .from = options.from,
                                .observer = progress.observer(),
                                .settings = options.settings});

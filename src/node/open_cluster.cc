@@ -8,6 +8,7 @@
 #include "cli/engine_factory.h"
 #include "node/data_directory.h"
 #include "node/embedded.h"
+#include "node/open_sqlite.h"
 #include "node/snapshot_files.h"
 #include "os/clock.h"
 #include "os/files.h"
@@ -229,6 +230,7 @@ namespace calf::cli {
 
 Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares
+  if (options.engine == EngineKind::kSqlite) return open_sqlite(options);
   const auto* directory = std::get_if<DirectoryLocation>(&options.location);
   CALF_TRY(Place place,
            directory != nullptr ? open_directory(options, directory->path) : open_memory(options));
