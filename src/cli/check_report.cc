@@ -32,10 +32,10 @@ std::string check_text(const CheckReport& report) {
   for (const CheckProblem& problem : report.problems) text += line_of(problem) + "\n";
   for (const std::string& file : report.leftovers)
     text += file + " belongs to no table: a crash has left it; what is in it does not matter\n";
+  if (report.sound()) return text + "no problems found\n";
   const uint64_t found = report.problems.size() + report.problems_not_listed;
   if (report.problems_not_listed > 0)
     text += fmt::format("… and {} more in these files\n", report.problems_not_listed);
-  if (found == 0) return text + "no problems found\n";
   return text + fmt::format("{} problem{} found\n", found, found == 1 ? "" : "s");
 }
 
