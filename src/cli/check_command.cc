@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <set>
 
 #include "cli/amcheck.h"
 #include "cli/check_report.h"
@@ -55,6 +56,7 @@ class Check {
   Result<CheckReport> run() {
     CALF_CHECK_OK(look_at_files());
     CALF_CHECK_OK(look_inside());
+    set_leftovers_apart();
     progress_.clear();
     return std::move(report_);
   }
@@ -207,8 +209,24 @@ class Check {
                                   shared ? kGlobalTablespace : file.tablespace, file.file_number)));
       if (relation) problem.relation = *relation;
       if (!shared) problem.database = name;
+      if (!shared && !relation) left_over_.insert(index);
     }
     return {};
+  }
+
+  // A table whose creation was never committed leaves its files behind when the cluster crashes,
+  // with anything in them: PostgreSQL does not look at them any more.
+  void set_leftovers_apart() {
+    std::vector<CheckProblem> problems;
+    for (size_t i = 0; i < report_.problems.size(); ++i) {
+      CheckProblem& each = report_.problems[i];
+      if (!left_over_.contains(i)) {
+        problems.push_back(std::move(each));
+      } else if (report_.leftovers.empty() || report_.leftovers.back() != each.file) {
+        report_.leftovers.push_back(each.file);
+      }
+    }
+    report_.problems = std::move(problems);
   }
 
   void add(CheckProblem problem) { report_.problems.push_back(std::move(problem)); }
@@ -225,6 +243,7 @@ class Check {
   bool can_start_ = true;  // as far as is known
   CheckReport report_;
   std::vector<PageProblem> page_problems_;
+  std::set<size_t> left_over_;  // of report_.problems
 };
 
 }  // namespace

@@ -30,10 +30,12 @@ std::string check_text(const CheckReport& report) {
   text += fmt::format("{} files with {} pages, {} databases with {} tables and {} indexes\n",
                       report.files, report.pages, report.databases, report.tables, report.indexes);
   for (const CheckProblem& problem : report.problems) text += line_of(problem) + "\n";
+  for (const std::string& file : report.leftovers)
+    text += file + " belongs to no table: a crash has left it; what is in it does not matter\n";
+  if (report.sound()) return text + "no problems found\n";
   const uint64_t found = report.problems.size() + report.problems_not_listed;
   if (report.problems_not_listed > 0)
     text += fmt::format("… and {} more in these files\n", report.problems_not_listed);
-  if (found == 0) return text + "no problems found\n";
   return text + fmt::format("{} problem{} found\n", found, found == 1 ? "" : "s");
 }
 
@@ -58,6 +60,7 @@ std::string check_json(const CheckReport& report) {
                                        {"tables", report.tables},
                                        {"indexes", report.indexes},
                                        {"problems", std::move(problems)},
+                                       {"leftovers", report.leftovers},
                                        {"problems_not_listed", report.problems_not_listed}};
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

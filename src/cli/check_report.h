@@ -28,6 +28,7 @@ struct CheckReport {
   uint64_t tables = 0;
   uint64_t indexes = 0;
   std::vector<CheckProblem> problems;
+  std::vector<std::string> leftovers;  // files of no relation, with pages that are not sound
   uint64_t problems_not_listed = 0;
 
   [[nodiscard]] bool sound() const { return problems.empty(); }

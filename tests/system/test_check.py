@@ -122,6 +122,14 @@ def test_a_lost_row_of_an_index(data):
     assert "lacks matching index tuple" in found["message"]
 
 
+def test_a_file_of_no_table_is_no_problem(data):
+    stray = file_of(data, "account").rpartition("/")[0] + "/99999"
+    (data / stray).write_bytes(b"anything" * 1024)
+    code, result = check(data)
+    assert code == 0 and result["problems"] == [] and result["leftovers"] == [stray]
+    assert f"{stray} belongs to no table" in calf("check", data).stdout
+
+
 def test_a_damaged_control_file(data):
     flip_bit(data / "global" / "pg_control", 100)
     code, result = check(data)
