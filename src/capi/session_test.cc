@@ -139,9 +139,10 @@ TEST_F(Session, fails_a_copy_for_bad_data_and_on_request) {
 
 TEST_F(Session, leaves_a_copy_out_in_the_middle) {
   calf_copy* copy = nullptr;
-  ASSERT_EQ(calf_copy_begin(session_.get(), "copy (select generate_series(1, 1000000000)) to stdout", &copy,
-                            nullptr),
-            CALF_OK);
+  ASSERT_EQ(
+      calf_copy_begin(session_.get(), "copy (select generate_series(1, 1000000000)) to stdout",
+                      &copy, nullptr),
+      CALF_OK);
   const void* data = nullptr;
   size_t size = 0;
   ASSERT_EQ(calf_copy_read(copy, &data, &size, nullptr), CALF_OK);
@@ -165,7 +166,8 @@ TEST_F(Session, waits_for_notifications) {
   ask(session_, "listen news");
   calf_notification notification;
   EXPECT_EQ(calf_session_next_notification(session_.get(), 0, &notification, nullptr), CALF_DONE);
-  std::thread teller([] { ask(open_session(*cluster_), "select pg_sleep(0.1); notify news, 'hello'"); });
+  std::thread teller(
+      [] { ask(open_session(*cluster_), "select pg_sleep(0.1); notify news, 'hello'"); });
   ASSERT_EQ(calf_session_next_notification(session_.get(), 10'000, &notification, error_.out()),
             CALF_OK);
   EXPECT_STREQ(notification.channel, "news");
@@ -228,7 +230,8 @@ TEST_F(Session, is_cancelled_by_another_thread) {
 
 TEST_F(Session, cancels_what_takes_longer_than_its_timeout) {
   calf_session_set_timeout(session_.get(), 200, nullptr);
-  for (const char* sql : {"select pg_sleep(30)", "select sum(n) from generate_series(1, 10000000000) n"}) {
+  for (const char* sql :
+       {"select pg_sleep(30)", "select sum(n) from generate_series(1, 10000000000) n"}) {
     const auto began = Clock::now();
     EXPECT_EQ(calf_execute(session_.get(), sql, nullptr, error_.out()), CALF_ERROR_TIMEOUT);
     EXPECT_LT(Clock::now() - began, 5s);
@@ -276,7 +279,9 @@ std::string message(char type, const std::string& body) {
   for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(size >> shift);
   return out + body;
 }
-std::string zeros(size_t count) { return std::string(count, '\0'); }
+std::string zeros(size_t count) {
+  return std::string(count, '\0');
+}
 
 int note_type(void* types, const void* data, size_t) {
   *static_cast<std::string*>(types) += *static_cast<const char*>(data);
@@ -357,8 +362,9 @@ TEST_F(Exchange, refuses_what_is_not_whole_messages) {
 TEST_F(Exchange, can_be_ended_by_the_receiver) {
   const std::string query = message('Q', "select generate_series(1, 100000)" + zeros(1));
   const auto stop = [](void*, const void*, size_t) { return 1; };
-  EXPECT_EQ(calf_session_exchange(session_.get(), query.data(), query.size(), stop, nullptr, nullptr),
-            CALF_DONE);
+  EXPECT_EQ(
+      calf_session_exchange(session_.get(), query.data(), query.size(), stop, nullptr, nullptr),
+      CALF_DONE);
   EXPECT_EQ(ask(session_, "select 1"), "1");
 }
 
@@ -373,8 +379,8 @@ class Wire : public Session {
   }
   void send(std::string bytes) {
     size_t sent = 0;
-    while (!bytes.empty() &&
-           calf_wire_send(wire_.get(), bytes.data(), bytes.size(), 10'000, &sent, nullptr) == CALF_OK) {
+    while (!bytes.empty() && calf_wire_send(wire_.get(), bytes.data(), bytes.size(), 10'000, &sent,
+                                            nullptr) == CALF_OK) {
       bytes.erase(0, sent);
     }
   }
@@ -446,7 +452,8 @@ TEST_F(Wire, refuses_what_is_no_startup_packet) {
 TEST_F(Wire, moves_more_than_its_buffers_hold) {
   send(startup());
   answer();
-  std::thread sender([this] { send(message('Q', "select '" + std::string(3'000'000, 'x') + "'" + zeros(1))); });
+  std::thread sender(
+      [this] { send(message('Q', "select '" + std::string(3'000'000, 'x') + "'" + zeros(1))); });
   EXPECT_GT(answer().size(), 3'000'000u);
   sender.join();
 }
@@ -461,8 +468,8 @@ TEST(Cluster, ends_with_sessions_open) {
   ASSERT_EQ(calf_prepare(idle.get(), "select 1", nullptr, 0, &statement, nullptr), CALF_OK);
   calf_stream* stream = nullptr;
   const auto streaming = open_session(cluster);
-  ASSERT_EQ(calf_stream_query(streaming.get(), "select generate_series(1, 100000)", nullptr, 0, CALF_TEXT,
-                              10, &stream, nullptr),
+  ASSERT_EQ(calf_stream_query(streaming.get(), "select generate_series(1, 100000)", nullptr, 0,
+                              CALF_TEXT, 10, &stream, nullptr),
             CALF_OK);
   std::thread waiting([&busy] {
     EXPECT_EQ(calf_execute(busy.get(), "select pg_sleep(30)", nullptr, nullptr), CALF_ERROR_CLOSED);
@@ -472,7 +479,8 @@ TEST(Cluster, ends_with_sessions_open) {
   waiting.join();
   ErrorHandle error;
   EXPECT_EQ(calf_execute(idle.get(), "select 1", nullptr, error.out()), CALF_ERROR_CLOSED);
-  EXPECT_EQ(calf_statement_query(statement, nullptr, 0, CALF_TEXT, nullptr, nullptr), CALF_ERROR_CLOSED);
+  EXPECT_EQ(calf_statement_query(statement, nullptr, 0, CALF_TEXT, nullptr, nullptr),
+            CALF_ERROR_CLOSED);
   const calf_value* row = nullptr;
   EXPECT_EQ(calf_stream_next(stream, &row, nullptr), CALF_ERROR_CLOSED);
   EXPECT_EQ(calf_session_cancel(idle.get(), nullptr), CALF_ERROR_CLOSED);
@@ -481,8 +489,8 @@ TEST(Cluster, ends_with_sessions_open) {
 }
 
 TEST(Cluster, keeps_a_directory_to_itself_and_its_data) {
-  const std::string path = std::filesystem::temp_directory_path() /
-                           ("calf-capi-test-" + std::to_string(::getpid()));
+  const std::string path =
+      std::filesystem::temp_directory_path() / ("calf-capi-test-" + std::to_string(::getpid()));
   calf_options options = {};
   options.struct_size = sizeof options;
   options.data_dir = path.c_str();
@@ -557,8 +565,9 @@ TEST(Cluster, survives_a_backend_that_crashes) {
       calf_session_open(cluster.get(), nullptr, &opened, nullptr);
       session.reset(opened);
     }
-    ask(session, "create or replace function crash(int) returns cstring strict language internal "
-                 "as 'textout'");
+    ask(session,
+        "create or replace function crash(int) returns cstring strict language internal "
+        "as 'textout'");
     ErrorHandle error;
     EXPECT_EQ(calf_execute(session.get(), "select crash(-65536)", nullptr, error.out()),
               CALF_ERROR_CLOSED);
@@ -609,7 +618,8 @@ TEST(Misuse, is_an_error_and_no_crash) {
   EXPECT_EQ(calf_execute(nullptr, nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_prepare(nullptr, nullptr, nullptr, 0, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_statement_query(nullptr, nullptr, 0, 0, nullptr, nullptr), CALF_ERROR_INVALID);
-  EXPECT_EQ(calf_stream_query(nullptr, nullptr, nullptr, 0, 0, 0, nullptr, nullptr), CALF_ERROR_INVALID);
+  EXPECT_EQ(calf_stream_query(nullptr, nullptr, nullptr, 0, 0, 0, nullptr, nullptr),
+            CALF_ERROR_INVALID);
   EXPECT_EQ(calf_stream_statement(nullptr, nullptr, 0, 0, 0, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_stream_next(nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_copy_begin(nullptr, nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
@@ -617,7 +627,8 @@ TEST(Misuse, is_an_error_and_no_crash) {
   EXPECT_EQ(calf_copy_read(nullptr, nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_copy_end(nullptr, nullptr, nullptr, nullptr), CALF_OK);
   EXPECT_EQ(calf_session_next_notification(nullptr, 0, nullptr, nullptr), CALF_ERROR_INVALID);
-  EXPECT_EQ(calf_session_exchange(nullptr, nullptr, 0, nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
+  EXPECT_EQ(calf_session_exchange(nullptr, nullptr, 0, nullptr, nullptr, nullptr),
+            CALF_ERROR_INVALID);
   EXPECT_EQ(calf_wire_open(nullptr, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_wire_send(nullptr, nullptr, 0, 0, nullptr, nullptr), CALF_ERROR_INVALID);
   EXPECT_EQ(calf_wire_receive(nullptr, nullptr, 0, 0, nullptr, nullptr), CALF_ERROR_INVALID);
@@ -647,7 +658,8 @@ TEST(Fork, makes_handles_useless_in_the_child_and_leaves_the_parents_alone) {
   const auto session = open_session(cluster);
   const pid_t child = ::fork();
   if (child == 0) {
-    const bool refused = calf_execute(session.get(), "select 1", nullptr, nullptr) == CALF_ERROR_INVALID;
+    const bool refused =
+        calf_execute(session.get(), "select 1", nullptr, nullptr) == CALF_ERROR_INVALID;
     calf_session_close(session.get());
     const bool close_refused = calf_close(cluster.get(), nullptr) == CALF_ERROR_INVALID;
     calf_cluster* own = nullptr;

@@ -51,8 +51,8 @@ void WireConnection::act(pgwire::StartupAction action) {
   if (const auto* byte = std::get_if<action_of::SendByte>(&action)) {
     answer(std::as_bytes(std::span(&byte->byte, 1)));
   } else if (auto* start = std::get_if<action_of::Start>(&action)) {
-    engine_.connect({.transport = std::move(pipe_.engine_end),
-                     .startup_packet = std::move(start->packet.raw)});
+    engine_.connect(
+        {.transport = std::move(pipe_.engine_end), .startup_packet = std::move(start->packet.raw)});
   } else if (auto* cancel = std::get_if<action_of::Cancel>(&action)) {
     engine_.cancel({.pid = cancel->pid,
                     .key = std::move(cancel->key),
