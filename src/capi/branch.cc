@@ -20,8 +20,10 @@ calf_status run(calf_cluster* cluster, const char* sql, const char* name, calf_r
   const calf_status status = calf_session_open(cluster, &options, &opened, error);
   if (status != CALF_OK) return status;
   const SessionHandle session(opened, &calf_session_close);
-  const calf_parameter parameter = {
-      .data = name, .size = name == nullptr ? 0 : std::strlen(name), .type = 0, .format = CALF_TEXT};
+  const calf_parameter parameter = {.data = name,
+                                    .size = name == nullptr ? 0 : std::strlen(name),
+                                    .type = 0,
+                                    .format = CALF_TEXT};
   return calf_query(session.get(), sql, &parameter, name == nullptr ? 0 : 1, CALF_TEXT, result,
                     error);
 }

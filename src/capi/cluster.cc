@@ -97,8 +97,7 @@ void wait_for_calls(std::shared_ptr<server::Engine>& engine) {
 Answer<calf_status> close(std::unique_ptr<calf_cluster> cluster) {
   cluster->listeners.clear();
   Result<void> stopped;
-  const bool persistent =
-      std::holds_alternative<cli::DirectoryLocation>(cluster->options.location);
+  const bool persistent = std::holds_alternative<cli::DirectoryLocation>(cluster->options.location);
   stopped = cluster->engine->shutdown(persistent ? server::ShutdownMode::kFast
                                                  : server::ShutdownMode::kHalt);
   wait_for_calls(cluster->engine);
@@ -152,9 +151,10 @@ Answer<calf_status> listen(calf_cluster& cluster, const calf_listen_options* opt
   if (!server) return fail_with(server.error());
   listener.server = std::move(*server);
   if (url != nullptr) {
-    const std::string text = cli::connection_url(
-        {.options = cluster.options, .endpoints = listener.server->endpoints(), .tls_fingerprint = {}},
-        cli::UrlPassword::kLeaveOut);
+    const std::string text = cli::connection_url({.options = cluster.options,
+                                                  .endpoints = listener.server->endpoints(),
+                                                  .tls_fingerprint = {}},
+                                                 cli::UrlPassword::kLeaveOut);
     *url = strdup(text.c_str());
     if (*url == nullptr) throw std::bad_alloc();
   }

@@ -6,7 +6,7 @@ struct calf_copy {
   bool is_in = false;
   int format = CALF_TEXT;
   size_t column_count = 0;
-  bool ended = false;                       // ReadyForQuery has come
+  bool ended = false;                        // ReadyForQuery has come
   std::optional<calf::capi::Failure> why{};  // it was refused
   std::string command_tag{};
 };
@@ -66,7 +66,8 @@ Answer<std::unique_ptr<calf_copy>> begin(const std::shared_ptr<SessionState>& st
     }
     if (message.type != 'Z') continue;
     call.finish();
-    return fail(CALF_ERROR_INVALID, "the statement has run, but it was no COPY FROM STDIN or TO STDOUT",
+    return fail(CALF_ERROR_INVALID,
+                "the statement has run, but it was no COPY FROM STDIN or TO STDOUT",
                 "use calf_execute for other statements");
   }
 }

@@ -20,8 +20,8 @@ Answer<std::string> read_types(std::span<const std::byte> bytes) {
     if (bytes.size() < 5) return fail(CALF_ERROR_INVALID, "the last message is not whole");
     const size_t length = pgwire::load_u32(bytes.subspan(1));
     if (kKnownTypes.find(type) == std::string_view::npos) {
-      return fail(CALF_ERROR_INVALID, std::string("messages of type '") + type +
-                                          "' cannot be sent in an exchange");
+      return fail(CALF_ERROR_INVALID,
+                  std::string("messages of type '") + type + "' cannot be sent in an exchange");
     }
     if (length < 4 || length > CALF_MAX_MESSAGE || bytes.size() < 1 + length) {
       return fail(CALF_ERROR_INVALID, "a message's length is wrong, or the last one is not whole");

@@ -55,13 +55,13 @@ calf_status guarded(calf_error** error, Body&& body) noexcept {
 }  // namespace calf::capi
 
 // As CALF_TRY and CALF_CHECK_OK (base/result.h), for Answer.
-#define CAPI_TRY(declaration, expression)                                            \
-  auto CALF_CONCAT(answer_, __LINE__) = (expression);                                \
-  if (!CALF_CONCAT(answer_, __LINE__))                                               \
-    return tl::unexpected(std::move(CALF_CONCAT(answer_, __LINE__)).error());        \
+#define CAPI_TRY(declaration, expression)                                     \
+  auto CALF_CONCAT(answer_, __LINE__) = (expression);                         \
+  if (!CALF_CONCAT(answer_, __LINE__))                                        \
+    return tl::unexpected(std::move(CALF_CONCAT(answer_, __LINE__)).error()); \
   declaration = std::move(*CALF_CONCAT(answer_, __LINE__))
-#define CAPI_CHECK_OK(expression)                                                    \
-  do {                                                                               \
-    if (auto check_answer = (expression); !check_answer)                             \
-      return tl::unexpected(std::move(check_answer).error());                        \
+#define CAPI_CHECK_OK(expression)                             \
+  do {                                                        \
+    if (auto check_answer = (expression); !check_answer)      \
+      return tl::unexpected(std::move(check_answer).error()); \
   } while (0)

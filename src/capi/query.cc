@@ -93,10 +93,9 @@ Answer<std::unique_ptr<calf_result>> run(const std::shared_ptr<SessionState>& st
   encode_start(encoder, query, values);
   encoder.execute("");
   encoder.sync();
-  Collector collector(call, Collector::Protocol::kExtended,
-                      query.statement == nullptr
-                          ? nullptr
-                          : query.statement->columns[query.result_format]);
+  Collector collector(
+      call, Collector::Protocol::kExtended,
+      query.statement == nullptr ? nullptr : query.statement->columns[query.result_format]);
   CAPI_CHECK_OK(collect(call, collector));
   auto result = collector.results();
   return result != nullptr ? std::move(result) : std::make_unique<calf_result>();
@@ -116,8 +115,7 @@ Answer<calf_status> execute(const std::shared_ptr<SessionState>& state, const ch
 }
 
 Answer<std::unique_ptr<calf_statement>> prepare(const std::shared_ptr<SessionState>& state,
-                                                const char* sql,
-                                                std::span<const uint32_t> types) {
+                                                const char* sql, std::span<const uint32_t> types) {
   CAPI_CHECK_OK(check_sql(sql));
   CAPI_TRY(Call call, Call::begin(state));
   auto statement = std::make_unique<calf_statement>(
@@ -182,7 +180,7 @@ Answer<std::vector<pgwire::BoundValue>> read(const Query& query) {
 }
 
 void encode_start(pgwire::FrontendEncoder encoder, const Query& query,
-          std::span<const pgwire::BoundValue> values) {
+                  std::span<const pgwire::BoundValue> values) {
   const auto format = static_cast<std::int16_t>(query.result_format);
   if (query.statement != nullptr) {
     encoder.bind("", query.statement->name, values, format);
@@ -253,7 +251,8 @@ calf_status calf_prepare(calf_session* session, const char* sql, const uint32_t*
   if (statement != nullptr) *statement = nullptr;
   return guarded(error, [&]() -> Answer<calf_status> {
     CAPI_TRY(const auto state, check(session));
-    if (statement == nullptr) return fail(CALF_ERROR_INVALID, "there is no place for the statement");
+    if (statement == nullptr)
+      return fail(CALF_ERROR_INVALID, "there is no place for the statement");
     if (type_count > UINT16_MAX) return fail(CALF_ERROR_INVALID, "more than 65535 parameters");
     if (types == nullptr && type_count != 0) {
       return fail(CALF_ERROR_INVALID, "the types are NULL, but their count is not 0");

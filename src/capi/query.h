@@ -27,7 +27,7 @@ struct Query {
 Answer<std::vector<pgwire::BoundValue>> read(const Query& query);
 // Everything but Execute; the portal is the unnamed one.
 void encode_start(pgwire::FrontendEncoder encoder, const Query& query,
-          std::span<const pgwire::BoundValue> values);
+                  std::span<const pgwire::BoundValue> values);
 
 Answer<void> check_sql(const char* sql);
 

@@ -51,9 +51,9 @@ TEST_F(Query, gives_rows_columns_and_the_command_tag) {
 
 TEST_F(Query, takes_text_and_binary_parameters_and_null) {
   const unsigned char forty[] = {0, 0, 0, 40};
-  const auto result =
-      query("select $1::int + $2::int, $3::text is null",
-            {{.data = forty, .size = 4, .type = 0, .format = CALF_BINARY}, text("2"), text(nullptr)});
+  const auto result = query(
+      "select $1::int + $2::int, $3::text is null",
+      {{.data = forty, .size = 4, .type = 0, .format = CALF_BINARY}, text("2"), text(nullptr)});
   ASSERT_EQ(status_, CALF_OK) << error_.message();
   EXPECT_STREQ(calf_result_value(result.get(), 0, 0, nullptr), "42");
   EXPECT_STREQ(calf_result_value(result.get(), 0, 1, nullptr), "t");
@@ -127,8 +127,8 @@ TEST_F(Query, follows_the_transaction) {
 
 TEST_F(Query, describes_and_runs_prepared_statements) {
   calf_statement* prepared = nullptr;
-  ASSERT_EQ(calf_prepare(session_.get(), "select $1::int8 + 1 as sum, $2::text", nullptr, 0, &prepared,
-                         error_.out()),
+  ASSERT_EQ(calf_prepare(session_.get(), "select $1::int8 + 1 as sum, $2::text", nullptr, 0,
+                         &prepared, error_.out()),
             CALF_OK);
   StatementHandle statement(prepared);
   ASSERT_EQ(calf_statement_parameter_count(prepared), 2u);
@@ -141,7 +141,8 @@ TEST_F(Query, describes_and_runs_prepared_statements) {
     const std::string number = std::to_string(n);
     const calf_parameter parameters[] = {text(number.c_str()), text("x")};
     calf_result* result = nullptr;
-    ASSERT_EQ(calf_statement_query(prepared, parameters, 2, CALF_TEXT, &result, error_.out()), CALF_OK);
+    ASSERT_EQ(calf_statement_query(prepared, parameters, 2, CALF_TEXT, &result, error_.out()),
+              CALF_OK);
     const ResultHandle owned(result);
     EXPECT_EQ(calf_result_value(result, 0, 0, nullptr), std::to_string(n + 1));
   }

@@ -27,7 +27,7 @@ struct SessionState {
   } exchange{};  // of raw messages that was left in the middle; under in_call
   std::atomic<int64_t> timeout_ms{0};
   bool has_descriptor = false;
-  unsigned statements = 0;  // ever prepared
+  unsigned statements = 0;              // ever prepared
   pgwire::Notification notification{};  // the one whose strings the caller has
   std::string parameter{};              // the same
   std::mutex mutex;
@@ -38,7 +38,8 @@ struct SessionState {
 // leaves the protocol in the middle of something.
 class Call {
  public:
-  // For a call by the session's `occupant`, or by nobody (null). The session's timeout runs from here.
+  // For a call by the session's `occupant`, or by nobody (null). The session's timeout runs from
+  // here.
   static Answer<Call> begin(const std::shared_ptr<SessionState>& state,
                             const void* occupant = nullptr);
   // For an exchange of raw messages, which may go on with the one before.

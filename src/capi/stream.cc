@@ -199,9 +199,8 @@ const char* calf_stream_command_tag(const calf_stream* stream) {
 
 void calf_stream_close(calf_stream* stream) {
   if (stream == nullptr || stream->state->generation != process_generation()) return;
-  guarded(nullptr, [&]() -> Answer<calf_status> {
-    return close(std::unique_ptr<calf_stream>(stream));
-  });
+  guarded(nullptr,
+          [&]() -> Answer<calf_status> { return close(std::unique_ptr<calf_stream>(stream)); });
 }
 
 }  // extern "C"

@@ -16,12 +16,12 @@ constexpr const char* kSuperuser = "postgres";
 constexpr auto kTimeout = std::chrono::seconds(60);
 
 Result<std::unique_ptr<client::Session>> log_in(server::Engine& engine, const std::string& database,
-                                           const std::string& password = {}) {
+                                                const std::string& password = {}) {
   return client::Session::connect(engine, {.user = kSuperuser,
-                                      .database = database,
-                                      .password = password,
-                                      .application_name = "calf serve",
-                                      .timeout = kTimeout});
+                                           .database = database,
+                                           .password = password,
+                                           .application_name = "calf serve",
+                                           .timeout = kTimeout});
 }
 
 bool has_work(const ServeOptions& options, bool created) {
@@ -42,7 +42,8 @@ Result<void> set_password(client::Session& session, const ServeOptions& options)
 }
 
 Result<void> make_user(client::Session& session, const ServeOptions& options) {
-  const std::string who = "select from pg_roles where rolname = " + client::quote_literal(options.user);
+  const std::string who =
+      "select from pg_roles where rolname = " + client::quote_literal(options.user);
   CALF_TRY(const bool is_there, exists(session, who));
   if (!is_there) {
     CALF_CHECK_OK(
@@ -57,14 +58,14 @@ Result<void> make_database(client::Session& session, const ServeOptions& options
       "select from pg_database where datname = " + client::quote_literal(options.database);
   CALF_TRY(const bool is_there, exists(session, which));
   if (is_there) return {};
-  return execute(session, "create database " + client::quote_identifier(options.database) + " owner " +
-                              client::quote_identifier(options.user));
+  return execute(session, "create database " + client::quote_identifier(options.database) +
+                              " owner " + client::quote_identifier(options.user));
 }
 
 Result<void> make_extensions(client::Session& session, const ServeOptions& options) {
   for (const std::string& name : options.extensions) {
-    auto made =
-        execute(session, "create extension if not exists " + client::quote_identifier(name) + " cascade");
+    auto made = execute(
+        session, "create extension if not exists " + client::quote_identifier(name) + " cascade");
     if (!made) return fail(std::move(made).error().with_context("extension " + name));
   }
   return {};
@@ -93,8 +94,8 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   CALF_TRY(const auto scripts, list_scripts(*options.init_scripts));
   if (scripts.empty()) return {};
   CALF_TRY(const auto session, client::Session::connect(engine, {.user = options.user,
-                                                            .database = options.database,
-                                                            .password = options.password}));
+                                                                 .database = options.database,
+                                                                 .password = options.password}));
   for (const auto& script : scripts) {
     if (!options.quiet && !options.json_only) std::fprintf(stderr, "running %s\n", script.c_str());
     const SqlOptions run{.inputs = {{SqlInput::Kind::kFile, script.string()}},

@@ -20,8 +20,9 @@ class FrameReader {
   // A gigabyte, which is what the longest message of the protocol has, and a little.
   static constexpr std::uint32_t kMaxFrameBytes = (1u << 30) + (1u << 20);
 
-  // The next piece of payload at the front of `bytes`, which loses what was read. Empty when `bytes`
-  // is used up. kDataCorrupted: a frame claims more than kMaxFrameBytes; nothing more can be read.
+  // The next piece of payload at the front of `bytes`, which loses what was read. Empty when
+  // `bytes` is used up. kDataCorrupted: a frame claims more than kMaxFrameBytes; nothing more can
+  // be read.
   Result<std::span<const std::byte>> next(std::span<const std::byte>& bytes);
 
   // Whether a frame has begun and is not whole.

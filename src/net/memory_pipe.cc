@@ -299,7 +299,7 @@ class ClientEnd final : public PipeClient {
   const std::shared_ptr<Shared> shared_;
   Helper helper_;
   std::atomic<bool> engine_is_behind_{false};  // bytes were written that it was not told about
-  std::atomic<bool> event_is_idle_{false};  // neither armed nor readable
+  std::atomic<bool> event_is_idle_{false};     // neither armed nor readable
 };
 
 }  // namespace

@@ -51,7 +51,8 @@ class PipeClient {
   // when bytes (or the end) come, and unreadable when read_some would block; what comes while a
   // thread waits here need not show. -1 when the process has run out of descriptors.
   virtual int descriptor() = 0;
-  // Brings the descriptor up to date without reading: readable if `has_more`, or if bytes are there.
+  // Brings the descriptor up to date without reading: readable if `has_more`, or if bytes are
+  // there.
   virtual void watch(bool has_more) = 0;
 
   // Closes both directions; the engine's end sees end of stream after what was written. Any thread;

@@ -49,8 +49,8 @@ TEST(FreshCluster, answers_and_keeps_what_it_is_given) {
   auto cluster = fresh();
   auto session = log_in(cluster);
   EXPECT_EQ(ask(*session, "select 6 * 7"), "42");
-  ASSERT_TRUE(client::execute(*session,
-                           "create table t as select generate_series(1, 10000) as n; checkpoint"));
+  ASSERT_TRUE(client::execute(
+      *session, "create table t as select generate_series(1, 10000) as n; checkpoint"));
   EXPECT_EQ(ask(*log_in(cluster), "select sum(n) from t"), "50005000");
 }
 

@@ -14,9 +14,9 @@
 #include <thread>
 
 #include "base/log.h"
-#include "os/thread_signals.h"
 #include "net/listener.h"
 #include "net/socket_transport.h"
+#include "os/thread_signals.h"
 #include "server/handshake.h"
 
 namespace calf::server {
