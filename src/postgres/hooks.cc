@@ -160,7 +160,7 @@ u32 pg_pgl_recv(u32, u32 buffer, u32 length, u32) {
 u32 pg_pgl_send(u32, u32 buffer, u32 length, u32) {
   Process& process = Process::current();
   if (process.client() == nullptr) return length;
-  return io_result(process, process.client()->write(process.bytes(buffer, length)));
+  return io_result(process, process.kernel().send(process, process.bytes(buffer, length)));
 }
 
 }  // extern "C"

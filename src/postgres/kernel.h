@@ -93,6 +93,10 @@ class Kernel {
   void note_deadline(int64_t deadline_ns) {
     earliest_new_ns_ = std::min(earliest_new_ns_, deadline_ns);
   }
+  // Sends to the process's client; now, or together with what other processes send in the next few
+  // microseconds.
+  net::IoResult send(Process& process, std::span<const std::byte> bytes);
+
   // The process waits for its condition; it is looked at whenever another process has run.
   void await_condition(Process& process) { conditional_.push_back(&process); }
   // With one session nobody would use the time that a sync on another thread frees; it would only
@@ -144,6 +148,8 @@ class Kernel {
   [[nodiscard]] bool nobody_is_runnable() const { return runnable_.empty() && preempted_.empty(); }
   Process* choose();
   void run_process(Process& process);
+  void flush_held();
+  void flush_held_if_due();
   void bury(Process& process);
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
@@ -173,6 +179,9 @@ class Kernel {
   std::vector<Process*> conditional_;  // wait for their condition
   std::atomic<int> clients_ = 0;       // processes that have one
   int clients_in_process_ = 0;         // those of them whose client is in this program
+  std::vector<int> held_;              // pids whose clients' answers are held
+  int64_t held_since_ns_ = 0;
+  int64_t typical_run_ns_ = INT64_C(1'000'000);  // how long processes have recently run at a time
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;

@@ -8,8 +8,8 @@ namespace calf::postgres {
 
 namespace {
 constexpr int kTicksInSlice =
-    4;  // a slice ends at a tick: it is at most a quarter longer than asked for
-constexpr int kIdleTicksBeforeParking = 200;
+    2;  // a slice ends at a tick: it is at most half longer than asked for
+constexpr int kIdleTicksBeforeParking = 100;
 }  // namespace
 
 SliceTicker::SliceTicker(int64_t slice_ns) : slice_ns_(slice_ns), thread_([this] { run(); }) {}
