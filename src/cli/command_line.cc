@@ -27,7 +27,8 @@ constexpr const char* kServeExamples =
     "ends with it\n"
     "  calf serve ./data -h '*' --password s3cret --tls    for other machines, too\n"
     "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
-    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n\n"
+    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
+    "  calf serve --pool 5000                      a database per test for IntegreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
     "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
@@ -43,13 +44,27 @@ constexpr const char* kSqlExamples =
     "Exit code: 0; 1 for a failed -c; 2 when the session broke; 3 for a failed script with "
     "ON_ERROR_STOP.";
 
+constexpr const char* kBranchExamples =
+    "A branch is a copy-on-write copy of the whole cluster, at once and whatever its size; its "
+    "databases are\n"
+    "DATABASE@BRANCH, with the same host, port and users.\n\n"
+    "Examples:\n"
+    "  calf branch create b1                       then: psql -h 127.0.0.1 -U postgres "
+    "'postgres@b1'\n"
+    "  calf branch reset b1                        as the server's own databases are now\n"
+    "  calf branch list --json\n"
+    "  calf branch create b2 --url postgresql://postgres@127.0.0.1:5433/postgres@b1    of b1\n\n"
+    "Exit code: 0, 1 when the server refuses, 2 when there is none.\n"
+    "Environment: PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE.";
+
 constexpr const char* kPortExamples =
     "The peer speaks PostgreSQL's protocol over standard input and output, in packets of a length "
     "(4 bytes,\n"
     "big-endian) and that many bytes, as Erlang's {:packet, 4}. A packet may hold a part of a "
     "message, or several.\n"
     "It begins with a startup packet, or with messages: then the session is logged in already.\n"
-    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard error.\n\n"
+    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard "
+    "error.\n\n"
     "Exit code: 0 after standard input or the session has ended, 1 after an ERROR.\n"
     "Environment: PGLITE_DATA_DIR PGLITE_USERNAME PGLITE_DATABASE PGLITE_DEBUG (0-5) "
     "PGLITE_WASM_PATH (not used).";
@@ -75,7 +90,7 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
-  std::string location, data_directory, auth, extensions, tls_certificate, tls_key;
+  std::string location, data_directory, auth, extensions, tls_certificate, tls_key, pool;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -124,6 +139,11 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
                  "Seconds for a client's startup packet (authentication_timeout)");
   app.add_option("--run", options.command,
                  "Run a shell command with DATABASE_URL set; end with its exit code");
+  app.add_option("--pool", raw.pool,
+                 "[HOST:]PORT for IntegreSQL's API, test databases over HTTP; 0 takes a free port "
+                 "(127.0.0.1)");
+  app.add_option("--pool-size", options.pool_size, "The most databases of one template (500)")
+      ->check(CLI::Range(1, 100'000));
   app.add_flag("--exit-with-stdin", options.exit_with_stdin, "End when standard input closes");
   app.add_option("--debug", options.debug_level, "PostgreSQL's debug level, 0 to 5")
       ->check(CLI::Range(0, 5));
@@ -167,8 +187,9 @@ struct RawPort {
 void add_port(CLI::App& app, RawPort& raw, PortOptions& options) {
   app.set_help_flag("--help", "Show this text");
   app.footer(kPortExamples);
-  app.add_option("LOCATION", raw.location,
-                 "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
+  app.add_option(
+      "LOCATION", raw.location,
+      "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
   app.add_option("-U,--user", options.user, "Superuser to create when it is missing (postgres)");
   app.add_option("-d,--db", options.database, "Database to create when it is missing (postgres)");
@@ -179,6 +200,33 @@ void add_port(CLI::App& app, RawPort& raw, PortOptions& options) {
   app.add_option("--debug", raw.debug_level, "0: no log; 1 to 5: PostgreSQL's, ever more (0)")
       ->check(CLI::Range(0, 5));
   app.add_flag("--raw", options.raw, "The bare protocol, no packets");
+}
+
+struct RawBranch {
+  std::string url, name;
+  bool json = false;
+};
+
+void add_branch(CLI::App& app, RawBranch& raw, BranchOptions& options) {
+  using Verb = BranchOptions::Verb;
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kBranchExamples);
+  app.require_subcommand(1);
+  const std::initializer_list<std::tuple<const char*, Verb, const char*>> verbs = {
+      {"create", Verb::kCreate, "Make a branch of the cluster that the URL's database is in"},
+      {"list", Verb::kList, "All branches of the server"},
+      {"drop", Verb::kDrop, "End a branch's sessions and delete it"},
+      {"reset", Verb::kReset, "End a branch's sessions and make it anew from its parent"}};
+  for (const auto& [name, verb, about] : verbs) {
+    CLI::App* one = app.add_subcommand(name, about);
+    one->set_help_flag("--help", "Show this text");
+    one->footer(kBranchExamples);
+    if (verb != Verb::kList) one->add_option("NAME", raw.name, "The branch")->required();
+    one->add_option("--url", raw.url,
+                    "The server, postgresql://user@host:port/database (PGHOST, …)");
+    one->add_flag("--json", raw.json, "Machine-readable output");
+    one->callback([&options, chosen = verb] { options.verb = chosen; });
+  }
 }
 
 Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag,
@@ -292,6 +340,9 @@ Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
     options.auth = AuthMethod::kScram;
   }
   CALF_CHECK_OK(choose_handshake_timeout(raw.handshake_timeout_s, options));
+  if (!raw.pool.empty()) {
+    CALF_TRY(options.pool, parse_pool_address(raw.pool));
+  }
   if (!environment({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}).empty()) {
     options.init_scripts = "/docker-entrypoint-initdb.d";
   }
@@ -338,10 +389,26 @@ Result<PortOptions> finish_port(const RawPort& raw, PortOptions options) {
   }
   options.debug_level = raw.debug_level >= 0 ? raw.debug_level : level[0] - '0';
   if (options.debug_level > 1) {
-    options.settings.emplace_back("log_min_messages", "debug" + std::to_string(options.debug_level));
+    options.settings.emplace_back("log_min_messages",
+                                  "debug" + std::to_string(options.debug_level));
   }
   CALF_CHECK_OK(add_settings(raw.settings, options.settings));
   options.extensions = split_list(raw.extensions);
+  return options;
+}
+
+Result<BranchOptions> finish_branch(const RawBranch& raw, BranchOptions options) {
+  options.name = raw.name;
+  options.json = raw.json;
+  ServerUrl server{.host = environment({"PGHOST"}, "127.0.0.1"),
+                   .user = environment({"PGUSER"}, "postgres"),
+                   .password = environment({"PGPASSWORD"}),
+                   .database = environment({"PGDATABASE"}, "postgres")};
+  const std::string port = environment({"PGPORT"}, "5432");
+  CALF_TRY(options.server, parse_server_url("postgresql://?port=" + port, std::move(server)));
+  if (!raw.url.empty()) {
+    CALF_TRY(options.server, parse_server_url(raw.url, std::move(options.server)));
+  }
   return options;
 }
 
@@ -377,6 +444,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   PortOptions port{.user = environment({"PGLITE_USERNAME"}, "postgres"),
                    .database = environment({"PGLITE_DATABASE"}, "postgres"),
                    .wasm_path = environment({"PGLITE_WASM_PATH"})};
+  BranchOptions branch;
+  RawBranch raw_branch;
   RawServe raw_serve;
   RawPort raw_port;
   RawSql raw_sql;
@@ -387,6 +456,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   CLI::App* serve_app = app.add_subcommand("serve", "Serve a database over TCP and Unix sockets");
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
   CLI::App* port_app = app.add_subcommand("port", "One session over standard input and output");
+  CLI::App* branch_app = app.add_subcommand("branch", "Copies of a running server's databases");
+  add_branch(*branch_app, raw_branch, branch);
   add_port(*port_app, raw_port, port);
   add_serve(*serve_app, raw_serve, serve);
   add_sql(*sql_app, raw_sql, sql);
@@ -395,6 +466,7 @@ Command parse_command_line(std::vector<std::string> arguments) {
     app.parse(arguments);
     if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
     if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
+    if (branch_app->parsed()) return to_command(finish_branch(raw_branch, std::move(branch)));
     return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);

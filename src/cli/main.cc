@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/branch_command.h"
 #include "cli/options.h"
 #include "cli/port_command.h"
 #include "cli/serve_command.h"
@@ -14,6 +15,7 @@ static int run(const calf::cli::Command& command) {
   if (const auto* serve = std::get_if<ServeOptions>(&command)) return run_serve(*serve);
   if (const auto* sql = std::get_if<SqlOptions>(&command)) return run_sql(*sql);
   if (const auto* port = std::get_if<PortOptions>(&command)) return run_port(*port);
+  if (const auto* branch = std::get_if<BranchOptions>(&command)) return run_branch(*branch);
   const auto& print = std::get<PrintAndExit>(command);
   std::fputs(print.text.c_str(), print.exit_code == 0 ? stdout : stderr);
   return print.exit_code;
