@@ -1,4 +1,3 @@
-#include "base/assert.h"
 #include "branches/storage.h"
 #include "vfs/memory_file_system.h"
 
@@ -10,7 +9,10 @@ class MemoryStorage final : public Storage {
   Result<std::shared_ptr<vfs::FileSystem>> clone(vfs::FileSystem& live, std::string_view,
                                                  std::string_view) override {
     auto* memory = dynamic_cast<vfs::MemoryFileSystem*>(&live);
-    ASSERT(memory != nullptr);
+    if (memory == nullptr) {
+      return fail(ErrorCode::kUnsupported, "this cluster is in a directory and cannot be branched",
+                  "Clusters in memory can.");
+    }
     return std::shared_ptr<vfs::FileSystem>(memory->clone());
   }
   Result<void> settle(std::string_view) override { return {}; }

@@ -17,6 +17,7 @@ Result<void> run_amcheck(client::Session& session, const std::string& database,
                          CheckReport& report);
 
 // Rows of a query as text; NULL is empty. Fails with PostgreSQL's message.
-Result<std::vector<std::vector<std::string>>> query_rows(client::Session& session, std::string_view sql);
+Result<std::vector<std::vector<std::string>>> query_rows(client::Session& session,
+                                                         std::string_view sql);
 
 }  // namespace calf::cli

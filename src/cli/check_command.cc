@@ -155,7 +155,8 @@ class Check {
   Result<void> look_into_databases(server::Engine& engine) {
     std::vector<std::vector<std::string>> databases;
     {
-      auto session = client::Session::connect(engine, {.user = user_, .application_name = "calf check"});
+      auto session =
+          client::Session::connect(engine, {.user = user_, .application_name = "calf check"});
       auto listed = session ? query_rows(**session,
                                          "select oid, datname from pg_database where datallowconn "
                                          "order by oid")
@@ -194,7 +195,8 @@ class Check {
   }
 
   // Whose pages they are: the catalogs of this database know its own, and the shared ones.
-  Result<void> name_pages(client::Session& session, const std::string& oid, const std::string& name) {
+  Result<void> name_pages(client::Session& session, const std::string& oid,
+                          const std::string& name) {
     constexpr uint32_t kGlobalTablespace = 1664;
     for (const auto& [index, file] : page_problems_) {
       CheckProblem& problem = report_.problems[index];

@@ -32,7 +32,8 @@ constexpr const char* kServeExamples =
     "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
     "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
     "  calf serve --from golden.calf               a copy of what was saved, in memory\n"
-    "  calf serve --engine sqlite app.db           a SQLite file, for PostgreSQL's clients\n\n"
+    "  calf serve --engine sqlite app.db           a SQLite file, for PostgreSQL's clients\n"
+    "  calf serve --pool 5000                      a database per test for IntegreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
     "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
@@ -47,6 +48,19 @@ constexpr const char* kSqlExamples =
     "  echo 'select now()' | calf sql ./data -At\n\n"
     "Exit code: 0; 1 for a failed -c; 2 when the session broke; 3 for a failed script with "
     "ON_ERROR_STOP.";
+
+constexpr const char* kBranchExamples =
+    "A branch is a copy-on-write copy of the whole cluster, at once and whatever its size; its "
+    "databases are\n"
+    "DATABASE@BRANCH, with the same host, port and users.\n\n"
+    "Examples:\n"
+    "  calf branch create b1                       then: psql -h 127.0.0.1 -U postgres "
+    "'postgres@b1'\n"
+    "  calf branch reset b1                        as the server's own databases are now\n"
+    "  calf branch list --json\n"
+    "  calf branch create b2 --url postgresql://postgres@127.0.0.1:5433/postgres@b1    of b1\n\n"
+    "Exit code: 0, 1 when the server refuses, 2 when there is none.\n"
+    "Environment: PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE.";
 
 constexpr const char* kPortExamples =
     "The peer speaks PostgreSQL's protocol over standard input and output, in packets of a length "
@@ -95,7 +109,7 @@ std::vector<std::string> split_list(const std::string& text) {
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
   std::string location, data_directory, engine = "postgres", from, auth, extensions,
-                                        tls_certificate, tls_key;
+                                        tls_certificate, tls_key, pool;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -147,6 +161,11 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
                  "Seconds for a client's startup packet (authentication_timeout)");
   app.add_option("--run", options.command,
                  "Run a shell command with DATABASE_URL set; end with its exit code");
+  app.add_option("--pool", raw.pool,
+                 "[HOST:]PORT for IntegreSQL's API, test databases over HTTP; 0 takes a free port "
+                 "(127.0.0.1)");
+  app.add_option("--pool-size", options.pool_size, "The most databases of one template (500)")
+      ->check(CLI::Range(1, 100'000));
   app.add_flag("--exit-with-stdin", options.exit_with_stdin, "End when standard input closes");
   app.add_option("--debug", options.debug_level, "PostgreSQL's debug level, 0 to 5")
       ->check(CLI::Range(0, 5));
@@ -215,6 +234,33 @@ void add_check(CLI::App& app, std::string& location, CheckOptions& options) {
   app.add_option("-U,--user,--username", options.user, "Superuser to look as (postgres)");
   app.add_flag("--json", options.json, "The result as one line of JSON on standard output");
   app.add_flag("--quiet,-q", options.quiet, "No progress on standard error");
+}
+
+struct RawBranch {
+  std::string url, name;
+  bool json = false;
+};
+
+void add_branch(CLI::App& app, RawBranch& raw, BranchOptions& options) {
+  using Verb = BranchOptions::Verb;
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kBranchExamples);
+  app.require_subcommand(1);
+  const std::initializer_list<std::tuple<const char*, Verb, const char*>> verbs = {
+      {"create", Verb::kCreate, "Make a branch of the cluster that the URL's database is in"},
+      {"list", Verb::kList, "All branches of the server"},
+      {"drop", Verb::kDrop, "End a branch's sessions and delete it"},
+      {"reset", Verb::kReset, "End a branch's sessions and make it anew from its parent"}};
+  for (const auto& [name, verb, about] : verbs) {
+    CLI::App* one = app.add_subcommand(name, about);
+    one->set_help_flag("--help", "Show this text");
+    one->footer(kBranchExamples);
+    if (verb != Verb::kList) one->add_option("NAME", raw.name, "The branch")->required();
+    one->add_option("--url", raw.url,
+                    "The server, postgresql://user@host:port/database (PGHOST, …)");
+    one->add_flag("--json", raw.json, "Machine-readable output");
+    one->callback([&options, chosen = verb] { options.verb = chosen; });
+  }
 }
 
 Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag,
@@ -339,6 +385,9 @@ Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
     options.auth = AuthMethod::kScram;
   }
   CALF_CHECK_OK(choose_handshake_timeout(raw.handshake_timeout_s, options));
+  if (!raw.pool.empty()) {
+    CALF_TRY(options.pool, parse_pool_address(raw.pool));
+  }
   if (!environment({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}).empty()) {
     options.init_scripts = "/docker-entrypoint-initdb.d";
   }
@@ -409,6 +458,21 @@ Result<CheckOptions> finish_check(const std::string& raw, CheckOptions options) 
   return options;
 }
 
+Result<BranchOptions> finish_branch(const RawBranch& raw, BranchOptions options) {
+  options.name = raw.name;
+  options.json = raw.json;
+  ServerUrl server{.host = environment({"PGHOST"}, "127.0.0.1"),
+                   .user = environment({"PGUSER"}, "postgres"),
+                   .password = environment({"PGPASSWORD"}),
+                   .database = environment({"PGDATABASE"}, "postgres")};
+  const std::string port = environment({"PGPORT"}, "5432");
+  CALF_TRY(options.server, parse_server_url("postgresql://?port=" + port, std::move(server)));
+  if (!raw.url.empty()) {
+    CALF_TRY(options.server, parse_server_url(raw.url, std::move(options.server)));
+  }
+  return options;
+}
+
 PrintAndExit usage_error(const Error& error) {
   return {.text = "calf: " + error.message + (error.hint.empty() ? "" : " (" + error.hint + ")") +
                   "\nTry calf --help\n",
@@ -441,6 +505,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   PortOptions port{.user = environment({"PGLITE_USERNAME"}, "postgres"),
                    .database = environment({"PGLITE_DATABASE"}, "postgres"),
                    .wasm_path = environment({"PGLITE_WASM_PATH"})};
+  BranchOptions branch;
+  RawBranch raw_branch;
   RawServe raw_serve;
   RawPort raw_port;
   RawSql raw_sql;
@@ -451,6 +517,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   CLI::App* serve_app = app.add_subcommand("serve", "Serve a database over TCP and Unix sockets");
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
   CLI::App* port_app = app.add_subcommand("port", "One session over standard input and output");
+  CLI::App* branch_app = app.add_subcommand("branch", "Copies of a running server's databases");
+  add_branch(*branch_app, raw_branch, branch);
   add_port(*port_app, raw_port, port);
   SnapshotCommandLine snapshot(app);
   CLI::App* check_app = app.add_subcommand("check", "Verify a stopped cluster in a directory");
@@ -464,6 +532,7 @@ Command parse_command_line(std::vector<std::string> arguments) {
     app.parse(arguments);
     if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
     if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
+    if (branch_app->parsed()) return to_command(finish_branch(raw_branch, std::move(branch)));
     if (check_app->parsed()) return to_command(finish_check(check_location, std::move(check)));
     if (sql_app->parsed()) return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
     return to_command(snapshot.finish());

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/branch_command.h"
 #include "cli/check_command.h"
 #include "cli/options.h"
 #include "cli/port_command.h"
@@ -19,6 +20,7 @@ static int run(const calf::cli::Command& command) {
   if (const auto* save = std::get_if<SnapshotSaveOptions>(&command))
     return run_snapshot_save(*save);
   if (const auto* check = std::get_if<CheckOptions>(&command)) return run_check(*check);
+  if (const auto* branch = std::get_if<BranchOptions>(&command)) return run_branch(*branch);
   const auto& print = std::get<PrintAndExit>(command);
   std::fputs(print.text.c_str(), print.exit_code == 0 ? stdout : stderr);
   return print.exit_code;

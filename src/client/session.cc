@@ -43,9 +43,10 @@ class LoginState {
   std::optional<pgwire::ScramClient> scram;
 };
 
-Session::Session(server::Engine& engine, Options options, std::unique_ptr<net::PipeClient> pipe)
+Session::Session(server::Engine* engine, Options options, std::unique_ptr<net::PipeClient> pipe)
     : engine_(engine), options_(std::move(options)), pipe_(std::move(pipe)) {
-  pipe_->set_helper([&engine](const std::function<bool()>& done) { return engine.help(done); });
+  if (engine == nullptr) return;
+  pipe_->set_helper([engine](const std::function<bool()>& done) { return engine->help(done); });
 }
 
 Session::~Session() {
@@ -53,9 +54,9 @@ Session::~Session() {
   pipe_->write_some(out_);
 }
 
-Result<std::unique_ptr<Session>> Session::connect(server::Engine& engine, Options options,
-                                                  pgwire::Bytes* refusal) {
-  net::MemoryPipe pipe = net::MemoryPipe::create();
+// With its length word.
+static Result<pgwire::Bytes> startup_packet(const Session::Options& options) {
+  constexpr std::size_t kLengthBytes = 4;
   pgwire::Parameters parameters = {{"user", options.user},
                                    {"database", options.database},
                                    {"application_name", options.application_name},
@@ -63,13 +64,32 @@ Result<std::unique_ptr<Session>> Session::connect(server::Engine& engine, Option
   parameters.insert(parameters.end(), options.parameters.begin(), options.parameters.end());
   pgwire::Bytes packet;
   pgwire::FrontendEncoder(packet).startup(parameters);
-  packet.erase(packet.begin(), packet.begin() + 4);  // the length word
-  if (packet.size() > pgwire::kMaxStartupPacketBytes) {
+  if (packet.size() - kLengthBytes > pgwire::kMaxStartupPacketBytes) {
     return fail(ErrorCode::kInvalidArgument, "the session's parameters are too long");
   }
+  return packet;
+}
+
+Result<std::unique_ptr<Session>> Session::connect(server::Engine& engine, Options options,
+                                                  pgwire::Bytes* refusal) {
+  CALF_TRY(pgwire::Bytes packet, startup_packet(options));
+  packet.erase(packet.begin(), packet.begin() + 4);  // the length word
+  net::MemoryPipe pipe = net::MemoryPipe::create();
   std::unique_ptr<Session> session(
-      new Session(engine, std::move(options), std::move(pipe.client_end)));
+      new Session(&engine, std::move(options), std::move(pipe.client_end)));
   engine.connect({.transport = std::move(pipe.engine_end), .startup_packet = std::move(packet)});
+  CALF_CHECK_OK(session->log_in(refusal));
+  return session;
+}
+
+Result<std::unique_ptr<Session>> Session::connect(std::unique_ptr<net::PipeClient> pipe,
+                                                  Options options, pgwire::Bytes* refusal) {
+  CALF_TRY(pgwire::Bytes packet, startup_packet(options));
+  std::unique_ptr<Session> session(new Session(nullptr, std::move(options), std::move(pipe)));
+  if (session->options_.timeout) session->begin(Clock::now() + *session->options_.timeout);
+  session->out_ = std::move(packet);
+  session->login_ = std::make_unique<LoginState>();  // nothing to cancel yet
+  CALF_CHECK_OK(session->send());
   CALF_CHECK_OK(session->log_in(refusal));
   return session;
 }
@@ -336,7 +356,8 @@ Result<void> Session::feed_copy(QueryEvents& events) {
 }
 
 void Session::cancel() {
-  if (!key_.key.empty()) engine_.cancel({.pid = key_.pid, .key = key_.key});
+  if (engine_ == nullptr) return close();
+  if (!key_.key.empty()) engine_->cancel({.pid = key_.pid, .key = key_.key});
 }
 
 namespace {

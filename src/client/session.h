@@ -1,6 +1,6 @@
-// A session of an engine inside this process: login, messages both ways, and simple queries whose
-// results are events. The only client of the protocol in this tree. Blocks. Not for what a user
-// sees of it: that is `cli`, and `capi` for other programs.
+// A session of an engine, inside this process or at the end of a socket: login, messages both ways,
+// and simple queries whose results are events. The only client of the protocol in this tree.
+// Blocks. Not for what a user sees of it: that is `cli`, and `capi` for other programs.
 #pragma once
 
 #include <chrono>
@@ -58,6 +58,10 @@ class Session {
   // `refusal`, if not null, the whole report. `engine` must outlive the session.
   static Result<std::unique_ptr<Session>> connect(server::Engine& engine, Options options,
                                                   pgwire::Bytes* refusal = nullptr);
+  // The same over a connection to a server (socket_client.h), where cancel() ends the session.
+  static Result<std::unique_ptr<Session>> connect(std::unique_ptr<net::PipeClient> pipe,
+                                                  Options options,
+                                                  pgwire::Bytes* refusal = nullptr);
 
   ~Session();  // says goodbye
 
@@ -72,7 +76,7 @@ class Session {
   // protocol, or timed out.
   Result<Outcome> query(std::string_view sql, QueryEvents& events);
 
-  // Asks the engine to cancel what runs now. Any thread.
+  // Asks the engine to cancel what runs now. Any thread. No engine in this process: close().
   void cancel();
   // Closes the connection: a waiting call fails, and so does every later one. Any thread.
   void close() { pipe_->close(); }
@@ -113,7 +117,7 @@ class Session {
   void wait_for_message() { pipe_->wait(net::PipeClient::WaitFor::kReadable, deadline_); }
 
  private:
-  Session(server::Engine& engine, Options options, std::unique_ptr<net::PipeClient> pipe);
+  Session(server::Engine* engine, Options options, std::unique_ptr<net::PipeClient> pipe);
 
   Result<void> log_in(pgwire::Bytes* refusal);
   Result<void> authenticate(std::span<const std::byte> body);
@@ -124,7 +128,7 @@ class Session {
   void cancel_late_call();
   tl::unexpected<Error> ended();
 
-  server::Engine& engine_;
+  server::Engine* const engine_;  // null: it is not in this process
   const Options options_;
   const std::unique_ptr<net::PipeClient> pipe_;
   pgwire::MessageDecoder decoder_;
