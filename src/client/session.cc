@@ -116,7 +116,7 @@ Result<void> Session::check_deadline() {
 }
 
 void Session::cancel_late_call() {
-  if (engine_ == nullptr) return;  // a server's: closing is what is left
+  if (engine_ == nullptr) return close();
   net::MemoryPipe pipe = net::MemoryPipe::create();
   cancelling_ = std::move(pipe.client_end);
   engine_->cancel({.pid = key_.pid, .key = key_.key, .transport = std::move(pipe.engine_end)});
