@@ -15,7 +15,27 @@ std::vector<Oid> Analyzer::parameter_types() const {
   return types;
 }
 
+namespace {
+
+// SQLite takes no expression that is deeper.
+constexpr int kMaxExpressionDepth = 1000;
+
+struct Depth {
+  static thread_local int current;
+  Depth() {
+    if (++current > kMaxExpressionDepth) {
+      --current;
+      raise("54001", "stack depth limit exceeded", "The expression is nested too deeply.");
+    }
+  }
+  ~Depth() { --current; }
+};
+thread_local int Depth::current = 0;
+
+}  // namespace
+
 Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
+  const Depth depth;
   const std::size_t before = scope.ungrouped.size();
   Expr made = expr_of_kind(node, scope);
   // A whole expression of GROUP BY: the columns inside are no longer on their own.

@@ -16,6 +16,10 @@ enum Frame : int {
   kExcludeCurrent = 0x8000, kExcludeGroup = 0x10000, kExcludeTies = 0x20000,
 };
 
+bool is_vector(Oid type) {
+  return type == oid::kInt2Vector || type == oid::kOidVector;
+}
+
 bool fits(Oid wanted, const Expr& argument) {
   switch (wanted) {
     case oid::kAny:
@@ -24,7 +28,7 @@ bool fits(Oid wanted, const Expr& argument) {
     case oid::kAnyNonArray:
       return !is_array(argument.type.oid);
     case oid::kAnyArray:
-      return is_array(argument.type.oid) || argument.unknown();
+      return is_array(argument.type.oid) || is_vector(argument.type.oid) || argument.unknown();
     default:
       return can_cast(argument.type.oid, wanted, CastContext::kImplicit) || argument.form == Expr::Form::kNull;
   }
@@ -132,6 +136,11 @@ const Function* Analyzer::resolve(const std::vector<const Function*>& all, std::
   const Function* chosen = candidates[0];
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     Oid wanted = argument_type(*chosen, i);
+    if (wanted == oid::kAnyArray && is_vector(arguments[i].type.oid)) {
+      const Oid element = arguments[i].type.oid == oid::kInt2Vector ? oid::kInt2 : oid::kOid;
+      arguments[i] = coerce(std::move(arguments[i]), {array_of(element)}, CastContext::kExplicit);
+      continue;
+    }
     if (wanted == oid::kAnyArray) {
       if (!arguments[i].unknown()) continue;
       const Expr& other = arguments[i == 0 ? arguments.size() - 1 : 0];

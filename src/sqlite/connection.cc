@@ -79,6 +79,10 @@ void raise_sqlite(sqlite3* handle, int code) {
       if (message.starts_with("ON CONFLICT clause does not match")) {
         raise("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification");
       }
+      if (message == "parser stack overflow" || message.starts_with("Expression tree is too large")) {
+        raise("54001", "stack depth limit exceeded", "The expression is nested too deeply for SQLite.");
+      }
+      if (message == "integer overflow") raise("22003", "bigint out of range");
       raise("XX000", message);
   }
 }

@@ -1,5 +1,6 @@
 #include "sqlite/engine.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -157,6 +158,17 @@ class SqliteEngine final : public server::Engine {
   bool hurry_ = false;
 };
 
+// Deep statements are walked by recursion (tree.cc bounds them). Reserved, not used: memory is taken as
+// the stack grows.
+void reserve_stacks() {
+  constexpr std::size_t kStackBytes = 64U << 20;
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackBytes);
+  ::pthread_setattr_default_np(&attributes);
+  ::pthread_attr_destroy(&attributes);
+}
+
 // In memory: a file in a directory of its own where memory is a file system.
 Result<std::filesystem::path> memory_file() {
   for (const char* place : {"/dev/shm", "/tmp"}) {
@@ -169,6 +181,7 @@ Result<std::filesystem::path> memory_file() {
 }  // namespace
 
 Result<OpenedEngine> open_engine(EngineOptions options) {
+  reserve_stacks();
   DatabaseOptions database_options{.ephemeral = !options.file, .observer = options.observer};
   if (options.file) {
     database_options.file = *options.file;

@@ -227,6 +227,25 @@ std::size_t byte_of_character(std::string_view text, std::size_t characters) {
 
 }  // namespace
 
+void check_utf8(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    const std::size_t size = first == 0 ? 0 : first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    bool good = size > 0 && i + size <= text.size();
+    for (std::size_t k = 1; good && k < size; ++k) good = (text[i + k] & 0xc0) == 0x80;
+    const auto second = good && size > 1 ? static_cast<unsigned char>(text[i + 1]) : 0x80;
+    // Overlong forms, surrogates, and what is above U+10FFFF.
+    good = good && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f) && !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second > 0x8f);
+    if (!good) {
+      char byte[8];
+      std::snprintf(byte, sizeof byte, "0x%02x", first);
+      raise("22021", std::string("invalid byte sequence for encoding \"UTF8\": ") + byte);
+    }
+    i += size;
+  }
+}
+
 std::string fit_string(std::string text, Type type, bool explicitly) {
   if (type.oid == oid::kName) {
     if (text.size() > 63) text.resize(byte_of_character(text, 63));
@@ -275,6 +294,7 @@ std::string float_text(double value, Oid type) {
 }
 
 Datum from_text(std::string_view text, Type type, const ConversionContext& context) {
+  if (storage_of(type.oid) == Storage::kText) check_utf8(text);
   if (is_array(type.oid)) return Datum::of(read_array_text(text, type, context));
   switch (type.oid) {
     case oid::kBool:

@@ -2,6 +2,10 @@
 
 #include <pg_query.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "sqlite/array_text.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -21,9 +25,41 @@ std::string_view state_of(std::string_view message) {
   return "42601";
 }
 
+// How deep the tree can get at most: tokens since the last comma, summed up over the parentheses that
+// are open. The parse tree is packed and unpacked by recursion, which a stack must be able to hold.
+void check_depth(std::string_view sql) {
+  constexpr std::size_t kMaxDepth = 10'000;
+  std::vector<std::size_t> levels{0};
+  std::size_t depth = 0;
+  bool in_word = false;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    const char c = sql[i];
+    const bool word = std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+    if (c == '\'' || c == '"') {
+      i = std::min(sql.find(c, i + 1), sql.size() - 1);
+    } else if (c == '(' || c == '[') {
+      levels.push_back(0);
+      ++depth;
+    } else if ((c == ')' || c == ']') && levels.size() > 1) {
+      depth -= levels.back() + 1;
+      levels.pop_back();
+    } else if (c == ',' || c == ';') {
+      depth -= levels.back();
+      levels.back() = 0;
+    } else if (std::isspace(static_cast<unsigned char>(c)) == 0 && !(word && in_word)) {
+      ++levels.back();
+      ++depth;
+    }
+    in_word = word;
+    if (depth > kMaxDepth) raise("54001", "stack depth limit exceeded", "The statement is nested too deeply.");
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const Script> Script::parse(std::string sql) {
+  check_utf8(sql);
+  check_depth(sql);
   const ParseResult parsed(sql.c_str());
   if (const PgQueryError* error = parsed.result.error; error != nullptr) {
     raise_at(error->cursorpos - 1, state_of(error->message), error->message);
