@@ -16,6 +16,8 @@ const std::vector<SettingInfo>& known() {
       {"client_encoding", "UTF8", "Sets the client's character set encoding.", true},
       {"client_min_messages", "notice", "Sets the message levels that are sent to the client."},
       {"DateStyle", "ISO, MDY", "Sets the display format for date and time values.", true},
+      {"default_table_access_method", "heap", "Sets the default table access method for new tables.", false, true},
+      {"default_tablespace", "", "Sets the default tablespace to create tables and indexes in."},
       {"default_transaction_isolation", "read committed", "Sets the transaction isolation level of each new transaction."},
       {"default_transaction_read_only", "off", "Sets the default read-only status of new transactions.", true},
       {"default_transaction_deferrable", "off", "Sets the default deferrable status of new transactions."},
