@@ -152,13 +152,15 @@ Result<void> check_exposure(const ServeOptions& options, bool loopback_only) {
         "give it with POSTGRES_PASSWORD or --password");
   }
   if (asks_for_password && options.password.empty() && options.engine == EngineKind::kSqlite) {
-    return fail(ErrorCode::kInvalidArgument,
-                "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
-                "give it with POSTGRES_PASSWORD or --password");
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
+        "give it with POSTGRES_PASSWORD or --password");
   }
   if (loopback_only || asks_for_password) return {};
   if (options.auth) return refuse_exposure("--auth trust would let anybody in");
-  if (in_memory || options.engine == EngineKind::kSqlite) return refuse_exposure("there is no password");
+  if (in_memory || options.engine == EngineKind::kSqlite)
+    return refuse_exposure("there is no password");
   return {};
 }
 

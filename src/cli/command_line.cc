@@ -65,7 +65,8 @@ std::vector<std::string> split_list(const std::string& text) {
 
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
-  std::string location, data_directory, engine = "postgres", auth, extensions, tls_certificate, tls_key;
+  std::string location, data_directory, engine = "postgres", auth, extensions, tls_certificate,
+                                        tls_key;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;

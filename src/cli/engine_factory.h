@@ -40,9 +40,9 @@ struct EngineLogin {
 };
 
 struct ClusterOptions {
-  ClusterLocation location{};        // of kSqlite: a file
+  ClusterLocation location{};  // of kSqlite: a file
   EngineKind engine = EngineKind::kPostgres;
-  EngineLogin login{};               // of kSqlite
+  EngineLogin login{};  // of kSqlite
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
   std::vector<std::pair<std::string, std::string>> settings{};

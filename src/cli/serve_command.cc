@@ -128,7 +128,8 @@ Result<void> start(const ServeOptions& options, EngineExit& engine_exit, Running
   running.engine = std::move(cluster.engine);
   running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
   CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
-  if (!loopback_only && !options.auth && options.engine == EngineKind::kPostgres) CALF_CHECK_OK(check_hba(*running.engine));
+  if (!loopback_only && !options.auth && options.engine == EngineKind::kPostgres)
+    CALF_CHECK_OK(check_hba(*running.engine));
   running.server->serve(*running.engine);
   return {};
 }

@@ -242,8 +242,10 @@ int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) 
 
 int run_sql(const SqlOptions& options) {
   Signals signals;
-  auto cluster = open_cluster(
-      {.location = options.location, .engine = options.engine, .login = {.user = options.user, .database = options.database}, .settings = options.settings});
+  auto cluster = open_cluster({.location = options.location,
+                               .engine = options.engine,
+                               .login = {.user = options.user, .database = options.database},
+                               .settings = options.settings});
   if (!cluster) {
     print_error(cluster.error());
     return kExitBadConnection;
