@@ -21,7 +21,8 @@ class BackendEncoder {
  public:
   explicit BackendEncoder(Bytes& out) : out_(out) {}
 
-  void authentication(std::uint32_t code, std::span<const std::byte> data = {});  // see AuthenticationRequest
+  void authentication(std::uint32_t code,
+                      std::span<const std::byte> data = {});  // see AuthenticationRequest
   void negotiate_protocol_version(std::uint32_t newest_minor,
                                   const std::vector<std::string>& unknown_options);
   void parameter_status(std::string_view name, std::string_view value);
@@ -66,11 +67,11 @@ struct NamedObject {  // of Describe and Close
 
 // Bodies of messages; texts point into `body`. Each one checks every length against the body and
 // that nothing is left over; kDataCorrupted otherwise.
-Result<std::string_view> parse_query(std::span<const std::byte> body);          // Q, p (password)
-Result<ParseMessage> parse_parse(std::span<const std::byte> body);              // P
-Result<BindMessage> parse_bind(std::span<const std::byte> body);                // B
-Result<ExecuteMessage> parse_execute(std::span<const std::byte> body);          // E
-Result<NamedObject> parse_named_object(std::span<const std::byte> body);        // D, C
+Result<std::string_view> parse_query(std::span<const std::byte> body);    // Q, p (password)
+Result<ParseMessage> parse_parse(std::span<const std::byte> body);        // P
+Result<BindMessage> parse_bind(std::span<const std::byte> body);          // B
+Result<ExecuteMessage> parse_execute(std::span<const std::byte> body);    // E
+Result<NamedObject> parse_named_object(std::span<const std::byte> body);  // D, C
 
 struct SaslInitial {
   std::string_view mechanism;

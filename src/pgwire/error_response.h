@@ -1,4 +1,5 @@
-// ErrorResponse and NoticeResponse messages that Calf makes itself, before or instead of PostgreSQL.
+// ErrorResponse and NoticeResponse messages that Calf makes itself, before or instead of
+// PostgreSQL.
 #pragma once
 
 #include <cstddef>

@@ -150,7 +150,8 @@ Result<std::string> ScramServer::first(std::string_view client_first) {
   // "n,,n=user,r=nonce": 'y' means that the client could bind to a channel but saw no offer.
   const std::size_t first_comma = client_first.find(',');
   const std::size_t second_comma = client_first.find(',', first_comma + 1);
-  if (second_comma == std::string_view::npos || (client_first[0] != 'n' && client_first[0] != 'y')) {
+  if (second_comma == std::string_view::npos ||
+      (client_first[0] != 'n' && client_first[0] != 'y')) {
     return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message");
   }
   std::string_view rest = client_first.substr(second_comma + 1);

@@ -1,5 +1,5 @@
-// FROM: tables, subqueries, functions, joins. Every item gets a name of ours in SQLite, so that names
-// never mean something else there.
+// FROM: tables, subqueries, functions, joins. Every item gets a name of ours in SQLite, so that
+// names never mean something else there.
 #include <algorithm>
 
 #include "sqlite/analyzer.h"
@@ -16,14 +16,17 @@ void rename_columns(ScopeTable& table, const PgQuery__Alias* alias) {
   if (alias == nullptr) return;
   const auto names = CALF_LIST(alias, colnames);
   if (names.size() > table.columns.size()) {
-    raise("42P10", "table \"" + table.alias + "\" has " + std::to_string(table.columns.size()) + " columns available but " + std::to_string(names.size()) + " columns specified");
+    raise("42P10", "table \"" + table.alias + "\" has " + std::to_string(table.columns.size()) +
+                       " columns available but " + std::to_string(names.size()) +
+                       " columns specified");
   }
   for (std::size_t i = 0; i < names.size(); ++i) table.columns[i].name = string_of(names[i]);
 }
 
 void push(Scope& scope, ScopeTable table) {
   for (const ScopeTable& other : scope.tables) {
-    if (!table.alias.empty() && other.alias == table.alias) raise("42712", "table name \"" + table.alias + "\" specified more than once");
+    if (!table.alias.empty() && other.alias == table.alias)
+      raise("42712", "table name \"" + table.alias + "\" specified more than once");
   }
   scope.tables.push_back(std::move(table));
 }
@@ -40,19 +43,24 @@ std::string column_sql(const Column& column, const std::string& alias) {
 const Relation& Analyzer::relation_named(const pg::RangeVar& var) {
   const std::string_view schema = given(var.schemaname) ? var.schemaname : "";
   if (!schema.empty() && !catalog_.has_schema(schema)) {
-    raise_at(var.location, "42P01", "relation \"" + std::string(schema) + "." + var.relname + "\" does not exist");
+    raise_at(var.location, "42P01",
+             "relation \"" + std::string(schema) + "." + var.relname + "\" does not exist");
   }
   const Relation* found = catalog_.find(schema, var.relname);
-  if (found == nullptr && schema.empty() && options_.default_schema != "public") found = catalog_.find(options_.default_schema, var.relname);
+  if (found == nullptr && schema.empty() && options_.default_schema != "public")
+    found = catalog_.find(options_.default_schema, var.relname);
   if (found == nullptr) {
-    raise_at(var.location, "42P01", "relation \"" + (schema.empty() ? "" : std::string(schema) + ".") + var.relname + "\" does not exist");
+    raise_at(var.location, "42P01",
+             "relation \"" + (schema.empty() ? "" : std::string(schema) + ".") + var.relname +
+                 "\" does not exist");
   }
   return *found;
 }
 
 std::string Analyzer::from_clause(std::span<PgQuery__Node* const> items, Scope& scope) {
   std::string out;
-  for (const pg::Node* item : items) out += (out.empty() ? "" : " CROSS JOIN ") + from_item(*item, scope);
+  for (const pg::Node* item : items)
+    out += (out.empty() ? "" : " CROSS JOIN ") + from_item(*item, scope);
   return out;
 }
 
@@ -81,7 +89,10 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
         const std::string alias = fresh("t");
         ScopeTable table{.alias = alias_of(var.alias, cte.name)};
         for (std::size_t i = 0; i < cte.columns.size(); ++i) {
-          table.columns.push_back({.name = cte.columns[i].name, .sql = alias + ".c" + std::to_string(i + 1), .type = cte.columns[i].type, .not_null = cte.columns[i].not_null});
+          table.columns.push_back({.name = cte.columns[i].name,
+                                   .sql = alias + ".c" + std::to_string(i + 1),
+                                   .type = cte.columns[i].type,
+                                   .not_null = cte.columns[i].not_null});
         }
         rename_columns(table, var.alias);
         push(scope, std::move(table));
@@ -94,19 +105,28 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
   return add_table(relation, alias_of(var.alias, var.relname), var.alias, scope);
 }
 
-std::string Analyzer::add_table(const Relation& relation, const std::string& alias, const PgQuery__Alias* columns, Scope& scope) {
+std::string Analyzer::add_table(const Relation& relation, const std::string& alias,
+                                const PgQuery__Alias* columns, Scope& scope) {
   const std::string name = fresh("t");
   ScopeTable table{.alias = alias, .schema = relation.schema, .relation = &relation};
   int number = 0;
   for (const Column& column : relation.columns) {
     ++number;
-    table.columns.push_back({.name = column.name, .sql = column_sql(column, name), .type = column.type, .not_null = column.not_null, .relation = &relation, .number = number});
+    table.columns.push_back({.name = column.name,
+                             .sql = column_sql(column, name),
+                             .type = column.type,
+                             .not_null = column.not_null,
+                             .relation = &relation,
+                             .number = number});
   }
   rename_columns(table, columns);
   push(scope, std::move(table));
   if (!relation.system) relations_read_.push_back(relation.sqlite_name);
-  if (relation.system && !relation.view_text.empty()) return "(" + system_view(relation) + ") AS " + name;
-  return quote_name(relation.system ? relation.schema + "." + relation.name : relation.sqlite_name) + " AS " + name;
+  if (relation.system && !relation.view_text.empty())
+    return "(" + system_view(relation) + ") AS " + name;
+  return quote_name(relation.system ? relation.schema + "." + relation.name
+                                    : relation.sqlite_name) +
+         " AS " + name;
 }
 
 // Views of information_schema are kept as PostgreSQL's SQL over pg_catalog.
@@ -115,7 +135,8 @@ std::string Analyzer::system_view(const Relation& relation) {
   const Query query = select(*script->statement(0).select_stmt, nullptr);
   std::string list;
   for (std::size_t i = 0; i < relation.columns.size(); ++i) {
-    list += (list.empty() ? "c" : ", c") + std::to_string(i + 1) + " AS " + quote_name(relation.columns[i].name);
+    list += (list.empty() ? "c" : ", c") + std::to_string(i + 1) + " AS " +
+            quote_name(relation.columns[i].name);
   }
   return "SELECT " + list + " FROM (" + query.sql + ")";
 }
@@ -129,15 +150,22 @@ std::string Analyzer::range_subselect(const PgQuery__RangeSubselect& sub, Scope&
   ScopeTable table{.alias = alias_of(sub.alias, "")};
   for (std::size_t i = 0; i < query.columns.size(); ++i) {
     const OutputColumn& column = query.columns[i];
-    table.columns.push_back({.name = column.name, .sql = name + ".c" + std::to_string(i + 1), .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid, column.type.typmod}, .not_null = column.not_null});
+    table.columns.push_back(
+        {.name = column.name,
+         .sql = name + ".c" + std::to_string(i + 1),
+         .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid,
+                  column.type.typmod},
+         .not_null = column.not_null});
   }
   rename_columns(table, sub.alias);
   push(scope, std::move(table));
   return "(" + query.sql + ") AS " + name;
 }
 
-// The virtual table of row functions: calf_rows('signature', arguments…) has columns c1, c2, … and ord.
-std::string Analyzer::rows_call(const Function& function, const std::vector<Expr>& arguments, const std::string& alias) {
+// The virtual table of row functions: calf_rows('signature', arguments…) has columns c1, c2, … and
+// ord.
+std::string Analyzer::rows_call(const Function& function, const std::vector<Expr>& arguments,
+                                const std::string& alias) {
   std::string sql = "calf_rows(" + quote_text(function.internal);
   for (const Expr& argument : arguments) sql += ", " + argument.sql;
   if (function.name == "unnest") sql += ", " + std::to_string(element_of(arguments[0].type.oid));
@@ -152,7 +180,8 @@ std::string Analyzer::range_function(const PgQuery__RangeFunction& range, Scope&
   if (!CALF_IS(&item, FUNC_CALL)) {  // CURRENT_DATE and the like
     const Expr value = expr(item, scope);
     ScopeTable table{.alias = alias_of(range.alias, value.name), .function = true};
-    table.columns.push_back({.name = alias_of(range.alias, value.name), .sql = name + ".c1", .type = value.type});
+    table.columns.push_back(
+        {.name = alias_of(range.alias, value.name), .sql = name + ".c1", .type = value.type});
     push(scope, std::move(table));
     return "(SELECT " + value.sql + " AS c1) AS " + name;
   }
@@ -170,20 +199,30 @@ std::string Analyzer::range_function(const PgQuery__RangeFunction& range, Scope&
     table.columns.push_back({.name = table.alias, .sql = name + ".c1", .type = value.type});
     sql = "(SELECT " + value.sql + " AS c1) AS " + name;
   } else {
-    for (const pg::Node* argument : CALF_LIST(&node, args)) arguments.push_back(expr(*argument, scope));
+    for (const pg::Node* argument : CALF_LIST(&node, args))
+      arguments.push_back(expr(*argument, scope));
     const Function* function = resolve(candidates, arguments);
-    if (function == nullptr) raise_at(node.location, "42883", "function " + function_name + " does not exist with these arguments", "No function matches the given name and argument types. You might need to add explicit type casts.");
+    if (function == nullptr)
+      raise_at(node.location, "42883",
+               "function " + function_name + " does not exist with these arguments",
+               "No function matches the given name and argument types. You might need to add "
+               "explicit type casts.");
     for (std::size_t i = 0; i < function->columns.size(); ++i) {
       Type type{function->columns[i].second};
       if (type.oid == oid::kAnyElement) type = {element_of(arguments[0].type.oid)};
-      const std::string column = function->columns.size() == 1 && function->columns[0].first == function->name ? table.alias : function->columns[i].first;
+      const std::string column =
+          function->columns.size() == 1 && function->columns[0].first == function->name
+              ? table.alias
+              : function->columns[i].first;
       const std::string raw = name + ".c" + std::to_string(i + 1);
       table.columns.push_back({.name = column, .sql = raw, .type = type});
     }
     sql = rows_call(*function, arguments, name);
   }
   scope.aggregates_allowed = was_lateral;
-  if (range.ordinality != 0) table.columns.push_back({.name = "ordinality", .sql = name + ".ord", .type = {oid::kInt8}, .not_null = true});
+  if (range.ordinality != 0)
+    table.columns.push_back(
+        {.name = "ordinality", .sql = name + ".ord", .type = {oid::kInt8}, .not_null = true});
   rename_columns(table, range.alias);
   push(scope, std::move(table));
   return sql;
@@ -193,7 +232,8 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
   const std::size_t first = scope.tables.size();
   const std::string left = from_item(*node.larg, scope);
   const std::size_t middle = scope.tables.size();
-  const std::string right = CALF_IS(node.rarg, JOIN_EXPR) ? "(" + from_item(*node.rarg, scope) + ")" : from_item(*node.rarg, scope);
+  const std::string right = CALF_IS(node.rarg, JOIN_EXPR) ? "(" + from_item(*node.rarg, scope) + ")"
+                                                          : from_item(*node.rarg, scope);
   if (node.alias != nullptr) unsupported("an alias of a join");
   const bool full = node.jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL;
   const bool outer_left = full || node.jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT;
@@ -206,7 +246,10 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
   if (outer_left) make_nullable(first, middle);
   if (outer_right) make_nullable(middle, scope.tables.size());
   scope.outer_join = scope.outer_join || outer_left || outer_right;
-  const char* word = full ? " FULL JOIN " : node.jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT ? " LEFT JOIN " : node.jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? " RIGHT JOIN " : " JOIN ";
+  const char* word = full                                               ? " FULL JOIN "
+                     : node.jointype == PG_QUERY__JOIN_TYPE__JOIN_LEFT  ? " LEFT JOIN "
+                     : node.jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? " RIGHT JOIN "
+                                                                        : " JOIN ";
   std::vector<std::string> names;
   for (const pg::Node* name : CALF_LIST(&node, using_clause)) names.emplace_back(string_of(name));
   const auto find = [&](const std::string& name, std::size_t from, std::size_t to) {
@@ -214,7 +257,9 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
     for (std::size_t i = from; i < to; ++i) {
       for (ScopeColumn& column : scope.tables[i].columns) {
         if (column.name != name || column.hidden) continue;
-        if (found != nullptr) raise("42702", "common column name \"" + name + "\" appears more than once in " + (from == first ? "left" : "right") + " table");
+        if (found != nullptr)
+          raise("42702", "common column name \"" + name + "\" appears more than once in " +
+                             (from == first ? "left" : "right") + " table");
         found = &column;
       }
     }
@@ -223,7 +268,8 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
   if (node.is_natural != 0) {
     for (std::size_t i = first; i < middle; ++i) {
       for (const ScopeColumn& column : scope.tables[i].columns) {
-        if (!column.hidden && find(column.name, middle, scope.tables.size()) != nullptr) names.push_back(column.name);
+        if (!column.hidden && find(column.name, middle, scope.tables.size()) != nullptr)
+          names.push_back(column.name);
       }
     }
   }
@@ -233,14 +279,17 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
     for (const std::string& name : names) {
       ScopeColumn* a = find(name, first, middle);
       ScopeColumn* b = find(name, middle, scope.tables.size());
-      if (a == nullptr || b == nullptr) raise("42703", "column \"" + name + "\" specified in USING clause does not exist in " + (a == nullptr ? "left" : "right") + " table");
+      if (a == nullptr || b == nullptr)
+        raise("42703", "column \"" + name + "\" specified in USING clause does not exist in " +
+                           (a == nullptr ? "left" : "right") + " table");
       const Expr x{.sql = a->sql, .type = a->type};
       const Expr y{.sql = b->sql, .type = b->type};
       on += (on.empty() ? "" : " AND ") + compare("=", x, y, -1).sql;
       ScopeColumn column = node.jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? *b : *a;
       if (full) {
         const Type type = common_type({&x, &y}, "JOIN/USING");
-        column.sql = "coalesce(" + coerce(x, type, CastContext::kImplicit).sql + ", " + coerce(y, type, CastContext::kImplicit).sql + ")";
+        column.sql = "coalesce(" + coerce(x, type, CastContext::kImplicit).sql + ", " +
+                     coerce(y, type, CastContext::kImplicit).sql + ")";
         column.type = type;
         column.relation = nullptr;
       }
@@ -248,13 +297,16 @@ std::string Analyzer::join(const PgQuery__JoinExpr& node, Scope& scope) {
       b->hidden = true;
       merged.columns.push_back(std::move(column));
     }
-    scope.tables.insert(scope.tables.begin() + static_cast<std::ptrdiff_t>(first), std::move(merged));
+    scope.tables.insert(scope.tables.begin() + static_cast<std::ptrdiff_t>(first),
+                        std::move(merged));
   } else if (node.quals != nullptr) {
     scope.clause = "JOIN conditions";
     // Only what is joined here may be named in ON; SQLite checks that again.
     on = condition(*node.quals, scope, "JOIN/ON").sql;
   }
-  if (on.empty()) return left + (node.jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER ? " CROSS JOIN " : word) + right + (node.jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER ? "" : " ON 1");
+  if (on.empty())
+    return left + (node.jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER ? " CROSS JOIN " : word) +
+           right + (node.jointype == PG_QUERY__JOIN_TYPE__JOIN_INNER ? "" : " ON 1");
   return left + word + right + " ON " + on;
 }
 

@@ -10,12 +10,14 @@ namespace {
 
 bool is_rows_call(const pg::Node& node) {
   if (!CALF_IS(&node, FUNC_CALL)) return false;
-  const auto& candidates = FunctionTable::get().named(string_of(node.func_call->funcname[node.func_call->n_funcname - 1]));
+  const auto& candidates = FunctionTable::get().named(
+      string_of(node.func_call->funcname[node.func_call->n_funcname - 1]));
   return !candidates.empty() && candidates[0]->kind == Function::Kind::kRows;
 }
 
 bool is_integer_constant(const pg::Node& node, std::int64_t& value) {
-  if (!CALF_IS(&node, A_CONST) || node.a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL) return false;
+  if (!CALF_IS(&node, A_CONST) || node.a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL)
+    return false;
   value = node.a_const->ival->ival;
   return true;
 }
@@ -31,7 +33,11 @@ std::string_view bare_name(const pg::Node& node) {
 std::vector<OutputColumn> Analyzer::outputs_of(const std::vector<Expr>& targets) {
   std::vector<OutputColumn> columns;
   for (const Expr& target : targets) {
-    columns.push_back({.name = target.name, .type = target.type, .table = target.relation == nullptr ? 0 : target.relation->oid, .number = static_cast<std::int16_t>(target.number), .not_null = target.not_null});
+    columns.push_back({.name = target.name,
+                       .type = target.type,
+                       .table = target.relation == nullptr ? 0 : target.relation->oid,
+                       .number = static_cast<std::int16_t>(target.number),
+                       .not_null = target.not_null});
   }
   return columns;
 }
@@ -39,7 +45,8 @@ std::vector<OutputColumn> Analyzer::outputs_of(const std::vector<Expr>& targets)
 std::string Analyzer::output_list(const std::vector<Expr>& targets, bool collate) {
   std::string out;
   for (std::size_t i = 0; i < targets.size(); ++i) {
-    out += (i > 0 ? ", " : "") + (collate ? collated(targets[i]) : targets[i].sql) + " AS c" + std::to_string(i + 1);
+    out += (i > 0 ? ", " : "") + (collate ? collated(targets[i]) : targets[i].sql) + " AS c" +
+           std::to_string(i + 1);
   }
   return out.empty() ? "NULL AS c0" : out;
 }
@@ -50,7 +57,8 @@ Query Analyzer::select(const pg::SelectStmt& stmt, Scope* parent, const std::vec
   Query query;
   if (stmt.n_values_lists > 0) {
     query = values(stmt, scope, wanted);
-  } else if (stmt.op != PG_QUERY__SET_OPERATION__SETOP_NONE && stmt.op != PG_QUERY__SET_OPERATION__SET_OPERATION_UNDEFINED) {
+  } else if (stmt.op != PG_QUERY__SET_OPERATION__SETOP_NONE &&
+             stmt.op != PG_QUERY__SET_OPERATION__SET_OPERATION_UNDEFINED) {
     query = set_operation(stmt, scope, wanted);
   } else {
     query = simple_select(stmt, scope, wanted);
@@ -63,19 +71,26 @@ std::string Analyzer::with_clause(const pg::WithClause* with, Scope& scope) {
   if (with == nullptr) return {};
   std::string out;
   for (const pg::Node* cte : CALF_LIST(with, ctes)) {
-    out += (out.empty() ? "" : ", ") + common_table(*cte->common_table_expr, with->recursive != 0, scope);
+    out += (out.empty() ? "" : ", ") +
+           common_table(*cte->common_table_expr, with->recursive != 0, scope);
   }
   return (with->recursive != 0 ? "WITH RECURSIVE " : "WITH ") + out + " ";
 }
 
-std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope) {
-  if (!CALF_IS(cte.ctequery, SELECT_STMT)) unsupported("a data-modifying statement in WITH", cte.location);
-  if (cte.search_clause != nullptr || cte.cycle_clause != nullptr) unsupported("SEARCH and CYCLE", cte.location);
+std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool recursive,
+                                   Scope& scope) {
+  if (!CALF_IS(cte.ctequery, SELECT_STMT))
+    unsupported("a data-modifying statement in WITH", cte.location);
+  if (cte.search_clause != nullptr || cte.cycle_clause != nullptr)
+    unsupported("SEARCH and CYCLE", cte.location);
   const pg::SelectStmt& stmt = *cte.ctequery->select_stmt;
   Cte entry{.name = cte.ctename, .sql_name = fresh("w")};
   const auto rename = [&] {
     const auto names = CALF_LIST(&cte, aliascolnames);
-    if (names.size() > entry.columns.size()) raise_at(cte.location, "42P10", "WITH query \"" + entry.name + "\" has " + std::to_string(entry.columns.size()) + " columns available but " + std::to_string(names.size()) + " columns specified");
+    if (names.size() > entry.columns.size())
+      raise_at(cte.location, "42P10",
+               "WITH query \"" + entry.name + "\" has " + std::to_string(entry.columns.size()) +
+                   " columns available but " + std::to_string(names.size()) + " columns specified");
     for (std::size_t i = 0; i < names.size(); ++i) entry.columns[i].name = string_of(names[i]);
     for (OutputColumn& column : entry.columns) {
       if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
@@ -85,7 +100,8 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
   Query query;
   if (recursive && stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION) {
     // The first part says which columns there are; the second one may name the table.
-    if (stmt.n_sort_clause > 0 || stmt.limit_count != nullptr || stmt.limit_offset != nullptr) unsupported("ORDER BY and LIMIT of a recursive query", cte.location);
+    if (stmt.n_sort_clause > 0 || stmt.limit_count != nullptr || stmt.limit_offset != nullptr)
+      unsupported("ORDER BY and LIMIT of a recursive query", cte.location);
     const Query first = select(*stmt.larg, &inner);
     entry.columns = first.columns;
     rename();
@@ -95,7 +111,8 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
     inner.ctes.push_back(entry);
     const Query base = select(*stmt.larg, &inner, &types);
     const Query step = select(*stmt.rarg, &inner, &types);
-    if (step.columns.size() != base.columns.size()) raise_at(cte.location, "42601", "each UNION query must have the same number of columns");
+    if (step.columns.size() != base.columns.size())
+      raise_at(cte.location, "42601", "each UNION query must have the same number of columns");
     query.sql = base.sql + (stmt.all != 0 ? " UNION ALL " : " UNION ") + step.sql;
   } else {
     query = select(stmt, &inner);
@@ -103,9 +120,13 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
     rename();
   }
   std::string columns;
-  for (std::size_t i = 0; i < entry.columns.size(); ++i) columns += (i > 0 ? ", c" : "c") + std::to_string(i + 1);
-  const char* materialized = cte.ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways ? " AS MATERIALIZED (" : " AS (";
-  const std::string sql = entry.sql_name + (columns.empty() ? "" : "(" + columns + ")") + materialized + query.sql + ")";
+  for (std::size_t i = 0; i < entry.columns.size(); ++i)
+    columns += (i > 0 ? ", c" : "c") + std::to_string(i + 1);
+  const char* materialized = cte.ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways
+                                 ? " AS MATERIALIZED ("
+                                 : " AS (";
+  const std::string sql = entry.sql_name + (columns.empty() ? "" : "(" + columns + ")") +
+                          materialized + query.sql + ")";
   scope.ctes.push_back(std::move(entry));
   return sql;
 }
@@ -116,7 +137,8 @@ Query Analyzer::values(const pg::SelectStmt& stmt, Scope& scope, const std::vect
   for (const pg::Node* list : CALF_LIST(&stmt, values_lists)) {
     std::vector<Expr> row;
     for (const pg::Node* item : CALF_LIST(list->list, items)) row.push_back(expr(*item, scope));
-    if (!rows.empty() && row.size() != rows[0].size()) raise("42601", "VALUES lists must all be the same length");
+    if (!rows.empty() && row.size() != rows[0].size())
+      raise("42601", "VALUES lists must all be the same length");
     rows.push_back(std::move(row));
   }
   Query query;
@@ -134,20 +156,32 @@ Query Analyzer::values(const pg::SelectStmt& stmt, Scope& scope, const std::vect
     sql += (sql.empty() ? "VALUES " : ", ") + list + ")";
   }
   std::string names;
-  for (std::size_t i = 0; i < query.columns.size(); ++i) names += (i > 0 ? ", column" : "column") + std::to_string(i + 1) + " AS c" + std::to_string(i + 1);
+  for (std::size_t i = 0; i < query.columns.size(); ++i)
+    names +=
+        (i > 0 ? ", column" : "column") + std::to_string(i + 1) + " AS c" + std::to_string(i + 1);
   std::vector<Expr> outputs;
-  for (std::size_t i = 0; i < query.columns.size(); ++i) outputs.push_back({.sql = "c" + std::to_string(i + 1), .type = query.columns[i].type, .name = query.columns[i].name});
-  query.sql = "SELECT " + names + " FROM (" + sql + ")" + order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false) + limit_clause(stmt, scope);
+  for (std::size_t i = 0; i < query.columns.size(); ++i)
+    outputs.push_back({.sql = "c" + std::to_string(i + 1),
+                       .type = query.columns[i].type,
+                       .name = query.columns[i].name});
+  query.sql = "SELECT " + names + " FROM (" + sql + ")" +
+              order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false) +
+              limit_clause(stmt, scope);
   query.single_row = rows.size() == 1;
   return query;
 }
 
-Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted) {
-  const char* word = stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION ? "UNION" : stmt.op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT" : "EXCEPT";
-  if (stmt.all != 0 && stmt.op != PG_QUERY__SET_OPERATION__SETOP_UNION) unsupported(std::string(word) + " ALL");
+Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope,
+                              const std::vector<Type>* wanted) {
+  const char* word = stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
+                     : stmt.op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
+                                                                           : "EXCEPT";
+  if (stmt.all != 0 && stmt.op != PG_QUERY__SET_OPERATION__SETOP_UNION)
+    unsupported(std::string(word) + " ALL");
   Query left = select(*stmt.larg, &scope, wanted);
   Query right = select(*stmt.rarg, &scope, wanted);
-  if (left.columns.size() != right.columns.size()) raise("42601", std::string("each ") + word + " query must have the same number of columns");
+  if (left.columns.size() != right.columns.size())
+    raise("42601", std::string("each ") + word + " query must have the same number of columns");
   if (wanted == nullptr) {
     std::vector<Type> types;
     bool differ = false;
@@ -170,18 +204,25 @@ Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope, const st
     column.not_null = column.not_null && right.columns[i].not_null;
     column.table = 0;
     column.number = 0;
-    outputs.push_back({.sql = "c" + std::to_string(i + 1), .type = column.type, .name = column.name, .not_null = column.not_null});
+    outputs.push_back({.sql = "c" + std::to_string(i + 1),
+                       .type = column.type,
+                       .name = column.name,
+                       .not_null = column.not_null});
   }
   // SQLite's compounds are flat and from left to right; the first one's collations count.
-  query.sql = "SELECT " + output_list(outputs, true) + " FROM (" + left.sql + ") " + word + (stmt.all != 0 ? " ALL" : "") + " SELECT * FROM (" + right.sql + ")";
-  const std::string order = order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false);
+  query.sql = "SELECT " + output_list(outputs, true) + " FROM (" + left.sql + ") " + word +
+              (stmt.all != 0 ? " ALL" : "") + " SELECT * FROM (" + right.sql + ")";
+  const std::string order =
+      order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false);
   const std::string limit = limit_clause(stmt, scope);
-  if (!order.empty() || !limit.empty()) query.sql = "SELECT * FROM (" + query.sql + ")" + order + limit;
+  if (!order.empty() || !limit.empty())
+    query.sql = "SELECT * FROM (" + query.sql + ")" + order + limit;
   return query;
 }
 
 void Analyzer::expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vector<Expr>& out) {
-  const std::string_view table = ref.n_fields > 1 ? string_of(ref.fields[ref.n_fields - 2]) : std::string_view();
+  const std::string_view table =
+      ref.n_fields > 1 ? string_of(ref.fields[ref.n_fields - 2]) : std::string_view();
   bool found = false;
   for (const ScopeTable& candidate : scope.tables) {
     if (!table.empty() && candidate.alias != table) continue;
@@ -189,19 +230,28 @@ void Analyzer::expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vec
     for (const ScopeColumn& column : candidate.columns) {
       if (column.hidden && table.empty()) continue;
       if (!scope.inside_aggregate) scope.ungrouped.emplace_back(column.name, &column);
-      out.push_back({.sql = column.sql, .type = column.type, .name = column.name, .relation = column.relation, .number = column.number, .not_null = column.not_null, .location = ref.location});
+      out.push_back({.sql = column.sql,
+                     .type = column.type,
+                     .name = column.name,
+                     .relation = column.relation,
+                     .number = column.number,
+                     .not_null = column.not_null,
+                     .location = ref.location});
     }
   }
   if (found) return;
-  if (table.empty()) raise_at(ref.location, "42601", "SELECT * with no tables specified is not valid");
-  raise_at(ref.location, "42P01", "missing FROM-clause entry for table \"" + std::string(table) + "\"");
+  if (table.empty())
+    raise_at(ref.location, "42601", "SELECT * with no tables specified is not valid");
+  raise_at(ref.location, "42P01",
+           "missing FROM-clause entry for table \"" + std::string(table) + "\"");
 }
 
 std::vector<Expr> Analyzer::target_list(std::span<PgQuery__Node* const> targets, Scope& scope) {
   std::vector<Expr> out;
   for (const pg::Node* node : targets) {
     const pg::ResTarget& target = *node->res_target;
-    if (CALF_IS(target.val, COLUMN_REF) && CALF_IS(target.val->column_ref->fields[target.val->column_ref->n_fields - 1], A_STAR)) {
+    if (CALF_IS(target.val, COLUMN_REF) &&
+        CALF_IS(target.val->column_ref->fields[target.val->column_ref->n_fields - 1], A_STAR)) {
       expand_star(*target.val->column_ref, scope, out);
       continue;
     }
@@ -212,17 +262,22 @@ std::vector<Expr> Analyzer::target_list(std::span<PgQuery__Node* const> targets,
   return out;
 }
 
-// A column that is neither grouped nor aggregated is only right when the table's primary key is grouped.
+// A column that is neither grouped nor aggregated is only right when the table's primary key is
+// grouped.
 void Analyzer::check_grouping(Scope& scope) {
   for (const auto& [name, column] : scope.ungrouped) {
-    if (std::find(scope.group_sql.begin(), scope.group_sql.end(), column->sql) != scope.group_sql.end()) continue;
+    if (std::find(scope.group_sql.begin(), scope.group_sql.end(), column->sql) !=
+        scope.group_sql.end())
+      continue;
     bool determined = false;
     if (column->relation != nullptr && !scope.group_sql.empty()) {
       if (const TableConstraint* key = column->relation->primary_key(); key != nullptr) {
         const std::string prefix = column->sql.substr(0, column->sql.find('.'));
-        determined = std::all_of(key->columns.begin(), key->columns.end(), [&](const std::string& part) {
-          return std::find(scope.group_sql.begin(), scope.group_sql.end(), prefix + "." + quote_name(part)) != scope.group_sql.end();
-        });
+        determined =
+            std::all_of(key->columns.begin(), key->columns.end(), [&](const std::string& part) {
+              return std::find(scope.group_sql.begin(), scope.group_sql.end(),
+                               prefix + "." + quote_name(part)) != scope.group_sql.end();
+            });
       }
     }
     if (determined) continue;
@@ -234,54 +289,73 @@ void Analyzer::check_grouping(Scope& scope) {
         }
       }
     }
-    raise("42803", "column \"" + label + "\" must appear in the GROUP BY clause or be used in an aggregate function");
+    raise("42803", "column \"" + label +
+                       "\" must appear in the GROUP BY clause or be used in an aggregate function");
   }
 }
 
-std::string Analyzer::group_clause(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Expr>& targets) {
+std::string Analyzer::group_clause(const pg::SelectStmt& stmt, Scope& scope,
+                                   const std::vector<Expr>& targets) {
   std::string out;
   for (const pg::Node* item : CALF_LIST(&stmt, group_clause)) {
-    if (CALF_IS(item, GROUPING_SET)) unsupported("GROUPING SETS, ROLLUP and CUBE", item->grouping_set->location);
+    if (CALF_IS(item, GROUPING_SET))
+      unsupported("GROUPING SETS, ROLLUP and CUBE", item->grouping_set->location);
     std::int64_t position = 0;
     Expr value;
     const std::string_view name = bare_name(*item);
     Scope* owner = nullptr;
     if (is_integer_constant(*item, position)) {
-      if (position < 1 || position > static_cast<std::int64_t>(targets.size())) raise("42P10", "GROUP BY position " + std::to_string(position) + " is not in select list");
+      if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
+        raise("42P10", "GROUP BY position " + std::to_string(position) + " is not in select list");
       value = targets[static_cast<std::size_t>(position - 1)];
-    } else if (const auto target = std::find_if(targets.begin(), targets.end(), [&](const Expr& t) { return t.name == name; });
-               !name.empty() && target != targets.end() && find_column({}, name, scope, owner, -1) == nullptr) {
+    } else if (const auto target = std::find_if(targets.begin(), targets.end(),
+                                                [&](const Expr& t) { return t.name == name; });
+               !name.empty() && target != targets.end() &&
+               find_column({}, name, scope, owner, -1) == nullptr) {
       value = *target;
     } else {
       value = expr(*item, scope);
     }
     if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
     if (const TypeInfo* info = find_type(value.type.oid); info != nullptr && !info->ordered) {
-      raise_at(value.location, "42883", "could not identify an equality operator for type " + format_type({value.type.oid}));
+      raise_at(value.location, "42883",
+               "could not identify an equality operator for type " + format_type({value.type.oid}));
     }
     scope.group_sql.push_back(value.sql);
     // A constant would be a position to SQLite.
-    const bool constant = !value.sql.empty() && (std::isdigit(static_cast<unsigned char>(value.sql[0])) != 0);
-    out += (out.empty() ? " GROUP BY " : ", ") + (constant ? "(" + value.sql + " + 0)" : collated(value));
+    const bool constant =
+        !value.sql.empty() && (std::isdigit(static_cast<unsigned char>(value.sql[0])) != 0);
+    out += (out.empty() ? " GROUP BY " : ", ") +
+           (constant ? "(" + value.sql + " + 0)" : collated(value));
   }
   return out;
 }
 
-std::string Analyzer::order_term(const PgQuery__SortBy& sort, const std::string& sql, Type type, bool not_null) {
-  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING) unsupported("ORDER BY … USING", sort.location);
+std::string Analyzer::order_term(const PgQuery__SortBy& sort, const std::string& sql, Type type,
+                                 bool not_null) {
+  if (sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
+    unsupported("ORDER BY … USING", sort.location);
   const TypeInfo* info = find_type(type.oid);
   if (is_array(type.oid)) unsupported("ordering by an array", sort.location);
-  if (info != nullptr && !info->ordered) raise_at(sort.location, "42883", "could not identify an ordering operator for type " + format_type(type), "Use an explicit ordering operator or modify the query.");
+  if (info != nullptr && !info->ordered)
+    raise_at(sort.location, "42883",
+             "could not identify an ordering operator for type " + format_type(type),
+             "Use an explicit ordering operator or modify the query.");
   const bool descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
   std::string out = sql;
-  if (const std::string_view collation = collation_of(type.oid); !collation.empty()) out += " COLLATE " + std::string(collation);
+  if (const std::string_view collation = collation_of(type.oid); !collation.empty())
+    out += " COLLATE " + std::string(collation);
   if (descending) out += " DESC";
   if (not_null) return out;
-  const bool first = sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST || (descending && sort.sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
+  const bool first =
+      sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
+      (descending && sort.sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
   return out + (first ? " NULLS FIRST" : " NULLS LAST");
 }
 
-std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope, const std::vector<Expr>& targets, bool only_outputs, bool distinct) {
+std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope,
+                                   const std::vector<Expr>& targets, bool only_outputs,
+                                   bool distinct) {
   std::string out;
   scope.clause = "ORDER BY";
   for (const pg::Node* item : sorts) {
@@ -290,12 +364,14 @@ std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope&
     std::size_t index = targets.size();
     const std::string_view name = bare_name(*sort.node);
     if (is_integer_constant(*sort.node, position)) {
-      if (position < 1 || position > static_cast<std::int64_t>(targets.size())) raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
+      if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
+        raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
       index = static_cast<std::size_t>(position - 1);
     } else if (!name.empty()) {
       for (std::size_t i = 0; i < targets.size(); ++i) {
         if (targets[i].name != name) continue;
-        if (index < targets.size() && targets[index].sql != targets[i].sql) raise_at(sort.location, "42702", "ORDER BY \"" + std::string(name) + "\" is ambiguous");
+        if (index < targets.size() && targets[index].sql != targets[i].sql)
+          raise_at(sort.location, "42702", "ORDER BY \"" + std::string(name) + "\" is ambiguous");
         if (index == targets.size()) index = i;
       }
     }
@@ -303,14 +379,20 @@ std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope&
     std::string sql;
     if (index == targets.size()) {
       if (only_outputs) {
-        if (!name.empty()) raise_at(sort.location, "42703", "column \"" + std::string(name) + "\" does not exist");
-        raise_at(sort.location, "0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause", "Add the expression/function to every SELECT, or move the UNION into a FROM clause.", "Only result column names can be used, not expressions or functions.");
+        if (!name.empty())
+          raise_at(sort.location, "42703", "column \"" + std::string(name) + "\" does not exist");
+        raise_at(
+            sort.location, "0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
+            "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
+            "Only result column names can be used, not expressions or functions.");
       }
       value = expr(*sort.node, scope);
       for (std::size_t i = 0; i < targets.size() && index == targets.size(); ++i) {
         if (targets[i].sql == value.sql) index = i;
       }
-      if (index == targets.size() && distinct) raise_at(sort.location, "42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
+      if (index == targets.size() && distinct)
+        raise_at(sort.location, "42P10",
+                 "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
       if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
       sql = value.sql;
     }
@@ -318,24 +400,33 @@ std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope&
       value = targets[index];
       sql = "c" + std::to_string(index + 1);
     }
-    out += (out.empty() ? " ORDER BY " : ", ") + order_term(sort, sql, value.type, value.not_null && !scope.outer_join);
+    out += (out.empty() ? " ORDER BY " : ", ") +
+           order_term(sort, sql, value.type, value.not_null && !scope.outer_join);
   }
   return out;
 }
 
 std::string Analyzer::limit_clause(const pg::SelectStmt& stmt, Scope& scope) {
-  if (stmt.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES) unsupported("FETCH FIRST … WITH TIES");
-  const auto count = [&](const pg::Node& node, const char* clause, const char* function, const char* state) {
+  if (stmt.limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
+    unsupported("FETCH FIRST … WITH TIES");
+  const auto count = [&](const pg::Node& node, const char* clause, const char* function,
+                         const char* state) {
     scope.clause = clause;
     Expr value = coerce(expr(node, scope), {oid::kInt8}, CastContext::kAssignment);
-    if (value.form == Expr::Form::kPlain && !value.sql.empty() && std::all_of(value.sql.begin(), value.sql.end(), [](unsigned char c) { return std::isdigit(c) != 0; })) return value.sql;
+    if (value.form == Expr::Form::kPlain && !value.sql.empty() &&
+        std::all_of(value.sql.begin(), value.sql.end(),
+                    [](unsigned char c) { return std::isdigit(c) != 0; }))
+      return value.sql;
     if (value.sql.starts_with('-')) raise(state, std::string(clause) + " must not be negative");
     return "\"" + std::string(function) + "\"(" + value.sql + ")";
   };
   std::string out;
-  const bool limited = stmt.limit_count != nullptr && !(CALF_IS(stmt.limit_count, A_CONST) && stmt.limit_count->a_const->isnull != 0);
+  const bool limited = stmt.limit_count != nullptr && !(CALF_IS(stmt.limit_count, A_CONST) &&
+                                                        stmt.limit_count->a_const->isnull != 0);
   if (limited) out = " LIMIT " + count(*stmt.limit_count, "LIMIT", "calf_limit(int8)", "2201W");
-  if (stmt.limit_offset != nullptr) out += (limited ? "" : " LIMIT -1") + std::string(" OFFSET ") + count(*stmt.limit_offset, "OFFSET", "calf_offset(int8)", "2201X");
+  if (stmt.limit_offset != nullptr)
+    out += (limited ? "" : " LIMIT -1") + std::string(" OFFSET ") +
+           count(*stmt.limit_offset, "OFFSET", "calf_offset(int8)", "2201X");
   return out;
 }
 
@@ -343,23 +434,32 @@ std::string Analyzer::limit_clause(const pg::SelectStmt& stmt, Scope& scope) {
 void Analyzer::locking(const pg::SelectStmt& stmt, const Scope& scope) {
   for (const pg::Node* item : CALF_LIST(&stmt, locking_clause)) {
     for (const ScopeTable& table : scope.tables) {
-      if (table.relation != nullptr && table.relation->kind == 'r' && !table.relation->system) lock_table_ = table.relation->sqlite_name;
+      if (table.relation != nullptr && table.relation->kind == 'r' && !table.relation->system)
+        lock_table_ = table.relation->sqlite_name;
     }
-    lock_nowait_ = lock_nowait_ || item->locking_clause->wait_policy == PG_QUERY__LOCK_WAIT_POLICY__LockWaitError;
+    lock_nowait_ = lock_nowait_ ||
+                   item->locking_clause->wait_policy == PG_QUERY__LOCK_WAIT_POLICY__LockWaitError;
   }
 }
 
 // The first row of each group: numbered inside, filtered outside.
-std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope, std::vector<Expr>& targets, const std::string& body) {
+std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope,
+                                  std::vector<Expr>& targets, const std::string& body) {
   std::string partition;
   for (const pg::Node* item : CALF_LIST(&stmt, distinct_clause)) {
     std::int64_t position = 0;
     Expr key;
     const std::string_view name = bare_name(*item);
-    const auto target = std::find_if(targets.begin(), targets.end(), [&](const Expr& t) { return !name.empty() && t.name == name; });
-    if (is_integer_constant(*item, position) && position >= 1 && position <= static_cast<std::int64_t>(targets.size())) key = targets[static_cast<std::size_t>(position - 1)];
-    else if (target != targets.end()) key = *target;
-    else key = expr(*item, scope);
+    const auto target = std::find_if(targets.begin(), targets.end(), [&](const Expr& t) {
+      return !name.empty() && t.name == name;
+    });
+    if (is_integer_constant(*item, position) && position >= 1 &&
+        position <= static_cast<std::int64_t>(targets.size()))
+      key = targets[static_cast<std::size_t>(position - 1)];
+    else if (target != targets.end())
+      key = *target;
+    else
+      key = expr(*item, scope);
     partition += (partition.empty() ? "" : ", ") + collated(key);
   }
   std::string order;
@@ -368,28 +468,42 @@ std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope, std:
   int number = 0;
   for (const pg::Node* item : CALF_LIST(&stmt, sort_clause)) {
     const std::string_view name = bare_name(*item->sort_by->node);
-    const auto target = std::find_if(targets.begin(), targets.end(), [&](const Expr& t) { return !name.empty() && t.name == name; });
+    const auto target = std::find_if(targets.begin(), targets.end(), [&](const Expr& t) {
+      return !name.empty() && t.name == name;
+    });
     std::int64_t position = 0;
     const bool by_position = is_integer_constant(*item->sort_by->node, position);
-    if (by_position && (position < 1 || position > static_cast<std::int64_t>(targets.size()))) raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
-    const Expr key = by_position ? targets[static_cast<std::size_t>(position - 1)] : target != targets.end() ? *target : expr(*item->sort_by->node, scope);
+    if (by_position && (position < 1 || position > static_cast<std::int64_t>(targets.size())))
+      raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
+    const Expr key = by_position               ? targets[static_cast<std::size_t>(position - 1)]
+                     : target != targets.end() ? *target
+                                               : expr(*item->sort_by->node, scope);
     const std::string column = "k" + std::to_string(++number);
     extra += ", " + key.sql + " AS " + column;
-    order += (order.empty() ? " ORDER BY " : ", ") + order_term(*item->sort_by, key.sql, key.type, false);
-    outer_order += (outer_order.empty() ? " ORDER BY " : ", ") + order_term(*item->sort_by, column, key.type, false);
+    order += (order.empty() ? " ORDER BY " : ", ") +
+             order_term(*item->sort_by, key.sql, key.type, false);
+    outer_order += (outer_order.empty() ? " ORDER BY " : ", ") +
+                   order_term(*item->sort_by, column, key.type, false);
   }
   std::string names;
-  for (std::size_t i = 0; i < targets.size(); ++i) names += (i > 0 ? ", c" : "c") + std::to_string(i + 1);
-  return "SELECT " + names + " FROM (SELECT " + output_list(targets, false) + extra + ", row_number() OVER (PARTITION BY " + partition + order + ") AS n" + body + ") WHERE n = 1" + outer_order;
+  for (std::size_t i = 0; i < targets.size(); ++i)
+    names += (i > 0 ? ", c" : "c") + std::to_string(i + 1);
+  return "SELECT " + names + " FROM (SELECT " + output_list(targets, false) + extra +
+         ", row_number() OVER (PARTITION BY " + partition + order + ") AS n" + body +
+         ") WHERE n = 1" + outer_order;
 }
 
-Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted) {
+Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
+                              const std::vector<Type>* wanted) {
   if (stmt.into_clause != nullptr) unsupported("SELECT INTO");
-  for (const pg::Node* window : CALF_LIST(&stmt, window_clause)) scope.windows.emplace_back(window->window_def->name, window->window_def);
+  for (const pg::Node* window : CALF_LIST(&stmt, window_clause))
+    scope.windows.emplace_back(window->window_def->name, window->window_def);
   std::string from = from_clause(CALF_LIST(&stmt, from_clause), scope);
   scope.ungrouped.clear();
   scope.clause = "WHERE";
-  const std::string where = stmt.where_clause == nullptr ? "" : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
+  const std::string where = stmt.where_clause == nullptr
+                                ? ""
+                                : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
   scope.ungrouped.clear();
   scope.aggregates_allowed = true;
   // Rows of a function in the select list: as if it were joined in FROM.
@@ -421,8 +535,11 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
       Scope rows_scope{.parent = &scope, .clause = "a select list"};
       row_calls.push_back(range_function(range, rows_scope));
       const ScopeTable& made = rows_scope.tables.back();
-      if (made.columns.size() != 1) unsupported("a set-returning function of several columns in a select list");
-      targets.push_back({.sql = made.columns[0].sql, .type = made.columns[0].type, .name = given(target.name) ? target.name : made.columns[0].name});
+      if (made.columns.size() != 1)
+        unsupported("a set-returning function of several columns in a select list");
+      targets.push_back({.sql = made.columns[0].sql,
+                         .type = made.columns[0].type,
+                         .name = given(target.name) ? target.name : made.columns[0].name});
       continue;
     }
     PgQuery__Node* const one[] = {const_cast<PgQuery__Node*>(node)};
@@ -436,11 +553,15 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
     std::string joins;
     for (const std::string& rows : row_calls) {
       counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + rows + ")";
-      joins += " LEFT JOIN " + rows + " ON " + rows.substr(rows.rfind(' ') + 1) + ".ord = " + driver + ".c1";
+      joins += " LEFT JOIN " + rows + " ON " + rows.substr(rows.rfind(' ') + 1) +
+               ".ord = " + driver + ".c1";
     }
-    from += (from.empty() ? "" : " CROSS JOIN ") + std::string("calf_rows('generate_series(int8,int8)', 1, max(") + counts + ")) AS " + driver + joins;
+    from += (from.empty() ? "" : " CROSS JOIN ") +
+            std::string("calf_rows('generate_series(int8,int8)', 1, max(") + counts + ")) AS " +
+            driver + joins;
   }
-  if (rows_in_list && scope.saw_aggregate) unsupported("a set-returning function together with aggregates");
+  if (rows_in_list && scope.saw_aggregate)
+    unsupported("a set-returning function together with aggregates");
   std::string group;
   if (grouped) {
     scope.aggregates_allowed = false;
@@ -459,12 +580,15 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
   }
   if (wanted != nullptr) {
     if (wanted->size() == targets.size()) {
-      for (std::size_t i = 0; i < targets.size(); ++i) targets[i] = coerce(std::move(targets[i]), (*wanted)[i], CastContext::kImplicit);
+      for (std::size_t i = 0; i < targets.size(); ++i)
+        targets[i] = coerce(std::move(targets[i]), (*wanted)[i], CastContext::kImplicit);
     }
   }
   for (Expr& target : targets) {
-    // A nameless constant or parameter becomes text where nothing else is known; UNION decides later.
-    if (target.form == Expr::Form::kParameter && target.unknown()) target = coerce(std::move(target), {oid::kText}, CastContext::kImplicit);
+    // A nameless constant or parameter becomes text where nothing else is known; UNION decides
+    // later.
+    if (target.form == Expr::Form::kParameter && target.unknown())
+      target = coerce(std::move(target), {oid::kText}, CastContext::kImplicit);
     if (scope.outer_join && target.relation == nullptr) target.not_null = false;
   }
   const std::string body = (from.empty() ? "" : " FROM " + from) + where + group + having;
@@ -472,7 +596,9 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
   const bool on = distinct && stmt.distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET;
   if (distinct && !on) {
     for (const Expr& target : targets) {
-      if (const TypeInfo* info = find_type(target.type.oid); info != nullptr && !info->ordered) raise("42883", "could not identify an equality operator for type " + format_type({target.type.oid}));
+      if (const TypeInfo* info = find_type(target.type.oid); info != nullptr && !info->ordered)
+        raise("42883",
+              "could not identify an equality operator for type " + format_type({target.type.oid}));
     }
   }
   Query query{.columns = outputs_of(targets)};
@@ -480,15 +606,18 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope, const st
     if (scope.saw_aggregate || grouped) unsupported("DISTINCT ON together with aggregates");
     query.sql = distinct_on(stmt, scope, targets, body) + limit_clause(stmt, scope);
   } else {
-    const std::string order = order_clause(CALF_LIST(&stmt, sort_clause), scope, targets, false, distinct);
-    query.sql = std::string("SELECT ") + (distinct ? "DISTINCT " : "") + output_list(targets, distinct) + body + order + limit_clause(stmt, scope);
+    const std::string order =
+        order_clause(CALF_LIST(&stmt, sort_clause), scope, targets, false, distinct);
+    query.sql = std::string("SELECT ") + (distinct ? "DISTINCT " : "") +
+                output_list(targets, distinct) + body + order + limit_clause(stmt, scope);
   }
   if (grouped || scope.saw_aggregate || stmt.having_clause != nullptr) check_grouping(scope);
   locking(stmt, scope);
   query.single_row = (from.empty() && !rows_in_list) || (scope.saw_aggregate && !grouped);
   if (stmt.limit_count != nullptr) {
     std::int64_t count = 0;
-    query.single_row = query.single_row || (is_integer_constant(*stmt.limit_count, count) && count <= 1);
+    query.single_row =
+        query.single_row || (is_integer_constant(*stmt.limit_count, count) && count <= 1);
   }
   return query;
 }

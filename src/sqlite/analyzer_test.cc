@@ -12,7 +12,9 @@ class AnalyzerTest : public testing::Test {
  protected:
   AnalyzerTest() {
     Relation table{.oid = 20000, .name = "t", .sqlite_name = "t"};
-    table.columns = {{.name = "id", .type = {oid::kInt4}, .not_null = true}, {.name = "name", .type = {oid::kText}}, {.name = "price", .type = {oid::kNumeric}}};
+    table.columns = {{.name = "id", .type = {oid::kInt4}, .not_null = true},
+                     {.name = "name", .type = {oid::kText}},
+                     {.name = "price", .type = {oid::kNumeric}}};
     table.constraints = {{.name = "t_pkey", .kind = 'p', .columns = {"id"}}};
     table.rowid_key = true;
     catalog_.relations.emplace("t", std::move(table));
@@ -40,7 +42,8 @@ class AnalyzerTest : public testing::Test {
 };
 
 TEST_F(AnalyzerTest, ALookupByKeyStaysOneThatSqliteCanIndex) {
-  EXPECT_EQ(analyze("select name from t where id = $1").sql, R"(SELECT t1."name" AS c1 FROM "t" AS t1 WHERE (t1."id" = ?1))");
+  EXPECT_EQ(analyze("select name from t where id = $1").sql,
+            R"(SELECT t1."name" AS c1 FROM "t" AS t1 WHERE (t1."id" = ?1))");
 }
 
 TEST_F(AnalyzerTest, ParametersTakeTheTypeOfTheirPlace) {
@@ -54,7 +57,8 @@ TEST_F(AnalyzerTest, IntegersAreAddedWithACheck) {
 }
 
 TEST_F(AnalyzerTest, NumericsCompareByTheirCollation) {
-  EXPECT_NE(analyze("select 1 from t where price = 1.0").sql.find("COLLATE pg_numeric"), std::string::npos);
+  EXPECT_NE(analyze("select 1 from t where price = 1.0").sql.find("COLLATE pg_numeric"),
+            std::string::npos);
 }
 
 TEST_F(AnalyzerTest, RefusesWhatPostgresRefuses) {

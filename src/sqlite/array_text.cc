@@ -11,7 +11,10 @@ namespace {
 class ArrayReader {
  public:
   ArrayReader(std::string_view text, Type array, const ConversionContext& context)
-      : text_(text), rest_(text), element_{element_of(array.oid), array.typmod}, context_(context) {}
+      : text_(text),
+        rest_(text),
+        element_{element_of(array.oid), array.typmod},
+        context_(context) {}
 
   std::vector<Datum> read() {
     skip_spaces();
@@ -32,10 +35,12 @@ class ArrayReader {
 
  private:
   [[noreturn]] void fail(std::string detail) const {
-    raise("22P02", "malformed array literal: \"" + std::string(text_) + "\"", {}, std::move(detail));
+    raise("22P02", "malformed array literal: \"" + std::string(text_) + "\"", {},
+          std::move(detail));
   }
   void skip_spaces() {
-    while (!rest_.empty() && std::isspace(static_cast<unsigned char>(rest_[0])) != 0) rest_.remove_prefix(1);
+    while (!rest_.empty() && std::isspace(static_cast<unsigned char>(rest_[0])) != 0)
+      rest_.remove_prefix(1);
   }
   bool take(char c) {
     if (rest_.empty() || rest_[0] != c) return false;
@@ -82,7 +87,8 @@ class ArrayReader {
 };
 
 bool needs_quotes(std::string_view text) {
-  if (text.empty() || text.find_first_of(" \t\n\r\v\f,{}\"\\") != std::string_view::npos) return true;
+  if (text.empty() || text.find_first_of(" \t\n\r\v\f,{}\"\\") != std::string_view::npos)
+    return true;
   return text.size() == 4 && std::equal(text.begin(), text.end(), "null", [](char a, char b) {
            return std::tolower(static_cast<unsigned char>(a)) == b;
          });
@@ -130,7 +136,8 @@ std::string store_array(const std::vector<Datum>& elements, Oid element) {
       out += std::isalpha(static_cast<unsigned char>(text.back())) != 0 ? json_quote(text) : text;
     } else if (element == oid::kBytea) {
       out += json_quote(to_text(value, oid::kBytea, kPlain));
-    } else if (element == oid::kNumeric && std::isdigit(static_cast<unsigned char>(value.text.back())) != 0) {
+    } else if (element == oid::kNumeric &&
+               std::isdigit(static_cast<unsigned char>(value.text.back())) != 0) {
       out += value.text;
     } else {
       out += json_quote(value.text);

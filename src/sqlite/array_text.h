@@ -12,6 +12,9 @@ namespace calf::sqlite {
 std::string read_array_text(std::string_view text, Type array, const ConversionContext& context);
 std::string array_text(std::string_view stored, Oid element, const ConversionContext& context);
 
+// Raises 22021 for what is not UTF-8, or has a NUL.
+void check_utf8(std::string_view text);
+
 // varchar(n), char(n), name: cut or padded; 22001 unless `explicitly`.
 std::string fit_string(std::string text, Type type, bool explicitly);
 

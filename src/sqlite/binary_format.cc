@@ -84,7 +84,8 @@ Decimal numeric_from_binary(std::string_view bytes) {
   if (sign == 0xc000) return Decimal::read("NaN");
   if (sign == 0xd000) return Decimal::read("Infinity");
   if (sign == 0xf000) return Decimal::read("-Infinity");
-  if ((sign != 0 && sign != kNegative) || reader.left() != static_cast<std::size_t>(count) * 2) malformed();
+  if ((sign != 0 && sign != kNegative) || reader.left() != static_cast<std::size_t>(count) * 2)
+    malformed();
   std::string digits = sign == kNegative ? "-" : "";
   for (int i = 0; i < count; ++i) {
     const int group = reader.u16();
@@ -109,7 +110,8 @@ std::int64_t moment_from_binary(std::string_view bytes) {
   const auto value = static_cast<std::int64_t>(load(bytes, 8));
   if (value == kInfinity || value == kMinusInfinity) return value;
   std::int64_t micros = 0;
-  if (__builtin_add_overflow(value, kEpochMicros, &micros)) raise("22008", "timestamp out of range");
+  if (__builtin_add_overflow(value, kEpochMicros, &micros))
+    raise("22008", "timestamp out of range");
   return check_timestamp(micros);
 }
 
@@ -179,7 +181,8 @@ Datum array_from_binary(std::string_view bytes, Type array, const ConversionCont
   return Datum::of(store_array(elements, element));
 }
 
-std::string array_to_binary(std::string_view stored, Oid element, const ConversionContext& context) {
+std::string array_to_binary(std::string_view stored, Oid element,
+                            const ConversionContext& context) {
   const std::vector<Datum> elements = array_elements(stored, element);
   bool nulls = false;
   for (const Datum& value : elements) nulls = nulls || value.null();

@@ -30,7 +30,8 @@ double to_float(double value, Oid type) {
 
 Decimal to_decimal(const Datum& value, Oid from) {
   if (value.kind == Datum::Kind::kInteger) return Decimal::of(value.integer);
-  if (value.kind == Datum::Kind::kReal) return Decimal::of(value.real, from == oid::kFloat4 ? 6 : 15);
+  if (value.kind == Datum::Kind::kReal)
+    return Decimal::of(value.real, from == oid::kFloat4 ? 6 : 15);
   return Decimal::read(value.text);
 }
 
@@ -44,7 +45,8 @@ Datum cast_number(const Datum& value, Oid from, Type to) {
     if (from == oid::kNumeric) {
       const Decimal number = Decimal::read(value.text);
       if (!number.finite()) {
-        unsupported(std::string("a cast of ") + number.to_string() + " to " + type_info(to.oid).sql_name);
+        unsupported(std::string("a cast of ") + number.to_string() + " to " +
+                    type_info(to.oid).sql_name);
       }
       const auto integer = number.to_int64();
       if (!integer) out_of_range(to.oid);
@@ -78,7 +80,9 @@ bool finite(std::int64_t micros) {
 Datum cast_moment(const Datum& value, Oid from, Type to, const ConversionContext& context) {
   const Zone& zone = *context.clock.zone;
   const auto local = [&](std::int64_t utc) { return finite(utc) ? zone.to_local(utc) : utc; };
-  const auto utc = [&](std::int64_t micros) { return finite(micros) ? zone.to_utc(micros) : micros; };
+  const auto utc = [&](std::int64_t micros) {
+    return finite(micros) ? zone.to_utc(micros) : micros;
+  };
   // First to a local timestamp, then on.
   std::int64_t micros = value.integer;
   if (from == oid::kDate) micros = midnight(micros);
@@ -87,7 +91,8 @@ Datum cast_moment(const Datum& value, Oid from, Type to, const ConversionContext
     case oid::kDate:
       return Datum::of(day_of(micros));
     case oid::kTime:
-      return Datum::of(round_micros(micros - day_of(micros) * kMicrosPerDay, to.typmod >= 0 ? to.typmod : 6));
+      return Datum::of(
+          round_micros(micros - day_of(micros) * kMicrosPerDay, to.typmod >= 0 ? to.typmod : 6));
     case oid::kTimestamptz:
       if (from != oid::kTimestamptz) micros = utc(micros);
       break;
@@ -101,10 +106,12 @@ bool is_moment(Oid type) {
   return type == oid::kDate || type == oid::kTimestamp || type == oid::kTimestamptz;
 }
 
-Datum cast_array(const Datum& value, Oid from, Type to, bool explicitly, const ConversionContext& context) {
+Datum cast_array(const Datum& value, Oid from, Type to, bool explicitly,
+                 const ConversionContext& context) {
   std::vector<Datum> elements = array_elements(value.text, element_of(from));
   const Type element{element_of(to.oid), to.typmod};
-  for (Datum& item : elements) item = cast_datum(item, element_of(from), element, explicitly, context);
+  for (Datum& item : elements)
+    item = cast_datum(item, element_of(from), element, explicitly, context);
   return Datum::of(store_array(elements, element.oid));
 }
 
@@ -115,7 +122,11 @@ Datum cast_jsonb(const Datum& value, Type to, const ConversionContext& context) 
   }
   if (json.kind == Json::Kind::kNull) return {};
   if (to.oid == oid::kBool || json.kind != Json::Kind::kNumber) {
-    raise("22023", std::string("cannot cast jsonb ") + (json.kind == Json::Kind::kTrue || json.kind == Json::Kind::kFalse ? "boolean" : json.type_name()) + " to type " + type_info(to.oid).sql_name);
+    raise("22023", std::string("cannot cast jsonb ") +
+                       (json.kind == Json::Kind::kTrue || json.kind == Json::Kind::kFalse
+                            ? "boolean"
+                            : json.type_name()) +
+                       " to type " + type_info(to.oid).sql_name);
   }
   return cast_datum(Datum::of(json.text), oid::kNumeric, to, true, context);
 }
@@ -134,12 +145,14 @@ std::string strip_trailing_spaces(std::string text) {
 
 }  // namespace
 
-Datum cast_datum(const Datum& value, Oid from, Type to, bool explicitly, const ConversionContext& context) {
+Datum cast_datum(const Datum& value, Oid from, Type to, bool explicitly,
+                 const ConversionContext& context) {
   if (value.null()) return {};
   if (is_number(from) && is_number(to.oid)) return cast_number(value, from, to);
   if (is_string(from) && is_string(to.oid)) {
     const bool padded = from == oid::kBpchar && to.oid != oid::kBpchar;
-    return Datum::of(fit_string(padded ? strip_trailing_spaces(value.text) : value.text, to, explicitly));
+    return Datum::of(
+        fit_string(padded ? strip_trailing_spaces(value.text) : value.text, to, explicitly));
   }
   if (is_moment(from) && (is_moment(to.oid) || to.oid == oid::kTime)) {
     return cast_moment(value, from, to, context);
@@ -155,12 +168,15 @@ Datum cast_datum(const Datum& value, Oid from, Type to, bool explicitly, const C
   if (from == oid::kTime && to.oid == oid::kInterval) {
     return Datum::of(Interval{.micros = value.integer}.to_string());
   }
-  if (from == oid::kJsonb && to.oid != oid::kJson && !is_string(to.oid)) return cast_jsonb(value, to, context);
+  if (from == oid::kJsonb && to.oid != oid::kJson && !is_string(to.oid))
+    return cast_jsonb(value, to, context);
   if (from == oid::kBool && is_integer(to.oid)) return value;
   if (is_integer(from) && to.oid == oid::kBool) return Datum::of_bool(value.integer != 0);
-  const bool from_number = is_integer(from) || from == oid::kOid || is_reg(from) || from == oid::kXid;
+  const bool from_number =
+      is_integer(from) || from == oid::kOid || is_reg(from) || from == oid::kXid;
   if (from_number && (to.oid == oid::kOid || is_reg(to.oid) || is_integer(to.oid))) {
-    if (to.oid != oid::kInt8 && (value.integer < INT32_MIN || value.integer > UINT32_MAX)) out_of_range(to.oid == oid::kInt4 ? oid::kInt4 : oid::kOid);
+    if (to.oid != oid::kInt8 && (value.integer < INT32_MIN || value.integer > UINT32_MAX))
+      out_of_range(to.oid == oid::kInt4 ? oid::kInt4 : oid::kOid);
     return value;
   }
   if (from == oid::kBool && is_string(to.oid)) {

@@ -1,5 +1,6 @@
-// What is in the database, seen as PostgreSQL sees it: read from SQLite's schema, and for tables made
-// through this engine from what it wrote down of their declaration (table calf_catalog). Values.
+// What is in the database, seen as PostgreSQL sees it: read from SQLite's schema, and for tables
+// made through this engine from what it wrote down of their declaration (table calf_catalog).
+// Values.
 #pragma once
 
 #include <map>
@@ -26,7 +27,7 @@ struct Column {
   char identity = 0;             // 'a' always, 'd' by default
   std::string generated_text{};  // PostgreSQL's SQL of a stored generated column
   std::string comment{};
-  std::string sql{};             // how to read it when it isn't simply its name (foreign tables)
+  std::string sql{};  // how to read it when it isn't simply its name (foreign tables)
 };
 
 struct TableConstraint {
@@ -44,7 +45,7 @@ struct TableConstraint {
 };
 
 struct IndexColumn {
-  std::string text;         // a column's name, or an expression in PostgreSQL's SQL
+  std::string text;  // a column's name, or an expression in PostgreSQL's SQL
   bool expression = false;
   bool descending = false;
   bool nulls_first = false;
@@ -71,11 +72,11 @@ struct Relation {
   bool foreign = false;     // not made by this engine: declared types are SQLite's
   bool system = false;      // of pg_catalog or information_schema
   bool temporary = false;
-  bool rowid_key = false;   // its primary key is INTEGER PRIMARY KEY
+  bool rowid_key = false;  // its primary key is INTEGER PRIMARY KEY
   std::vector<Column> columns{};
   std::vector<TableConstraint> constraints{};
   std::vector<Index> indexes{};
-  std::string view_text{};               // PostgreSQL's SQL
+  std::string view_text{};                // PostgreSQL's SQL
   std::vector<std::string> depends_on{};  // sqlite names that a view reads
   std::string comment{};
 
@@ -111,13 +112,14 @@ class Catalog {
   [[nodiscard]] const Relation* by_sqlite_name(std::string_view name) const;
   [[nodiscard]] const Sequence* sequence(std::string_view schema, std::string_view name) const;
   [[nodiscard]] const Sequence* sequence_by_oid(Oid oid) const;
-  [[nodiscard]] const Index* index(std::string_view schema, std::string_view name, const Relation** owner = nullptr) const;
+  [[nodiscard]] const Index* index(std::string_view schema, std::string_view name,
+                                   const Relation** owner = nullptr) const;
   [[nodiscard]] bool has_schema(std::string_view name) const;
 
-  std::map<std::string, Relation> relations;  // by sqlite name
-  std::map<std::string, Sequence> sequences;  // by sqlite name
+  std::map<std::string, Relation> relations;   // by sqlite name
+  std::map<std::string, Sequence> sequences;   // by sqlite name
   std::map<std::string, std::string> schemas;  // name -> comment
-  bool initialized = false;                   // has the catalog table
+  bool initialized = false;                    // has the catalog table
 };
 
 // "users" or "app.users".

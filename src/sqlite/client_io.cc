@@ -16,7 +16,9 @@ constexpr auto kSendPatience = std::chrono::seconds(60);  // once the session sh
 }  // namespace
 
 ClientIo::ClientIo(std::unique_ptr<net::Transport> transport, std::size_t max_message_bytes)
-    : transport_(std::move(transport)), decoder_({.max_message_bytes = max_message_bytes}), event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    : transport_(std::move(transport)),
+      decoder_({.max_message_bytes = max_message_bytes}),
+      event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   transport_->set_wakeup([this] {
     const std::lock_guard lock(mutex_);
     signalled_ = true;
@@ -46,14 +48,18 @@ bool ClientIo::wait(bool for_write, std::optional<Clock::time_point> deadline, b
   if (descriptor < 0) {
     std::unique_lock lock(mutex_);
     const auto signalled = [&] { return signalled_; };
-    const bool came = deadline ? ready_.wait_until(lock, *deadline, signalled) : (ready_.wait(lock, signalled), true);
+    const bool came = deadline ? ready_.wait_until(lock, *deadline, signalled)
+                               : (ready_.wait(lock, signalled), true);
     signalled_ = false;
     return came && !(interruptible && woken_);
   }
-  std::array<pollfd, 2> fds{{{descriptor, static_cast<short>(for_write ? POLLOUT : POLLIN), 0}, {interruptible ? event_ : -1, POLLIN, 0}}};
+  std::array<pollfd, 2> fds{{{descriptor, static_cast<short>(for_write ? POLLOUT : POLLIN), 0},
+                             {interruptible ? event_ : -1, POLLIN, 0}}};
   int timeout = -1;
   if (deadline) {
-    timeout = static_cast<int>(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count() + 1));
+    timeout = static_cast<int>(std::max<std::int64_t>(
+        0, std::chrono::duration_cast<std::chrono::milliseconds>(*deadline - Clock::now()).count() +
+               1));
   }
   const int count = ::poll(fds.data(), fds.size(), timeout);
   if (count < 0) return errno == EINTR;
@@ -82,7 +88,8 @@ bool ClientIo::has_message() {
   return peeked_.has_value();
 }
 
-ClientIo::Status ClientIo::receive(pgwire::Message& message, std::optional<Clock::time_point> deadline, bool interruptible) {
+ClientIo::Status ClientIo::receive(pgwire::Message& message,
+                                   std::optional<Clock::time_point> deadline, bool interruptible) {
   while (true) {
     if (interruptible && woken_) return Status::kWoken;
     if (has_message()) {
@@ -119,7 +126,8 @@ bool ClientIo::flush() {
       closed_ = true;
       break;
     }
-    wait(result.state == net::IoState::kWouldBlockWrite, Clock::now() + std::chrono::seconds(1), false);
+    wait(result.state == net::IoState::kWouldBlockWrite, Clock::now() + std::chrono::seconds(1),
+         false);
   }
   out_.clear();
   return !closed_;

@@ -25,9 +25,10 @@ class ClientIo {
   ClientIo& operator=(const ClientIo&) = delete;
 
   enum class Status { kMessage, kClosed, kWoken, kTimeout, kMalformed };
-  // The next message; sends what is buffered before it waits. `message` is valid until the next call.
-  // kWoken: wake() was called, and `interruptible`.
-  Status receive(pgwire::Message& message, std::optional<Clock::time_point> deadline = {}, bool interruptible = true);
+  // The next message; sends what is buffered before it waits. `message` is valid until the next
+  // call. kWoken: wake() was called, and `interruptible`.
+  Status receive(pgwire::Message& message, std::optional<Clock::time_point> deadline = {},
+                 bool interruptible = true);
 
   // Whether a whole message is there already: more work before the answers have to go out.
   [[nodiscard]] bool has_message();
@@ -53,9 +54,9 @@ class ClientIo {
   pgwire::Bytes out_;
   bool malformed_ = false;
   bool closed_ = false;
-  int event_ = -1;                   // wakes poll()
+  int event_ = -1;  // wakes poll()
   std::atomic<bool> woken_{false};
-  std::mutex mutex_;                 // for pipes, which have no descriptor
+  std::mutex mutex_;  // for pipes, which have no descriptor
   std::condition_variable ready_;
   bool signalled_ = false;
 };

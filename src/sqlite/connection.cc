@@ -16,10 +16,12 @@ using Statement = std::unique_ptr<sqlite3_stmt, Finalize>;
 
 Statement prepare(sqlite3* handle, const std::string& sql, const std::vector<Datum>& parameters) {
   sqlite3_stmt* made = nullptr;
-  const int code = sqlite3_prepare_v2(handle, sql.c_str(), static_cast<int>(sql.size()), &made, nullptr);
+  const int code =
+      sqlite3_prepare_v2(handle, sql.c_str(), static_cast<int>(sql.size()), &made, nullptr);
   Statement statement(made);
   if (code != SQLITE_OK) raise_sqlite(handle, code);
-  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].bind(made, static_cast<int>(i) + 1);
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    parameters[i].bind(made, static_cast<int>(i) + 1);
   return statement;
 }
 
@@ -30,7 +32,10 @@ bool Row::null(int column) const {
 }
 std::string Row::text(int column) const {
   const auto* data = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return data == nullptr ? "" : std::string(data, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  return data == nullptr
+             ? ""
+             : std::string(data,
+                           static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
 }
 std::int64_t Row::integer(int column) const {
   return sqlite3_column_int64(statement_, column);
@@ -56,7 +61,8 @@ void raise_sqlite(sqlite3* handle, int code) {
       if (extended == SQLITE_BUSY_SNAPSHOT) {
         raise("40001", "could not serialize access due to concurrent update");
       }
-      raise("55P03", "canceling statement due to lock timeout", "Another session is writing; this database has one writer at a time.");
+      raise("55P03", "canceling statement due to lock timeout",
+            "Another session is writing; this database has one writer at a time.");
     case SQLITE_LOCKED:
       raise("55006", "the object is in use by a query of this session: " + message);
     case SQLITE_INTERRUPT:
@@ -77,8 +83,15 @@ void raise_sqlite(sqlite3* handle, int code) {
       raise("54000", "string or statement too large: " + message);
     default:
       if (message.starts_with("ON CONFLICT clause does not match")) {
-        raise("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification");
+        raise("42P10",
+              "there is no unique or exclusion constraint matching the ON CONFLICT specification");
       }
+      if (message == "parser stack overflow" ||
+          message.starts_with("Expression tree is too large")) {
+        raise("54001", "stack depth limit exceeded",
+              "The expression is nested too deeply for SQLite.");
+      }
+      if (message == "integer overflow") raise("22003", "bigint out of range");
       raise("XX000", message);
   }
 }

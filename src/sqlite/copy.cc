@@ -14,7 +14,8 @@ std::string option_text(const pg::Node* node) {
 }
 
 char one_byte(const std::string& text, const char* what) {
-  if (text.size() != 1) raise("0A000", std::string("COPY ") + what + " must be a single one-byte character");
+  if (text.size() != 1)
+    raise("0A000", std::string("COPY ") + what + " must be a single one-byte character");
   return text[0];
 }
 
@@ -36,8 +37,14 @@ void append_escaped(std::string& out, std::string_view text, char delimiter) {
 // Cuts what the client sends into rows of fields. Bytes in, rows out.
 class RowReader {
  public:
-  RowReader(std::size_t columns, bool csv, char delimiter, char quote, char escape, std::string null)
-      : columns_(columns), csv_(csv), delimiter_(delimiter), quote_(quote), escape_(escape), null_(std::move(null)) {}
+  RowReader(std::size_t columns, bool csv, char delimiter, char quote, char escape,
+            std::string null)
+      : columns_(columns),
+        csv_(csv),
+        delimiter_(delimiter),
+        quote_(quote),
+        escape_(escape),
+        null_(std::move(null)) {}
 
   void feed(std::string_view data) { buffer_.append(data); }
   void finish() { finished_ = true; }
@@ -55,8 +62,10 @@ class RowReader {
     const bool is_end = line == "\\." && (!csv_ || columns_ > 1);
     row.clear();
     if (!is_end) {
-      if (csv_) split_csv(line, row);
-      else split_text(line, row);
+      if (csv_)
+        split_csv(line, row);
+      else
+        split_text(line, row);
     }
     if (at_ > (1U << 16)) {
       buffer_.erase(0, at_);
@@ -101,8 +110,10 @@ class RowReader {
         const std::size_t at = kNames.find(c);
         value += at == std::string_view::npos ? c : kPlain[at];
       }
-      if (line.substr(begin, i - begin) == null_) row.emplace_back(std::nullopt);
-      else row.emplace_back(std::move(value));
+      if (line.substr(begin, i - begin) == null_)
+        row.emplace_back(std::nullopt);
+      else
+        row.emplace_back(std::move(value));
       if (i >= line.size()) return;
       begin = i + 1;
     }
@@ -116,7 +127,8 @@ class RowReader {
       bool inside = false;
       for (; i < line.size() && (inside || line[i] != delimiter_); ++i) {
         const char c = line[i];
-        if (inside && c == escape_ && i + 1 < line.size() && (line[i + 1] == quote_ || line[i + 1] == escape_)) {
+        if (inside && c == escape_ && i + 1 < line.size() &&
+            (line[i + 1] == quote_ || line[i + 1] == escape_)) {
           value += line[++i];
         } else if (c == quote_) {
           inside = !inside;
@@ -125,8 +137,10 @@ class RowReader {
           value += c;
         }
       }
-      if (!quoted && value == null_) row.emplace_back(std::nullopt);
-      else row.emplace_back(std::move(value));
+      if (!quoted && value == null_)
+        row.emplace_back(std::nullopt);
+      else
+        row.emplace_back(std::move(value));
       if (i >= line.size()) return;
       ++i;
     }
@@ -155,7 +169,8 @@ Copy::Options Copy::read_options(const PgQuery__CopyStmt& stmt) {
     const std::string value = option_text(option.arg);
     if (name == "format") {
       if (value == "binary") unsupported("COPY in binary format");
-      if (value != "csv" && value != "text") raise("22023", "COPY format \"" + value + "\" not recognized");
+      if (value != "csv" && value != "text")
+        raise("22023", "COPY format \"" + value + "\" not recognized");
       options.csv = value == "csv";
     } else if (name == "delimiter") {
       options.delimiter = one_byte(value, "delimiter");
@@ -182,8 +197,10 @@ void Copy::run(const PgQuery__CopyStmt& stmt, Portal& portal) {
   if (stmt.is_program != 0) unsupported("COPY with PROGRAM");
   if (given(stmt.filename)) unsupported("COPY with a file of the server");
   const Options options = read_options(stmt);
-  if (stmt.is_from != 0) in(stmt, options, portal);
-  else out(stmt, options, portal);
+  if (stmt.is_from != 0)
+    in(stmt, options, portal);
+  else
+    out(stmt, options, portal);
 }
 
 void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& portal) {
@@ -191,8 +208,11 @@ void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& po
   if (stmt.query != nullptr) {
     sql = statement_text(*stmt.query);
   } else {
-    for (const pg::Node* name : CALF_LIST(&stmt, attlist)) sql += (sql.empty() ? "SELECT " : ", ") + quote_name(string_of(name));
-    sql = (sql.empty() ? "SELECT *" : sql) + " FROM " + (given(stmt.relation->schemaname) ? quote_name(stmt.relation->schemaname) + "." : "") + quote_name(stmt.relation->relname);
+    for (const pg::Node* name : CALF_LIST(&stmt, attlist))
+      sql += (sql.empty() ? "SELECT " : ", ") + quote_name(string_of(name));
+    sql = (sql.empty() ? "SELECT *" : sql) + " FROM " +
+          (given(stmt.relation->schemaname) ? quote_name(stmt.relation->schemaname) + "." : "") +
+          quote_name(stmt.relation->relname);
   }
   Portal source;
   source.prepared = session_.prepare(Script::parse(sql), 0, {});
@@ -201,7 +221,10 @@ void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& po
   session_.encoder_.copy_response('H', 0, columns.size());
   const auto append = [&](std::string& line, const std::string& text) {
     if (!options.csv) return append_escaped(line, text, options.delimiter);
-    const bool quotes = text == options.null || text.find_first_of(std::string("\n\r") + options.delimiter + options.quote) != std::string::npos || text == "\\.";
+    const bool quotes = text == options.null ||
+                        text.find_first_of(std::string("\n\r") + options.delimiter +
+                                           options.quote) != std::string::npos ||
+                        text == "\\.";
     if (!quotes) {
       line += text;
       return;
@@ -227,11 +250,15 @@ void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& po
     for (std::size_t i = 0; i < columns.size(); ++i) {
       if (i > 0) line += options.delimiter;
       const Datum value = Datum::column(source.statement, static_cast<int>(i));
-      if (value.null()) line += options.null;
-      else append(line, to_text(value, columns[i].type.oid, session_.conversion_));
+      if (value.null())
+        line += options.null;
+      else
+        append(line, to_text(value, columns[i].type.oid, session_.conversion_));
     }
     session_.encoder_.copy_data(line + "\n");
-    if (!session_.io_.flush_if_large()) throw SqlError{.report = {.sqlstate = "08006", .message = "the client is gone"}, .fatal = true};
+    if (!session_.io_.flush_if_large())
+      throw SqlError{.report = {.sqlstate = "08006", .message = "the client is gone"},
+                     .fatal = true};
     ++rows;
     source.row_ready = session_.step(source.statement) == SQLITE_ROW;
   }
@@ -242,8 +269,10 @@ void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& po
 
 void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& portal) {
   if (stmt.where_clause != nullptr) unsupported("COPY … WHERE");
-  const Relation* table = session_.catalog().find(given(stmt.relation->schemaname) ? stmt.relation->schemaname : "", stmt.relation->relname);
-  if (table == nullptr) raise("42P01", std::string("relation \"") + stmt.relation->relname + "\" does not exist");
+  const Relation* table = session_.catalog().find(
+      given(stmt.relation->schemaname) ? stmt.relation->schemaname : "", stmt.relation->relname);
+  if (table == nullptr)
+    raise("42P01", std::string("relation \"") + stmt.relation->relname + "\" does not exist");
   std::vector<std::string> names;
   std::vector<Oid> types;
   std::vector<Type> exact;
@@ -257,20 +286,25 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
   std::string values;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Column* column = table->column(names[i]);
-    if (column == nullptr) raise("42703", "column \"" + names[i] + "\" of relation \"" + table->name + "\" does not exist");
+    if (column == nullptr)
+      raise("42703",
+            "column \"" + names[i] + "\" of relation \"" + table->name + "\" does not exist");
     types.push_back(column->type.oid);
     exact.push_back(column->type);
     list += (i > 0 ? ", " : "") + quote_name(names[i]);
     values += (i > 0 ? ", $" : "$") + std::to_string(i + 1);
   }
-  const std::string sql = "INSERT INTO " + quote_name(table->schema) + "." + quote_name(table->name) + " (" + list + ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")";
+  const std::string sql = "INSERT INTO " + quote_name(table->schema) + "." +
+                          quote_name(table->name) + " (" + list +
+                          ") OVERRIDING SYSTEM VALUE VALUES (" + values + ")";
   Portal target;
   if (session_.block_ == Session::Block::kNone) session_.begin_implicit();
   target.prepared = session_.prepare(Script::parse(sql), 0, types);
   const std::string table_name = table->name;
   session_.encoder_.copy_response('G', 0, names.size());
   session_.io_.flush();
-  RowReader reader(names.size(), options.csv, options.delimiter, options.quote, options.escape, options.null);
+  RowReader reader(names.size(), options.csv, options.delimiter, options.quote, options.escape,
+                   options.null);
   std::vector<std::optional<std::string>> row;
   std::int64_t rows = 0;
   std::int64_t line = 0;
@@ -279,11 +313,13 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
     while (reader.next(row)) {
       ++line;
       if (line == 1 && options.header) continue;
-      if (row.size() < names.size()) raise("22P04", "missing data for column \"" + names[row.size()] + "\"");
+      if (row.size() < names.size())
+        raise("22P04", "missing data for column \"" + names[row.size()] + "\"");
       if (row.size() > names.size()) raise("22P04", "extra data after last expected column");
       target.parameters.clear();
       for (std::size_t i = 0; i < row.size(); ++i) {
-        target.parameters.push_back(row[i] ? from_text(*row[i], exact[i], session_.conversion_) : Datum{});
+        target.parameters.push_back(row[i] ? from_text(*row[i], exact[i], session_.conversion_)
+                                           : Datum{});
       }
       session_.start(target);
       session_.stop(target);
@@ -292,7 +328,10 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
   };
   while (!ended) {
     pgwire::Message message;
-    if (session_.io_.receive(message) != ClientIo::Status::kMessage) throw SqlError{.report = {.sqlstate = "08006", .message = "unexpected end of the connection during COPY"}, .fatal = true};
+    if (session_.io_.receive(message) != ClientIo::Status::kMessage)
+      throw SqlError{.report = {.sqlstate = "08006",
+                                .message = "unexpected end of the connection during COPY"},
+                     .fatal = true};
     switch (message.type) {
       case 'd':
         reader.feed({reinterpret_cast<const char*>(message.body.data()), message.body.size()});
@@ -311,7 +350,9 @@ void Copy::in(const PgQuery__CopyStmt& stmt, const Options& options, Portal& por
       case 'S':
         break;
       default:
-        throw SqlError{.report = {.sqlstate = "08P01", .message = "unexpected message type during COPY from stdin"}, .fatal = true};
+        throw SqlError{.report = {.sqlstate = "08P01",
+                                  .message = "unexpected message type during COPY from stdin"},
+                       .fatal = true};
     }
   }
   portal.tag = "COPY " + std::to_string(rows);

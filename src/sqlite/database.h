@@ -23,9 +23,10 @@ namespace calf::sqlite {
 class CommitObserver {
  public:
   virtual ~CommitObserver() = default;
-  // A transaction is in the WAL, synced as far as SQLite does it; the WAL has `wal_frames` frames. The
-  // client hears of its commit when this returns: waiting here delays the acknowledgement. An error
-  // ends the session with it: the transaction is committed, but the client may not be told so.
+  // A transaction is in the WAL, synced as far as SQLite does it; the WAL has `wal_frames` frames.
+  // The client hears of its commit when this returns: waiting here delays the acknowledgement. An
+  // error ends the session with it: the transaction is committed, but the client may not be told
+  // so.
   virtual Result<void> committed(std::uint32_t wal_frames) = 0;
   // Whether the WAL may be written back into the file, and then begin anew.
   virtual bool may_checkpoint(std::uint32_t wal_frames) = 0;
@@ -33,7 +34,7 @@ class CommitObserver {
 
 struct DatabaseOptions {
   std::filesystem::path file;
-  bool ephemeral = false;          // nothing needs to survive: no syncs, removed at the end
+  bool ephemeral = false;              // nothing needs to survive: no syncs, removed at the end
   CommitObserver* observer = nullptr;  // outlives the database
 };
 
@@ -62,7 +63,8 @@ class Database {
   void wait_for_writer(std::chrono::microseconds limit);
   void writer_done();
 
-  // After a commit of `frames` frames in the WAL: tells the observer, and checkpoints when it is time.
+  // After a commit of `frames` frames in the WAL: tells the observer, and checkpoints when it is
+  // time.
   Result<void> after_commit(sqlite3* connection, std::uint32_t frames);
 
   // Sequences live here: values that were handed out are not handed out again, whatever happens to

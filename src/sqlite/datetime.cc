@@ -65,7 +65,8 @@ class FieldReader {
 
  private:
   void skip_spaces() {
-    while (!rest_.empty() && (std::isspace(static_cast<unsigned char>(rest_[0])) || rest_[0] == ',')) {
+    while (!rest_.empty() &&
+           (std::isspace(static_cast<unsigned char>(rest_[0])) || rest_[0] == ',')) {
       rest_.remove_prefix(1);
     }
   }
@@ -108,10 +109,12 @@ class FieldReader {
       return read_numeric_date(digits);
     }
     if (digits.size() == 8 && !have_date()) {
-      return set_date(number(digits.substr(0, 4)), number(digits.substr(4, 2)), number(digits.substr(6)));
+      return set_date(number(digits.substr(0, 4)), number(digits.substr(4, 2)),
+                      number(digits.substr(6)));
     }
     if (digits.size() == 6 && have_date() && !fields_.has_time) {
-      return set_time(number(digits.substr(0, 2)), number(digits.substr(2, 2)), number(digits.substr(4)), 0);
+      return set_time(number(digits.substr(0, 2)), number(digits.substr(2, 2)),
+                      number(digits.substr(4)), 0);
     }
     if (fields_.month != 0 && fields_.day == 0 && digits.size() <= 2) {
       fields_.day = number(digits);
@@ -194,7 +197,8 @@ class FieldReader {
   void read_offset() {
     std::string text(1, rest_[0]);
     rest_.remove_prefix(1);
-    std::string digits(take_while([](int c) { return static_cast<int>(std::isdigit(c) || c == ':'); }));
+    std::string digits(
+        take_while([](int c) { return static_cast<int>(std::isdigit(c) || c == ':'); }));
     if (digits.find(':') == std::string::npos && digits.size() > 2) {
       digits.insert(digits.size() - 2, ":");
     }
@@ -207,7 +211,8 @@ class FieldReader {
       return static_cast<int>(std::isalpha(c) != 0 || c == '_' || c == '/' || c == '-');
     });
     for (std::size_t i = 0; i < kMonths.size(); ++i) {
-      if (word.size() >= 3 && word.starts_with(kMonths[i]) && fields_.month == 0 && word.find('/') == std::string_view::npos) {
+      if (word.size() >= 3 && word.starts_with(kMonths[i]) && fields_.month == 0 &&
+          word.find('/') == std::string_view::npos) {
         fields_.month = static_cast<int>(i) + 1;
         return;
       }
@@ -223,9 +228,13 @@ class FieldReader {
       read_meridiem(word == "pm");
     } else if (word == "now" || word == "today" || word == "tomorrow" || word == "yesterday" ||
                word == "epoch" || word == "infinity" || word == "-infinity") {
-      fields_.keyword = word == "now" ? "now" : word == "today" ? "today" : word == "tomorrow" ? "tomorrow"
-                      : word == "yesterday" ? "yesterday" : word == "epoch" ? "epoch"
-                      : word == "infinity" ? "infinity" : "-infinity";
+      fields_.keyword = word == "now"         ? "now"
+                        : word == "today"     ? "today"
+                        : word == "tomorrow"  ? "tomorrow"
+                        : word == "yesterday" ? "yesterday"
+                        : word == "epoch"     ? "epoch"
+                        : word == "infinity"  ? "infinity"
+                                              : "-infinity";
     } else {
       const std::size_t at = static_cast<std::size_t>(word.data() - lowered_.data());
       fields_.zone = Zone::find(whole_.substr(at, word.size()));
@@ -331,8 +340,7 @@ CivilDate civil_from_days(std::int64_t days) {
   days += 719'468;
   const std::int64_t era = (days >= 0 ? days : days - 146'096) / 146'097;
   const std::int64_t of_era = days - era * 146'097;
-  const std::int64_t year =
-      (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
+  const std::int64_t year = (of_era - of_era / 1460 + of_era / 36'524 - of_era / 146'096) / 365;
   const std::int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
   const std::int64_t shifted = (5 * of_year + 2) / 153;
   const int month = static_cast<int>(shifted < 10 ? shifted + 3 : shifted - 9);
@@ -387,8 +395,8 @@ std::string date_text(std::int64_t days) {
 
 std::string time_text(std::int64_t micros) {
   const std::int64_t seconds = micros / kMicrosPerSecond;
-  std::string text = pad(seconds / 3600, 2) + ":" + pad(seconds / 60 % 60, 2) + ":" +
-                     pad(seconds % 60, 2);
+  std::string text =
+      pad(seconds / 3600, 2) + ":" + pad(seconds / 60 % 60, 2) + ":" + pad(seconds % 60, 2);
   if (const std::int64_t fraction = micros % kMicrosPerSecond; fraction != 0) {
     text += "." + pad(fraction, 6);
     text.erase(text.find_last_not_of('0') + 1);
@@ -484,7 +492,8 @@ Interval age(std::int64_t a, std::int64_t b) {
 }
 
 std::int64_t round_micros(std::int64_t micros, int precision) {
-  if (precision >= 6 || precision < 0 || micros == kInfinity || micros == kMinusInfinity) return micros;
+  if (precision >= 6 || precision < 0 || micros == kInfinity || micros == kMinusInfinity)
+    return micros;
   std::int64_t unit = 1;
   for (int i = precision; i < 6; ++i) unit *= 10;
   const std::int64_t half = micros < 0 ? -(unit / 2) : unit / 2;

@@ -75,7 +75,8 @@ std::string timestamptz_text(std::int64_t micros, const Zone& zone);
 
 // timestamp ± interval. Raises 22008 when out of range.
 std::int64_t add_interval(std::int64_t local_micros, const Interval& interval);
-std::int64_t add_interval_in_zone(std::int64_t utc_micros, const Interval& interval, const Zone& zone);
+std::int64_t add_interval_in_zone(std::int64_t utc_micros, const Interval& interval,
+                                  const Zone& zone);
 Interval subtract_timestamps(std::int64_t a, std::int64_t b);
 Interval age(std::int64_t a, std::int64_t b);
 // Rounds to `precision` digits of a second (0 to 6).

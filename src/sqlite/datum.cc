@@ -18,7 +18,8 @@ Datum Datum::of(sqlite3_value* value) {
       return {};
     case SQLITE_BLOB: {
       const auto* data = static_cast<const char*>(sqlite3_value_blob(value));
-      return blob({data == nullptr ? "" : data, static_cast<std::size_t>(sqlite3_value_bytes(value))});
+      return blob(
+          {data == nullptr ? "" : data, static_cast<std::size_t>(sqlite3_value_bytes(value))});
     }
     default:
       break;
@@ -44,7 +45,8 @@ void Datum::bind(sqlite3_stmt* statement, int index) const {
       sqlite3_bind_double(statement, index, real);
       return;
     case Kind::kText:
-      sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+      sqlite3_bind_text64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT,
+                          SQLITE_UTF8);
       return;
     case Kind::kBlob:
       sqlite3_bind_blob64(statement, index, text.data(), text.size(), SQLITE_TRANSIENT);

@@ -45,8 +45,7 @@ Leading leading_of(const Decimal& value) {
   if (value.zero()) return {};
   const std::string digits = Integer(abs(value.unscaled())).str();
   const int point = static_cast<int>(digits.size()) - value.scale();  // digits before the point
-  const int weight =
-      point > 0 ? (point - 1) / kGroupDigits : -((-point) / kGroupDigits) - 1;
+  const int weight = point > 0 ? (point - 1) / kGroupDigits : -((-point) / kGroupDigits) - 1;
   const int first_count = point - weight * kGroupDigits;  // digits in the first group: 1 to 4
   std::string group = digits.substr(0, static_cast<std::size_t>(first_count));
   group.resize(static_cast<std::size_t>(first_count), '0');
@@ -132,7 +131,8 @@ std::optional<Decimal> Decimal::parse(std::string_view text) {
   }
   if (digits.empty()) return std::nullopt;
   scale -= exponent;
-  const std::size_t significant = digits.size() - std::min(digits.find_first_not_of('0'), digits.size());
+  const std::size_t significant =
+      digits.size() - std::min(digits.find_first_not_of('0'), digits.size());
   if (static_cast<std::int64_t>(significant) - scale > kMaxIntegerDigits) {
     raise("22003", "value overflows numeric format");
   }
@@ -237,7 +237,8 @@ Decimal Decimal::square_root() const {
   const int scale =
       std::min(std::max({kMinSignificantDigits - digits_before, scale_, 0}), kMaxDivisionScale);
   // One digit more, then rounded.
-  const Integer root = boost::multiprecision::sqrt(at_scale(*this, std::max(2 * scale + 2, scale_)));
+  const Integer root =
+      boost::multiprecision::sqrt(at_scale(*this, std::max(2 * scale + 2, scale_)));
   return Decimal(root, scale + 1).rounded(scale);
 }
 
@@ -250,12 +251,12 @@ Decimal Decimal::fit(NumericModifier modifier) const {
   if (!finite() || compare(magnitude, limit) >= 0) {
     const int digits = modifier.precision - modifier.scale;
     raise("22003", "numeric field overflow", {},
-          finite() ? "A field with precision " + std::to_string(modifier.precision) + ", scale " +
-                         std::to_string(modifier.scale) +
-                         " must round to an absolute value less than " +
-                         (digits > 0 ? "10^" + std::to_string(digits) : "1") + "."
-                   : "A field with precision " + std::to_string(modifier.precision) + ", scale " +
-                         std::to_string(modifier.scale) + " cannot hold an infinite value.");
+          finite()
+              ? "A field with precision " + std::to_string(modifier.precision) + ", scale " +
+                    std::to_string(modifier.scale) + " must round to an absolute value less than " +
+                    (digits > 0 ? "10^" + std::to_string(digits) : "1") + "."
+              : "A field with precision " + std::to_string(modifier.precision) + ", scale " +
+                    std::to_string(modifier.scale) + " cannot hold an infinite value.");
   }
   return value;
 }
@@ -274,7 +275,8 @@ Decimal operator-(const Decimal& a, const Decimal& b) {
 
 Decimal operator*(const Decimal& a, const Decimal& b) {
   if (!a.finite() || !b.finite()) {
-    return Decimal::of(static_cast<double>(a.sign()) * b.to_double() * (a.finite() ? 1 : a.to_double() * a.sign()));
+    return Decimal::of(static_cast<double>(a.sign()) * b.to_double() *
+                       (a.finite() ? 1 : a.to_double() * a.sign()));
   }
   Decimal product(a.unscaled_ * b.unscaled_, a.scale_ + b.scale_);
   return product.scale_ > kMaxScale ? product.rounded(kMaxScale) : product;

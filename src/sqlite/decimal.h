@@ -55,7 +55,7 @@ class Decimal {
   friend Decimal operator*(const Decimal& a, const Decimal& b);
   friend Decimal operator/(const Decimal& a, const Decimal& b);  // raises 22012
   friend Decimal operator%(const Decimal& a, const Decimal& b);  // raises 22012
-  friend int compare(const Decimal& a, const Decimal& b);        // NaN is the greatest, as in PostgreSQL
+  friend int compare(const Decimal& a, const Decimal& b);  // NaN is the greatest, as in PostgreSQL
 
  private:
   static Decimal special(Kind kind);

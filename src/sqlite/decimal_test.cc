@@ -45,7 +45,8 @@ TEST(Decimal, OrdersByValueAndNanLast) {
 }
 
 TEST(Decimal, RefusesWhatIsNoNumber) {
-  for (const char* text : {"", ".", "1e", "1.2.3", "x", "1 2"}) EXPECT_FALSE(Decimal::parse(text)) << text;
+  for (const char* text : {"", ".", "1e", "1.2.3", "x", "1 2"})
+    EXPECT_FALSE(Decimal::parse(text)) << text;
 }
 
 TEST(Decimal, ATooLargeExponentIsAnErrorAndTakesNoMemory) {

@@ -16,7 +16,8 @@ class Declarations {
   // declare_table.cc
   void create_table(const PgQuery__CreateStmt& stmt, Portal& portal);
   void create_table_as(const PgQuery__CreateTableAsStmt& stmt, Portal& portal);
-  void add_column_definition(Relation& table, const pg::ColumnDef& def, std::vector<Sequence>& sequences);
+  void add_column_definition(Relation& table, const pg::ColumnDef& def,
+                             std::vector<Sequence>& sequences);
   void add_constraint(Relation& table, const pg::Constraint& constraint, const std::string& column);
   std::string table_sql(const Relation& table);
   std::string column_sql(const Relation& table, const Column& column);
@@ -44,7 +45,8 @@ class Declarations {
   void create_schema(const PgQuery__CreateSchemaStmt& stmt, Portal& portal);
   void create_sequence(const PgQuery__CreateSeqStmt& stmt, Portal& portal);
   void alter_sequence(const PgQuery__AlterSeqStmt& stmt, Portal& portal);
-  void sequence_options(Sequence& sequence, std::span<PgQuery__Node* const> options, std::optional<std::int64_t>* restart);
+  void sequence_options(Sequence& sequence, std::span<PgQuery__Node* const> options,
+                        std::optional<std::int64_t>* restart);
   void drop(const PgQuery__DropStmt& stmt, Portal& portal);
   void drop_relation(const Relation& relation, bool cascade);
   void truncate(const PgQuery__TruncateStmt& stmt, Portal& portal);

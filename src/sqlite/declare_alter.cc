@@ -11,7 +11,9 @@ namespace {
 std::string renamed(const std::string& text, const std::string& from, const std::string& to) {
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
-    const auto word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; };
+    const auto word = [](char c) {
+      return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+    };
     if (text[i] == '\'') {
       const std::size_t end = std::min(text.find('\'', i + 1), text.size() - 1);
       out += text.substr(i, end + 1 - i);
@@ -38,7 +40,9 @@ std::string renamed(const std::string& text, const std::string& from, const std:
 
 Column& Declarations::column_of(Relation& table, const char* name) {
   const int number = table.column_number(name);
-  if (number == 0) raise("42703", std::string("column \"") + name + "\" of relation \"" + table.name + "\" does not exist");
+  if (number == 0)
+    raise("42703",
+          std::string("column \"") + name + "\" of relation \"" + table.name + "\" does not exist");
   return table.columns[static_cast<std::size_t>(number - 1)];
 }
 
@@ -48,7 +52,8 @@ void Declarations::rewrite_schema(const Relation& table) {
   db_.query("PRAGMA schema_version", [&](const Row& row) { version = row.integer(0); });
   session_.raw("PRAGMA writable_schema = ON");
   try {
-    db_.execute("UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2", {Datum::of(table_sql(table)), Datum::of(table.sqlite_name)});
+    db_.execute("UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2",
+                {Datum::of(table_sql(table)), Datum::of(table.sqlite_name)});
     session_.raw("PRAGMA schema_version = " + std::to_string(version + 1));
   } catch (...) {
     session_.raw("PRAGMA writable_schema = RESET");
@@ -60,8 +65,11 @@ void Declarations::rewrite_schema(const Relation& table) {
 void Declarations::alter_table(const PgQuery__AlterTableStmt& stmt, Portal& portal) {
   portal.tag = "ALTER TABLE";
   if (stmt.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) unsupported("ALTER INDEX");
-  if (stmt.missing_ok != 0 && session_.catalog().find(given(stmt.relation->schemaname) ? stmt.relation->schemaname : "", stmt.relation->relname) == nullptr) {
-    return session_.notice("42P01", std::string("relation \"") + stmt.relation->relname + "\" does not exist, skipping");
+  if (stmt.missing_ok != 0 &&
+      session_.catalog().find(given(stmt.relation->schemaname) ? stmt.relation->schemaname : "",
+                              stmt.relation->relname) == nullptr) {
+    return session_.notice("42P01", std::string("relation \"") + stmt.relation->relname +
+                                        "\" does not exist, skipping");
   }
   Relation table = copy_of(*stmt.relation);
   if (table.kind != 'r') unsupported("ALTER of a view");
@@ -80,7 +88,9 @@ void Declarations::alter(Relation& table, const PgQuery__AlterTableCmd& command)
       return drop_column(table, command);
     case PG_QUERY__ALTER_TABLE_TYPE__AT_ColumnDefault: {
       Column& column = column_of(table, command.name);
-      if (column.identity != 0) raise("42601", "column \"" + column.name + "\" of relation \"" + table.name + "\" is an identity column");
+      if (column.identity != 0)
+        raise("42601", "column \"" + column.name + "\" of relation \"" + table.name +
+                           "\" is an identity column");
       if (command.def != nullptr) analyzer().column_expression(*command.def, nullptr, column.type);
       column.default_text = command.def == nullptr ? "" : expression_text(*command.def);
       return;
@@ -88,15 +98,21 @@ void Declarations::alter(Relation& table, const PgQuery__AlterTableCmd& command)
     case PG_QUERY__ALTER_TABLE_TYPE__AT_SetNotNull: {
       Column& column = column_of(table, command.name);
       bool nulls = false;
-      db_.query("SELECT 1 FROM " + quote_name(table.sqlite_name) + " WHERE " + quote_name(column.name) + " IS NULL LIMIT 1", [&](const Row&) { nulls = true; });
-      if (nulls) raise("23502", "column \"" + column.name + "\" of relation \"" + table.name + "\" contains null values");
+      db_.query("SELECT 1 FROM " + quote_name(table.sqlite_name) + " WHERE " +
+                    quote_name(column.name) + " IS NULL LIMIT 1",
+                [&](const Row&) { nulls = true; });
+      if (nulls)
+        raise("23502", "column \"" + column.name + "\" of relation \"" + table.name +
+                           "\" contains null values");
       column.not_null = true;
       return rewrite_schema(table);
     }
     case PG_QUERY__ALTER_TABLE_TYPE__AT_DropNotNull: {
       Column& column = column_of(table, command.name);
       const TableConstraint* key = table.primary_key();
-      if (key != nullptr && std::find(key->columns.begin(), key->columns.end(), column.name) != key->columns.end()) raise("42P16", "column \"" + column.name + "\" is in a primary key");
+      if (key != nullptr &&
+          std::find(key->columns.begin(), key->columns.end(), column.name) != key->columns.end())
+        raise("42P16", "column \"" + column.name + "\" is in a primary key");
       column.not_null = false;
       return rewrite_schema(table);
     }
@@ -117,8 +133,11 @@ void Declarations::alter(Relation& table, const PgQuery__AlterTableCmd& command)
 void Declarations::add_column(Relation& table, const PgQuery__AlterTableCmd& command) {
   const pg::ColumnDef& def = *command.def->column_def;
   if (table.column(def.colname) != nullptr) {
-    if (command.missing_ok != 0) return session_.notice("42701", std::string("column \"") + def.colname + "\" of relation \"" + table.name + "\" already exists, skipping");
-    raise("42701", std::string("column \"") + def.colname + "\" of relation \"" + table.name + "\" already exists");
+    if (command.missing_ok != 0)
+      return session_.notice("42701", std::string("column \"") + def.colname + "\" of relation \"" +
+                                          table.name + "\" already exists, skipping");
+    raise("42701", std::string("column \"") + def.colname + "\" of relation \"" + table.name +
+                       "\" already exists");
   }
   const std::size_t constraints = table.constraints.size();
   const std::size_t indexes = table.indexes.size();
@@ -128,7 +147,11 @@ void Declarations::add_column(Relation& table, const PgQuery__AlterTableCmd& com
   Column& column = table.columns.back();
   if (!column.generated_text.empty()) unsupported("adding a generated column");
   const bool required = std::exchange(column.not_null, false);
-  std::string sql = quote_name(column.name) + " " + (storage_of(column.type.oid) == Storage::kInteger ? "INTEGER" : storage_of(column.type.oid) == Storage::kReal ? "REAL" : storage_of(column.type.oid) == Storage::kBlob ? "BLOB" : "TEXT");
+  std::string sql = quote_name(column.name) + " " +
+                    (storage_of(column.type.oid) == Storage::kInteger ? "INTEGER"
+                     : storage_of(column.type.oid) == Storage::kReal  ? "REAL"
+                     : storage_of(column.type.oid) == Storage::kBlob  ? "BLOB"
+                                                                      : "TEXT");
   session_.raw("ALTER TABLE " + quote_name(table.sqlite_name) + " ADD COLUMN " + sql);
   if (column.identity != 0 || !column.default_text.empty()) {
     std::string value;
@@ -138,69 +161,108 @@ void Declarations::add_column(Relation& table, const PgQuery__AlterTableCmd& com
       const ParsedExpression parsed = parse_expression(column.default_text);
       value = analyzer().column_expression(*parsed.node, nullptr, column.type);
     }
-    session_.raw("UPDATE " + quote_name(table.sqlite_name) + " SET " + quote_name(column.name) + " = " + value);
+    session_.raw("UPDATE " + quote_name(table.sqlite_name) + " SET " + quote_name(column.name) +
+                 " = " + value);
   }
   bool nulls = false;
-  if (required) db_.query("SELECT 1 FROM " + quote_name(table.sqlite_name) + " WHERE " + quote_name(column.name) + " IS NULL LIMIT 1", [&](const Row&) { nulls = true; });
-  if (nulls) raise("23502", "column \"" + column.name + "\" of relation \"" + table.name + "\" contains null values");
+  if (required)
+    db_.query("SELECT 1 FROM " + quote_name(table.sqlite_name) + " WHERE " +
+                  quote_name(column.name) + " IS NULL LIMIT 1",
+              [&](const Row&) { nulls = true; });
+  if (nulls)
+    raise("23502",
+          "column \"" + column.name + "\" of relation \"" + table.name + "\" contains null values");
   column.not_null = required;
   for (std::size_t i = constraints; i < table.constraints.size(); ++i) {
     if (table.constraints[i].kind == 'p') unsupported("adding a primary key column");
   }
   rewrite_schema(table);
-  for (std::size_t i = indexes; i < table.indexes.size(); ++i) session_.raw(index_sql(table, table.indexes[i]));
+  for (std::size_t i = indexes; i < table.indexes.size(); ++i)
+    session_.raw(index_sql(table, table.indexes[i]));
 }
 
 void Declarations::drop_column(Relation& table, const PgQuery__AlterTableCmd& command) {
   if (table.column(command.name) == nullptr) {
-    if (command.missing_ok != 0) return session_.notice("42703", std::string("column \"") + command.name + "\" of relation \"" + table.name + "\" does not exist, skipping");
+    if (command.missing_ok != 0)
+      return session_.notice("42703", std::string("column \"") + command.name +
+                                          "\" of relation \"" + table.name +
+                                          "\" does not exist, skipping");
     column_of(table, command.name);
   }
   const std::string name = command.name;
-  const auto uses = [&](const std::vector<std::string>& names) { return std::find(names.begin(), names.end(), name) != names.end(); };
-  if (const TableConstraint* key = table.primary_key(); key != nullptr && uses(key->columns)) unsupported("dropping a column of the primary key");
-  const auto mentions = [&](const std::string& text) { return renamed(text, name, name + "?") != renamed(text, name, name); };
+  const auto uses = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  if (const TableConstraint* key = table.primary_key(); key != nullptr && uses(key->columns))
+    unsupported("dropping a column of the primary key");
+  const auto mentions = [&](const std::string& text) {
+    return renamed(text, name, name + "?") != renamed(text, name, name);
+  };
   for (const auto& [other_name, other] : session_.catalog().relations) {
-    if (other.kind == 'v' && std::find(other.depends_on.begin(), other.depends_on.end(), table.sqlite_name) != other.depends_on.end() && mentions(other.view_text)) {
-      raise("2BP01", "cannot drop column " + name + " of table " + table.name + " because other objects depend on it", "Use DROP ... CASCADE to drop the dependent objects too.", "view " + other.name + " depends on column " + name + " of table " + table.name);
+    if (other.kind == 'v' &&
+        std::find(other.depends_on.begin(), other.depends_on.end(), table.sqlite_name) !=
+            other.depends_on.end() &&
+        mentions(other.view_text)) {
+      raise("2BP01",
+            "cannot drop column " + name + " of table " + table.name +
+                " because other objects depend on it",
+            "Use DROP ... CASCADE to drop the dependent objects too.",
+            "view " + other.name + " depends on column " + name + " of table " + table.name);
     }
   }
   std::erase_if(table.indexes, [&](const Index& index) {
-    const bool used = std::any_of(index.columns.begin(), index.columns.end(), [&](const IndexColumn& part) { return part.expression ? mentions(part.text) : part.text == name; }) || mentions(index.predicate_text);
+    const bool used =
+        std::any_of(index.columns.begin(), index.columns.end(),
+                    [&](const IndexColumn& part) {
+                      return part.expression ? mentions(part.text) : part.text == name;
+                    }) ||
+        mentions(index.predicate_text);
     if (used) session_.raw("DROP INDEX " + quote_name(sqlite_name_of(index.schema, index.name)));
     return used;
   });
-  std::erase_if(table.constraints, [&](const TableConstraint& c) { return uses(c.columns) || (c.kind == 'c' && mentions(c.check_text)); });
+  std::erase_if(table.constraints, [&](const TableConstraint& c) {
+    return uses(c.columns) || (c.kind == 'c' && mentions(c.check_text));
+  });
   rewrite_schema(table);
   session_.raw("ALTER TABLE " + quote_name(table.sqlite_name) + " DROP COLUMN " + quote_name(name));
   std::erase_if(table.columns, [&](const Column& column) { return column.name == name; });
   std::vector<Sequence> owned;
   for (const auto& [key, sequence] : session_.catalog().sequences) {
-    if (sequence.owner_table == table.sqlite_name && sequence.owner_column == name) owned.push_back(sequence);
+    if (sequence.owner_table == table.sqlite_name && sequence.owner_column == name)
+      owned.push_back(sequence);
   }
-  for (const Sequence& sequence : owned) forget("sequence", sqlite_name_of(sequence.schema, sequence.name));
+  for (const Sequence& sequence : owned)
+    forget("sequence", sqlite_name_of(sequence.schema, sequence.name));
 }
 
 void Declarations::alter_type(Relation& table, const PgQuery__AlterTableCmd& command) {
   Column& column = column_of(table, command.name);
   const pg::ColumnDef& def = *command.def->column_def;
   const Type type = analyzer().type_of(*def.type_name);
-  if (const TableConstraint* key = table.primary_key(); table.rowid_key && key != nullptr && key->columns[0] == column.name && !is_integer(type.oid)) unsupported("giving a primary key column another kind of type");
+  if (const TableConstraint* key = table.primary_key();
+      table.rowid_key && key != nullptr && key->columns[0] == column.name && !is_integer(type.oid))
+    unsupported("giving a primary key column another kind of type");
   std::string value;
   if (def.raw_default != nullptr) {
     value = analyzer().column_expression(*def.raw_default, &table, type);
   } else {
     if (!can_cast(column.type.oid, type.oid, CastContext::kAssignment)) {
-      raise("42804", "column \"" + column.name + "\" cannot be cast automatically to type " + format_type(type), "You might need to specify \"USING " + column.name + "::" + format_type(type) + "\".");
+      raise("42804",
+            "column \"" + column.name + "\" cannot be cast automatically to type " +
+                format_type(type),
+            "You might need to specify \"USING " + column.name + "::" + format_type(type) + "\".");
     }
     const ParsedExpression self = parse_expression(quote_name(column.name));
     value = analyzer().column_expression(*self.node, &table, type);
   }
   column.type = type;
   rewrite_schema(table);
-  session_.raw("UPDATE " + quote_name(table.sqlite_name) + " SET " + quote_name(column.name) + " = " + value);
+  session_.raw("UPDATE " + quote_name(table.sqlite_name) + " SET " + quote_name(column.name) +
+               " = " + value);
   for (const Index& index : table.indexes) {
-    if (std::any_of(index.columns.begin(), index.columns.end(), [&](const IndexColumn& part) { return part.text == column.name; })) session_.raw("REINDEX " + quote_name(table.sqlite_name));
+    if (std::any_of(index.columns.begin(), index.columns.end(),
+                    [&](const IndexColumn& part) { return part.text == column.name; }))
+      session_.raw("REINDEX " + quote_name(table.sqlite_name));
   }
 }
 
@@ -213,32 +275,48 @@ void Declarations::add_table_constraint(Relation& table, const pg::Constraint& c
     const ParsedExpression parsed = parse_expression(made.check_text);
     const std::string check = analyzer().column_expression(*parsed.node, &table, Type{oid::kBool});
     bool violated = false;
-    if (constraint.skip_validation == 0) db_.query("SELECT 1 FROM " + name + " WHERE NOT (" + check + ") LIMIT 1", [&](const Row&) { violated = true; });
-    if (violated) raise("23514", "check constraint \"" + made.name + "\" of relation \"" + table.name + "\" is violated by some row");
+    if (constraint.skip_validation == 0)
+      db_.query("SELECT 1 FROM " + name + " WHERE NOT (" + check + ") LIMIT 1",
+                [&](const Row&) { violated = true; });
+    if (violated)
+      raise("23514", "check constraint \"" + made.name + "\" of relation \"" + table.name +
+                         "\" is violated by some row");
   }
   if (made.kind == 'p') {
     // Without rebuilding the table the key is a unique index over columns that are not null.
     for (const std::string& column : made.columns) {
       bool nulls = false;
-      db_.query("SELECT 1 FROM " + name + " WHERE " + quote_name(column) + " IS NULL LIMIT 1", [&](const Row&) { nulls = true; });
-      if (nulls) raise("23502", "column \"" + column + "\" of relation \"" + table.name + "\" contains null values");
+      db_.query("SELECT 1 FROM " + name + " WHERE " + quote_name(column) + " IS NULL LIMIT 1",
+                [&](const Row&) { nulls = true; });
+      if (nulls)
+        raise("23502",
+              "column \"" + column + "\" of relation \"" + table.name + "\" contains null values");
     }
     unsupported("adding a primary key to a table that exists");
   }
   if (made.kind != 'u') rewrite_schema(table);
-  for (std::size_t i = indexes; i < table.indexes.size(); ++i) session_.raw(index_sql(table, table.indexes[i]));
+  for (std::size_t i = indexes; i < table.indexes.size(); ++i)
+    session_.raw(index_sql(table, table.indexes[i]));
   if (made.kind == 'f') {
     bool violated = false;
-    db_.query("SELECT fkid FROM pragma_foreign_key_check(" + quote_text(table.sqlite_name) + ")", [&](const Row&) { violated = true; });
-    if (violated) raise("23503", "insert or update on table \"" + table.name + "\" violates foreign key constraint \"" + made.name + "\"");
+    db_.query("SELECT fkid FROM pragma_foreign_key_check(" + quote_text(table.sqlite_name) + ")",
+              [&](const Row&) { violated = true; });
+    if (violated)
+      raise("23503", "insert or update on table \"" + table.name +
+                         "\" violates foreign key constraint \"" + made.name + "\"");
   }
 }
 
 void Declarations::drop_constraint(Relation& table, const PgQuery__AlterTableCmd& command) {
-  const auto found = std::find_if(table.constraints.begin(), table.constraints.end(), [&](const TableConstraint& c) { return c.name == command.name; });
+  const auto found = std::find_if(table.constraints.begin(), table.constraints.end(),
+                                  [&](const TableConstraint& c) { return c.name == command.name; });
   if (found == table.constraints.end()) {
-    if (command.missing_ok != 0) return session_.notice("42704", std::string("constraint \"") + command.name + "\" of relation \"" + table.name + "\" does not exist, skipping");
-    raise("42704", std::string("constraint \"") + command.name + "\" of relation \"" + table.name + "\" does not exist");
+    if (command.missing_ok != 0)
+      return session_.notice("42704", std::string("constraint \"") + command.name +
+                                          "\" of relation \"" + table.name +
+                                          "\" does not exist, skipping");
+    raise("42704", std::string("constraint \"") + command.name + "\" of relation \"" + table.name +
+                       "\" does not exist");
   }
   if (found->kind == 'p') unsupported("dropping a primary key");
   const bool unique = found->kind == 'u';
@@ -259,17 +337,23 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
     if (table.foreign || table.kind != 'r') unsupported("renaming a column here");
     const std::string from = stmt.subname;
     Column& column = column_of(table, stmt.subname);
-    if (table.column(to) != nullptr) raise("42701", "column \"" + to + "\" of relation \"" + table.name + "\" already exists");
-    session_.raw("ALTER TABLE " + quote_name(table.sqlite_name) + " RENAME COLUMN " + quote_name(from) + " TO " + quote_name(to));
+    if (table.column(to) != nullptr)
+      raise("42701", "column \"" + to + "\" of relation \"" + table.name + "\" already exists");
+    session_.raw("ALTER TABLE " + quote_name(table.sqlite_name) + " RENAME COLUMN " +
+                 quote_name(from) + " TO " + quote_name(to));
     column.name = to;
     for (Column& c : table.columns) c.generated_text = renamed(c.generated_text, from, to);
     for (TableConstraint& c : table.constraints) {
       std::replace(c.columns.begin(), c.columns.end(), from, to);
       c.check_text = renamed(c.check_text, from, to);
-      if (c.foreign_table == table.name && c.foreign_schema == table.schema) std::replace(c.foreign_columns.begin(), c.foreign_columns.end(), from, to);
+      if (c.foreign_table == table.name && c.foreign_schema == table.schema)
+        std::replace(c.foreign_columns.begin(), c.foreign_columns.end(), from, to);
     }
     for (Index& index : table.indexes) {
-      for (IndexColumn& part : index.columns) part.text = part.expression ? renamed(part.text, from, to) : part.text == from ? to : part.text;
+      for (IndexColumn& part : index.columns)
+        part.text = part.expression     ? renamed(part.text, from, to)
+                    : part.text == from ? to
+                                        : part.text;
       index.predicate_text = renamed(index.predicate_text, from, to);
     }
     std::vector<Relation> others;
@@ -278,7 +362,9 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
       Relation copy = other;
       bool changed = false;
       for (TableConstraint& c : copy.constraints) {
-        if (c.kind != 'f' || c.foreign_table != table.name || c.foreign_schema != table.schema || other.sqlite_name == table.sqlite_name) continue;
+        if (c.kind != 'f' || c.foreign_table != table.name || c.foreign_schema != table.schema ||
+            other.sqlite_name == table.sqlite_name)
+          continue;
         std::replace(c.foreign_columns.begin(), c.foreign_columns.end(), from, to);
         changed = true;
       }
@@ -296,7 +382,8 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
   if (stmt.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) {
     portal.tag = "ALTER INDEX";
     const Relation* owner = nullptr;
-    if (session_.catalog().index("", stmt.relation->relname, &owner) == nullptr) raise("42P01", std::string("relation \"") + stmt.relation->relname + "\" does not exist");
+    if (session_.catalog().index("", stmt.relation->relname, &owner) == nullptr)
+      raise("42P01", std::string("relation \"") + stmt.relation->relname + "\" does not exist");
     Relation table = *owner;
     for (Index& index : table.indexes) {
       if (index.name != stmt.relation->relname) continue;
@@ -310,8 +397,12 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
   if (stmt.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_TABCONSTRAINT) {
     portal.tag = "ALTER TABLE";
     Relation table = copy_of(*stmt.relation);
-    const auto found = std::find_if(table.constraints.begin(), table.constraints.end(), [&](const TableConstraint& c) { return c.name == stmt.subname; });
-    if (found == table.constraints.end()) raise("42704", std::string("constraint \"") + stmt.subname + "\" for table \"" + table.name + "\" does not exist");
+    const auto found =
+        std::find_if(table.constraints.begin(), table.constraints.end(),
+                     [&](const TableConstraint& c) { return c.name == stmt.subname; });
+    if (found == table.constraints.end())
+      raise("42704", std::string("constraint \"") + stmt.subname + "\" for table \"" + table.name +
+                         "\" does not exist");
     if (found->kind == 'p' || found->kind == 'u') unsupported("renaming a key");
     found->name = to;
     rewrite_schema(table);
@@ -331,12 +422,14 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
   for (const auto& [name, other] : session_.catalog().relations) {
     Relation copy = other;
     for (TableConstraint& c : copy.constraints) {
-      if (c.kind == 'f' && c.foreign_table == old_name && c.foreign_schema == table.schema) c.foreign_table = to;
+      if (c.kind == 'f' && c.foreign_table == old_name && c.foreign_schema == table.schema)
+        c.foreign_table = to;
     }
     if (name != before && to_json(copy) != to_json(other)) others.push_back(std::move(copy));
   }
   for (TableConstraint& c : table.constraints) {
-    if (c.kind == 'f' && c.foreign_table == old_name && c.foreign_schema == table.schema) c.foreign_table = to;
+    if (c.kind == 'f' && c.foreign_table == old_name && c.foreign_schema == table.schema)
+      c.foreign_table = to;
   }
   for (const auto& [name, sequence] : session_.catalog().sequences) {
     if (sequence.owner_table != before) continue;

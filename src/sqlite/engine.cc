@@ -1,5 +1,6 @@
 #include "sqlite/engine.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <algorithm>
@@ -20,8 +21,12 @@ constexpr auto kFastShutdown = std::chrono::seconds(5);
 // One thread per session, and no more sessions than places; the others stand in a queue.
 class SqliteEngine final : public server::Engine {
  public:
-  SqliteEngine(std::shared_ptr<Database> database, SessionOptions sessions, std::size_t places, std::chrono::milliseconds patience)
-      : database_(std::move(database)), session_options_(std::move(sessions)), places_(places), patience_(patience) {
+  SqliteEngine(std::shared_ptr<Database> database, SessionOptions sessions, std::size_t places,
+               std::chrono::milliseconds patience)
+      : database_(std::move(database)),
+        session_options_(std::move(sessions)),
+        places_(places),
+        patience_(patience) {
     doorman_ = std::thread([this] { watch_queue(); });
   }
 
@@ -29,7 +34,8 @@ class SqliteEngine final : public server::Engine {
 
   void connect(server::ClientConnection connection) override {
     const std::lock_guard lock(mutex_);
-    auto session = std::make_shared<Session>(database_, session_options_, std::move(connection), next_pid_++);
+    auto session =
+        std::make_shared<Session>(database_, session_options_, std::move(connection), next_pid_++);
     if (stopping_) return refuse(*session, "57P03", "the database system is shutting down");
     if (running_.size() < places_) return start(std::move(session));
     queue_.emplace_back(std::chrono::steady_clock::now() + patience_, std::move(session));
@@ -39,7 +45,8 @@ class SqliteEngine final : public server::Engine {
   void cancel(server::CancelRequest request) override {
     const std::lock_guard lock(mutex_);
     for (const auto& session : running_) {
-      if (session->pid() == request.pid && !session->key().empty() && session->key() == request.key) session->cancel();
+      if (session->pid() == request.pid && !session->key().empty() && session->key() == request.key)
+        session->cancel();
     }
   }
 
@@ -106,7 +113,8 @@ class SqliteEngine final : public server::Engine {
   void watch_queue() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
-      const auto wake_up = queue_.empty() ? std::chrono::steady_clock::now() + std::chrono::hours(1) : queue_.front().first;
+      const auto wake_up = queue_.empty() ? std::chrono::steady_clock::now() + std::chrono::hours(1)
+                                          : queue_.front().first;
       changed_.wait_until(lock, wake_up);
       join_finished(lock);
       while (!queue_.empty() && running_.size() < places_ && !stopping_) {
@@ -123,7 +131,8 @@ class SqliteEngine final : public server::Engine {
         lock.lock();
       }
     }
-    for (auto& [deadline, session] : queue_) refuse(*session, "57P03", "the database system is shutting down");
+    for (auto& [deadline, session] : queue_)
+      refuse(*session, "57P03", "the database system is shutting down");
     queue_.clear();
   }
 
@@ -131,7 +140,9 @@ class SqliteEngine final : public server::Engine {
     std::vector<std::thread::id> finished;
     finished.swap(finished_);
     for (const std::thread::id id : finished) {
-      const auto found = std::find_if(threads_.begin(), threads_.end(), [&](const std::thread& thread) { return thread.get_id() == id; });
+      const auto found =
+          std::find_if(threads_.begin(), threads_.end(),
+                       [&](const std::thread& thread) { return thread.get_id() == id; });
       if (found == threads_.end()) continue;
       std::thread thread = std::move(*found);
       threads_.erase(found);
@@ -157,6 +168,17 @@ class SqliteEngine final : public server::Engine {
   bool hurry_ = false;
 };
 
+// Deep statements are walked by recursion (tree.cc bounds them). Reserved, not used: memory is
+// taken as the stack grows.
+void reserve_stacks() {
+  constexpr std::size_t kStackBytes = 64U << 20;
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStackBytes);
+  ::pthread_setattr_default_np(&attributes);
+  ::pthread_attr_destroy(&attributes);
+}
+
 // In memory: a file in a directory of its own where memory is a file system.
 Result<std::filesystem::path> memory_file() {
   for (const char* place : {"/dev/shm", "/tmp"}) {
@@ -169,6 +191,7 @@ Result<std::filesystem::path> memory_file() {
 }  // namespace
 
 Result<OpenedEngine> open_engine(EngineOptions options) {
+  reserve_stacks();
   DatabaseOptions database_options{.ephemeral = !options.file, .observer = options.observer};
   if (options.file) {
     database_options.file = *options.file;
@@ -176,12 +199,20 @@ Result<OpenedEngine> open_engine(EngineOptions options) {
     CALF_TRY(database_options.file, memory_file());
   }
   CALF_TRY(auto database, Database::open(std::move(database_options)));
-  SessionOptions sessions{.auth = options.auth, .user = options.user, .database = options.database, .password = options.password, .settings = options.settings, .started_micros = system_now_micros()};
+  SessionOptions sessions{.auth = options.auth,
+                          .user = options.user,
+                          .database = options.database,
+                          .password = options.password,
+                          .settings = options.settings,
+                          .started_micros = system_now_micros()};
   if (!options.password.empty()) sessions.verifier = pgwire::scram_verifier(options.password);
   sessions.settings.emplace_back("calf.transaction_mode", options.transaction_mode);
   sessions.settings.emplace_back("max_connections", std::to_string(options.connection_pool_size));
   const bool created = database->created();
-  return OpenedEngine{.engine = std::make_unique<SqliteEngine>(std::move(database), std::move(sessions), options.connection_pool_size, options.pool_timeout), .created = created};
+  return OpenedEngine{
+      .engine = std::make_unique<SqliteEngine>(std::move(database), std::move(sessions),
+                                               options.connection_pool_size, options.pool_timeout),
+      .created = created};
 }
 
 }  // namespace calf::sqlite

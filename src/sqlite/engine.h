@@ -22,11 +22,11 @@ struct EngineOptions {
   std::string user = "postgres";
   std::string password{};
   std::string database = "postgres";
-  std::size_t connection_pool_size = 100;       // sessions at once
+  std::size_t connection_pool_size = 100;        // sessions at once
   std::chrono::milliseconds pool_timeout{5000};  // for a place among them; then 53300
-  std::string transaction_mode = "deferred";    // of BEGIN
+  std::string transaction_mode = "deferred";     // of BEGIN
   std::vector<std::pair<std::string, std::string>> settings{};  // for SHOW: port, …
-  CommitObserver* observer = nullptr;           // outlives the engine
+  CommitObserver* observer = nullptr;                           // outlives the engine
 };
 
 struct OpenedEngine {

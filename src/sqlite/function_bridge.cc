@@ -107,9 +107,9 @@ void finish_aggregate(sqlite3_context* context) {
   const auto& bridge = *static_cast<Bridge*>(sqlite3_user_data(context));
   guarded(context, *bridge.pending, [&] {
     auto* slot = static_cast<Aggregate**>(sqlite3_aggregate_context(context, 0));
-    const std::unique_ptr<Aggregate> state(slot != nullptr && *slot != nullptr
-                                               ? *slot
-                                               : bridge.function->aggregate(*bridge.host).release());
+    const std::unique_ptr<Aggregate> state(
+        slot != nullptr && *slot != nullptr ? *slot
+                                            : bridge.function->aggregate(*bridge.host).release());
     if (slot != nullptr) *slot = nullptr;
     state->value().result(context);
   });
@@ -140,15 +140,16 @@ int compare_jsonb(std::string_view a, std::string_view b) {
 }
 
 void install(sqlite3* connection, const Function& function, Bridge* bridge) {
-  const int count = function.variadic || function.ordered ? -1 : static_cast<int>(function.arguments.size());
+  const int count =
+      function.variadic || function.ordered ? -1 : static_cast<int>(function.arguments.size());
   int flags = SQLITE_UTF8;
   if (function.stable) flags |= SQLITE_DETERMINISTIC;
   const auto free_bridge = [](void* data) { delete static_cast<Bridge*>(data); };
   const int made =
       function.kind == Function::Kind::kAggregate
-          ? sqlite3_create_window_function(connection, function.internal.c_str(), count, SQLITE_UTF8, bridge,
-                                           step_aggregate, finish_aggregate, value_aggregate,
-                                           inverse_aggregate, free_bridge)
+          ? sqlite3_create_window_function(connection, function.internal.c_str(), count,
+                                           SQLITE_UTF8, bridge, step_aggregate, finish_aggregate,
+                                           value_aggregate, inverse_aggregate, free_bridge)
           : sqlite3_create_function_v2(connection, function.internal.c_str(), count, flags, bridge,
                                        call_scalar, nullptr, nullptr, free_bridge);
   ASSERT(made == SQLITE_OK);
@@ -161,8 +162,10 @@ void install_functions(sqlite3* connection, FunctionHost& host, std::exception_p
     if (function->implementation == nullptr && function->aggregate == nullptr) continue;
     install(connection, *function, new Bridge{function.get(), &host, &pending});
   }
-  sqlite3_create_collation(connection, "pg_numeric", SQLITE_UTF8, nullptr, collate<compare_numerics>);
-  sqlite3_create_collation(connection, "pg_interval", SQLITE_UTF8, nullptr, collate<compare_intervals>);
+  sqlite3_create_collation(connection, "pg_numeric", SQLITE_UTF8, nullptr,
+                           collate<compare_numerics>);
+  sqlite3_create_collation(connection, "pg_interval", SQLITE_UTF8, nullptr,
+                           collate<compare_intervals>);
   sqlite3_create_collation(connection, "pg_jsonb", SQLITE_UTF8, nullptr, collate<compare_jsonb>);
 }
 

@@ -1,6 +1,6 @@
 // Aggregates that SQLite lacks or computes otherwise, and window functions.
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <set>
 
@@ -18,7 +18,8 @@ std::unique_ptr<Aggregate> make(FunctionHost& host) {
 }
 
 Decimal decimal_of(const Datum& value) {
-  return value.kind == Datum::Kind::kInteger ? Decimal::of(value.integer) : Decimal::read(value.text);
+  return value.kind == Datum::Kind::kInteger ? Decimal::of(value.integer)
+                                             : Decimal::read(value.text);
 }
 
 // sum and avg over exact numbers.
@@ -84,13 +85,28 @@ double squares(const Values& values) {
   }
   return sxx;
 }
-Datum real_sum(const Values& v) { return Datum::of(total(v)); }
-Datum real_sum4(const Values& v) { return Datum::of(double{static_cast<float>(total(v))}); }
-Datum real_average(const Values& v) { return Datum::of(total(v) / static_cast<double>(v.size())); }
-Datum variance_sample(const Values& v) { return v.size() < 2 ? Datum{} : Datum::of(squares(v) / static_cast<double>(v.size() - 1)); }
-Datum variance_population(const Values& v) { return Datum::of(squares(v) / static_cast<double>(v.size())); }
-Datum deviation_sample(const Values& v) { return v.size() < 2 ? Datum{} : Datum::of(std::sqrt(squares(v) / static_cast<double>(v.size() - 1))); }
-Datum deviation_population(const Values& v) { return Datum::of(std::sqrt(squares(v) / static_cast<double>(v.size()))); }
+Datum real_sum(const Values& v) {
+  return Datum::of(total(v));
+}
+Datum real_sum4(const Values& v) {
+  return Datum::of(double{static_cast<float>(total(v))});
+}
+Datum real_average(const Values& v) {
+  return Datum::of(total(v) / static_cast<double>(v.size()));
+}
+Datum variance_sample(const Values& v) {
+  return v.size() < 2 ? Datum{} : Datum::of(squares(v) / static_cast<double>(v.size() - 1));
+}
+Datum variance_population(const Values& v) {
+  return Datum::of(squares(v) / static_cast<double>(v.size()));
+}
+Datum deviation_sample(const Values& v) {
+  return v.size() < 2 ? Datum{}
+                      : Datum::of(std::sqrt(squares(v) / static_cast<double>(v.size() - 1)));
+}
+Datum deviation_population(const Values& v) {
+  return Datum::of(std::sqrt(squares(v) / static_cast<double>(v.size())));
+}
 
 template <bool kSample, bool kRoot>
 class DecimalVariance final : public Aggregate {
@@ -165,8 +181,12 @@ class Fold final : public Aggregate {
  private:
   std::deque<std::int64_t> values_;
 };
-std::int64_t fold_and(std::int64_t a, std::int64_t b) { return a & b; }
-std::int64_t fold_or(std::int64_t a, std::int64_t b) { return a | b; }
+std::int64_t fold_and(std::int64_t a, std::int64_t b) {
+  return a & b;
+}
+std::int64_t fold_or(std::int64_t a, std::int64_t b) {
+  return a | b;
+}
 
 int compare_by(const Datum& a, const Datum& b, char how) {
   if (how == 'n') return compare(Decimal::read(a.text), Decimal::read(b.text));
@@ -197,12 +217,16 @@ class Ordered : public Aggregate {
     std::vector<const std::vector<Datum>*> sorted;
     for (const auto& row : rows_) sorted.push_back(&row);
     if (!keys_.empty()) {
-      std::stable_sort(sorted.begin(), sorted.end(), [&](auto* a, auto* b) { return before(*a, *b); });
+      std::stable_sort(sorted.begin(), sorted.end(),
+                       [&](auto* a, auto* b) { return before(*a, *b); });
     }
     if (distinct_) {
-      sorted.erase(std::unique(sorted.begin(), sorted.end(), [](auto* a, auto* b) {
-        return (*a)[0].null() == (*b)[0].null() && compare_by((*a)[0], (*b)[0], '-') == 0;
-      }), sorted.end());
+      sorted.erase(std::unique(sorted.begin(), sorted.end(),
+                               [](auto* a, auto* b) {
+                                 return (*a)[0].null() == (*b)[0].null() &&
+                                        compare_by((*a)[0], (*b)[0], '-') == 0;
+                               }),
+                   sorted.end());
     }
     return sorted.empty() ? Datum{} : finish(sorted);
   }
@@ -290,7 +314,8 @@ class JsonObjectAggregate final : public Ordered {
     for (const auto* row : rows) {
       const Json key = Json::parse((*row)[0].text);
       if (key.kind == Json::Kind::kNull) raise("22004", "field name must not be null");
-      const std::string name = json_quote(key.kind == Json::Kind::kString ? key.text : std::string(key.raw));
+      const std::string name =
+          json_quote(key.kind == Json::Kind::kString ? key.text : std::string(key.raw));
       out += (out.size() > 1 ? ", " : " ") + name + " : " + (*row)[1].text;
     }
     out += " }";
@@ -303,7 +328,8 @@ void add_sums(FunctionTable& t) {
   t.native("sum(int4) int8", "sum($1)").kind = Function::Kind::kAggregate;
   for (const char* type : {"int2", "int4", "int8", "numeric"}) {
     const std::string name = type;
-    if (name == "int8" || name == "numeric") t.aggregate("sum(" + name + ") numeric", make<DecimalSum<false>>);
+    if (name == "int8" || name == "numeric")
+      t.aggregate("sum(" + name + ") numeric", make<DecimalSum<false>>);
     t.aggregate("avg(" + name + ") numeric", make<DecimalSum<true>>);
     t.aggregate("variance(" + name + ") numeric", make<DecimalVariance<true, false>>);
     t.aggregate("var_samp(" + name + ") numeric", make<DecimalVariance<true, false>>);
@@ -333,7 +359,8 @@ void add_sums(FunctionTable& t) {
 void add_aggregates(FunctionTable& t) {
   add_sums(t);
   t.native("count(any) int8", "count($1)").kind = Function::Kind::kAggregate;
-  for (const char* name : {"bool_and", "every"}) t.aggregate(std::string(name) + "(bool) bool", make<Fold<fold_and>>);
+  for (const char* name : {"bool_and", "every"})
+    t.aggregate(std::string(name) + "(bool) bool", make<Fold<fold_and>>);
   t.aggregate("bool_or(bool) bool", make<Fold<fold_or>>);
   for (const char* type : {"int2", "int4", "int8"}) {
     const std::string signature = std::string("(") + type + ") " + type;
@@ -349,8 +376,10 @@ void add_aggregates(FunctionTable& t) {
 }
 
 void add_window_functions(FunctionTable& t) {
-  for (const char* name : {"row_number", "rank", "dense_rank"}) t.window(std::string(name) + "() int8", std::string(name) + "()");
-  for (const char* name : {"percent_rank", "cume_dist"}) t.window(std::string(name) + "() float8", std::string(name) + "()");
+  for (const char* name : {"row_number", "rank", "dense_rank"})
+    t.window(std::string(name) + "() int8", std::string(name) + "()");
+  for (const char* name : {"percent_rank", "cume_dist"})
+    t.window(std::string(name) + "() float8", std::string(name) + "()");
   t.window("ntile(int4) int4", "ntile($1)");
   for (const char* name : {"lag", "lead"}) {
     const std::string function = name;

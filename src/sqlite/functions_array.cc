@@ -38,7 +38,8 @@ Datum position(const Call& c) {
 
 Datum replace(const Call& c) {
   auto values = items(c.arguments[0]);
-  std::replace(values.begin(), values.end(), items(c.arguments[1]).at(0), items(c.arguments[2]).at(0));
+  std::replace(values.begin(), values.end(), items(c.arguments[1]).at(0),
+               items(c.arguments[2]).at(0));
   return joined(values);
 }
 
@@ -59,13 +60,15 @@ Datum concatenate(const Call& c) {
 Datum overlap(const Call& c) {
   const auto left = items(c.arguments[0]);
   const auto right = items(c.arguments[1]);
-  return Datum::of_bool(std::any_of(left.begin(), left.end(), [&](const std::string& v) { return has(right, v); }));
+  return Datum::of_bool(
+      std::any_of(left.begin(), left.end(), [&](const std::string& v) { return has(right, v); }));
 }
 
 Datum covers(const Call& c) {
   const auto whole = items(c.arguments[0]);
   const auto part = items(c.arguments[1]);
-  return Datum::of_bool(std::all_of(part.begin(), part.end(), [&](const std::string& v) { return has(whole, v); }));
+  return Datum::of_bool(
+      std::all_of(part.begin(), part.end(), [&](const std::string& v) { return has(whole, v); }));
 }
 
 // (array, first, last, element type): from 1; NULL bounds are the array's own.
@@ -146,10 +149,15 @@ void add_array_functions(FunctionTable& t) {
     return c.integer(1) != 1 || size == 0 ? Datum{} : Datum::of(size);
   });
   t.scalar("array_lower(anyarray,int4) int4", [](const Call& c) {
-    return c.integer(1) != 1 || items(c.arguments[0]).empty() ? Datum{} : Datum::of(std::int64_t{1});
+    return c.integer(1) != 1 || items(c.arguments[0]).empty() ? Datum{}
+                                                              : Datum::of(std::int64_t{1});
   });
-  t.scalar("array_ndims(anyarray) int4", [](const Call& c) { return items(c.arguments[0]).empty() ? Datum{} : Datum::of(std::int64_t{1}); });
-  t.scalar("cardinality(anyarray) int4", [](const Call& c) { return Datum::of(static_cast<std::int64_t>(items(c.arguments[0]).size())); });
+  t.scalar("array_ndims(anyarray) int4", [](const Call& c) {
+    return items(c.arguments[0]).empty() ? Datum{} : Datum::of(std::int64_t{1});
+  });
+  t.scalar("cardinality(anyarray) int4", [](const Call& c) {
+    return Datum::of(static_cast<std::int64_t>(items(c.arguments[0]).size()));
+  });
   t.nullable("calf_array_cat(any,any) text", concatenate);
   t.scalar("&&(anyarray,anyarray) bool", overlap);
   t.scalar("@>(anyarray,anyarray) bool", covers);

@@ -9,7 +9,10 @@ namespace calf::sqlite {
 namespace {
 
 Datum text_of(const Json* value) {
-  return value == nullptr || value->kind == Json::Kind::kNull ? Datum{} : Datum::of(value->kind == Json::Kind::kString ? value->text : std::string(value->raw));
+  return value == nullptr || value->kind == Json::Kind::kNull
+             ? Datum{}
+             : Datum::of(value->kind == Json::Kind::kString ? value->text
+                                                            : std::string(value->raw));
 }
 // The text as it stands in the source: json keeps it so, and jsonb is canonical already.
 Datum raw_of(const Json* value) {
@@ -81,26 +84,32 @@ Datum concatenate(const Call& c) {
 
 void remove_key(Json& value, std::string_view key) {
   std::erase_if(value.members, [&](const auto& member) { return member.first == key; });
-  std::erase_if(value.items, [&](const Json& item) { return item.kind == Json::Kind::kString && item.text == key; });
+  std::erase_if(value.items, [&](const Json& item) {
+    return item.kind == Json::Kind::kString && item.text == key;
+  });
 }
 
 Datum remove_text(const Call& c) {
   Json value = Json::parse(c.text(0));
-  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject) raise("22023", "cannot delete from scalar");
+  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject)
+    raise("22023", "cannot delete from scalar");
   remove_key(value, c.text(1));
   return jsonb(std::move(value));
 }
 Datum remove_texts(const Call& c) {
   Json value = Json::parse(c.text(0));
-  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject) raise("22023", "cannot delete from scalar");
+  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject)
+    raise("22023", "cannot delete from scalar");
   for (const Datum& key : texts(c.arguments[1])) remove_key(value, key.text);
   return jsonb(std::move(value));
 }
 Datum remove_index(const Call& c) {
   Json value = Json::parse(c.text(0));
-  if (value.kind == Json::Kind::kObject) raise("22023", "cannot delete from object using integer index");
+  if (value.kind == Json::Kind::kObject)
+    raise("22023", "cannot delete from object using integer index");
   if (value.kind != Json::Kind::kArray) raise("22023", "cannot delete from scalar");
-  if (const Json* found = element(value, c.integer(1))) value.items.erase(value.items.begin() + (found - value.items.data()));
+  if (const Json* found = element(value, c.integer(1)))
+    value.items.erase(value.items.begin() + (found - value.items.data()));
   return jsonb(std::move(value));
 }
 
@@ -127,19 +136,24 @@ Datum remove_path(const Call& c) {
 Datum set_path(const Call& c, bool create, bool insert, bool after) {
   Json value = Json::parse(c.text(0));
   const std::vector<Datum> path = texts(c.arguments[1]);
-  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject) raise("22023", "cannot set path in scalar");
+  if (value.kind != Json::Kind::kArray && value.kind != Json::Kind::kObject)
+    raise("22023", "cannot set path in scalar");
   if (path.empty()) return c.arguments[0];
   Json replacement = Json::parse(c.text(2));
   Json* parent = parent_of(value, path);
   if (parent == nullptr) return c.arguments[0];
   if (parent->kind == Json::Kind::kObject) {
     const bool exists = parent->member(path.back().text) != nullptr;
-    if (exists && insert) raise("22023", "cannot replace existing key", "Try using the function jsonb_set to replace key value.");
+    if (exists && insert)
+      raise("22023", "cannot replace existing key",
+            "Try using the function jsonb_set to replace key value.");
     if (exists || create) parent->members.emplace_back(path.back().text, std::move(replacement));
   } else if (parent->kind == Json::Kind::kArray) {
     char* end = nullptr;
     const long index = std::strtol(path.back().text.c_str(), &end, 10);
-    if (*end != '\0') raise("22P02", "path element at position " + std::to_string(path.size()) + " is not an integer: \"" + path.back().text + "\"");
+    if (*end != '\0')
+      raise("22P02", "path element at position " + std::to_string(path.size()) +
+                         " is not an integer: \"" + path.back().text + "\"");
     const Json* found = element(*parent, index);
     const auto place = found != nullptr ? parent->items.begin() + (found - parent->items.data())
                        : index < 0      ? parent->items.begin()
@@ -156,7 +170,8 @@ Datum set_path(const Call& c, bool create, bool insert, bool after) {
 }
 
 Json strip_nulls(Json value) {
-  std::erase_if(value.members, [](const auto& member) { return member.second.kind == Json::Kind::kNull; });
+  std::erase_if(value.members,
+                [](const auto& member) { return member.second.kind == Json::Kind::kNull; });
   for (auto& [key, item] : value.members) item = strip_nulls(std::move(item));
   for (Json& item : value.items) item = strip_nulls(std::move(item));
   return value;
@@ -185,7 +200,9 @@ std::string key_text(const Call& c, std::size_t i) {
 }
 
 Datum build_object(const Call& c) {
-  if (c.size() % 2 != 0) raise("22023", "argument list must have even number of elements", "The arguments of json_build_object() must consist of alternating keys and values.");
+  if (c.size() % 2 != 0)
+    raise("22023", "argument list must have even number of elements",
+          "The arguments of json_build_object() must consist of alternating keys and values.");
   std::string out = "{";
   for (std::size_t i = 0; i < c.size(); i += 2) {
     out += (i > 0 ? ", " : "") + key_text(c, i) + " : " + (c.null(i + 1) ? "null" : c.text(i + 1));
@@ -194,52 +211,95 @@ Datum build_object(const Call& c) {
 }
 
 void add_access(FunctionTable& t, const std::string& type) {
-  const Implementation member = [](const Call& c) { const Json v = Json::parse(c.text(0)); return raw_of(v.member(c.text(1))); };
-  const Implementation member_text = [](const Call& c) { const Json v = Json::parse(c.text(0)); return text_of(v.member(c.text(1))); };
-  const Implementation item = [](const Call& c) { const Json v = Json::parse(c.text(0)); return raw_of(element(v, c.integer(1))); };
-  const Implementation item_text = [](const Call& c) { const Json v = Json::parse(c.text(0)); return text_of(element(v, c.integer(1))); };
-  const Implementation path = [](const Call& c) { const Json v = Json::parse(c.text(0)); return raw_of(at_path(v, texts(c.arguments[1]))); };
-  const Implementation path_text = [](const Call& c) { const Json v = Json::parse(c.text(0)); return text_of(at_path(v, texts(c.arguments[1]))); };
+  const Implementation member = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return raw_of(v.member(c.text(1)));
+  };
+  const Implementation member_text = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return text_of(v.member(c.text(1)));
+  };
+  const Implementation item = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return raw_of(element(v, c.integer(1)));
+  };
+  const Implementation item_text = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return text_of(element(v, c.integer(1)));
+  };
+  const Implementation path = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return raw_of(at_path(v, texts(c.arguments[1])));
+  };
+  const Implementation path_text = [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return text_of(at_path(v, texts(c.arguments[1])));
+  };
   t.scalar("->(" + type + ",text) " + type, member);
   t.scalar("->>(" + type + ",text) text", member_text);
   t.scalar("->(" + type + ",int4) " + type, item);
   t.scalar("->>(" + type + ",int4) text", item_text);
   t.scalar("#>(" + type + ",text[]) " + type, path);
   t.scalar("#>>(" + type + ",text[]) text", path_text);
-  t.scalar(type + "_extract_path(" + type + ",text...) " + type, [](const Call& c) { const Json v = Json::parse(c.text(0)); return raw_of(at_path(v, variadic_path(c))); });
-  t.scalar(type + "_extract_path_text(" + type + ",text...) text", [](const Call& c) { const Json v = Json::parse(c.text(0)); return text_of(at_path(v, variadic_path(c))); });
-  t.scalar(type + "_typeof(" + type + ") text", [](const Call& c) { return Datum::of(Json::parse(c.text(0)).type_name()); });
+  t.scalar(type + "_extract_path(" + type + ",text...) " + type, [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return raw_of(at_path(v, variadic_path(c)));
+  });
+  t.scalar(type + "_extract_path_text(" + type + ",text...) text", [](const Call& c) {
+    const Json v = Json::parse(c.text(0));
+    return text_of(at_path(v, variadic_path(c)));
+  });
+  t.scalar(type + "_typeof(" + type + ") text",
+           [](const Call& c) { return Datum::of(Json::parse(c.text(0)).type_name()); });
   t.scalar(type + "_array_length(" + type + ") int4", array_length);
 }
 
 void add_jsonb(FunctionTable& t) {
-  t.scalar("@>(jsonb,jsonb) bool", [](const Call& c) { return Datum::of_bool(contains(Json::parse(c.text(0)), Json::parse(c.text(1)))); });
-  t.scalar("<@(jsonb,jsonb) bool", [](const Call& c) { return Datum::of_bool(contains(Json::parse(c.text(1)), Json::parse(c.text(0)))); });
-  t.scalar("?(jsonb,text) bool", [](const Call& c) { return Datum::of_bool(has_key(Json::parse(c.text(0)), c.text(1))); });
+  t.scalar("@>(jsonb,jsonb) bool", [](const Call& c) {
+    return Datum::of_bool(contains(Json::parse(c.text(0)), Json::parse(c.text(1))));
+  });
+  t.scalar("<@(jsonb,jsonb) bool", [](const Call& c) {
+    return Datum::of_bool(contains(Json::parse(c.text(1)), Json::parse(c.text(0))));
+  });
+  t.scalar("?(jsonb,text) bool", [](const Call& c) {
+    return Datum::of_bool(has_key(Json::parse(c.text(0)), c.text(1)));
+  });
   t.scalar("?|(jsonb,text[]) bool", [](const Call& c) {
     const Json value = Json::parse(c.text(0));
     const auto keys = texts(c.arguments[1]);
-    return Datum::of_bool(std::any_of(keys.begin(), keys.end(), [&](const Datum& key) { return has_key(value, key.text); }));
+    return Datum::of_bool(std::any_of(keys.begin(), keys.end(),
+                                      [&](const Datum& key) { return has_key(value, key.text); }));
   });
   t.scalar("?&(jsonb,text[]) bool", [](const Call& c) {
     const Json value = Json::parse(c.text(0));
     const auto keys = texts(c.arguments[1]);
-    return Datum::of_bool(std::all_of(keys.begin(), keys.end(), [&](const Datum& key) { return has_key(value, key.text); }));
+    return Datum::of_bool(std::all_of(keys.begin(), keys.end(),
+                                      [&](const Datum& key) { return has_key(value, key.text); }));
   });
   t.scalar("||(jsonb,jsonb) jsonb", concatenate);
   t.scalar("-(jsonb,text) jsonb", remove_text);
   t.scalar("-(jsonb,text[]) jsonb", remove_texts);
   t.scalar("-(jsonb,int4) jsonb", remove_index);
   t.scalar("#-(jsonb,text[]) jsonb", remove_path);
-  t.scalar("jsonb_set(jsonb,text[],jsonb) jsonb", [](const Call& c) { return set_path(c, true, false, false); });
-  t.scalar("jsonb_set(jsonb,text[],jsonb,bool) jsonb", [](const Call& c) { return set_path(c, c.integer(3) != 0, false, false); });
-  t.scalar("jsonb_insert(jsonb,text[],jsonb) jsonb", [](const Call& c) { return set_path(c, true, true, false); });
-  t.scalar("jsonb_insert(jsonb,text[],jsonb,bool) jsonb", [](const Call& c) { return set_path(c, true, true, c.integer(3) != 0); });
-  t.scalar("jsonb_pretty(jsonb) text", [](const Call& c) { return Datum::of(Json::parse(c.text(0)).pretty()); });
-  t.scalar("jsonb_strip_nulls(jsonb) jsonb", [](const Call& c) { return jsonb(strip_nulls(Json::parse(c.text(0)))); });
-  t.scalar("json_strip_nulls(json) json", [](const Call& c) { return Datum::of(strip_nulls(Json::parse(c.text(0))).to_compact()); });
-  t.nullable("jsonb_build_array(any...) jsonb", [](const Call& c) { return Datum::of(canonical_jsonb(build_array(c).text)); });
-  t.nullable("jsonb_build_object(any...) jsonb", [](const Call& c) { return Datum::of(canonical_jsonb(build_object(c).text)); });
+  t.scalar("jsonb_set(jsonb,text[],jsonb) jsonb",
+           [](const Call& c) { return set_path(c, true, false, false); });
+  t.scalar("jsonb_set(jsonb,text[],jsonb,bool) jsonb",
+           [](const Call& c) { return set_path(c, c.integer(3) != 0, false, false); });
+  t.scalar("jsonb_insert(jsonb,text[],jsonb) jsonb",
+           [](const Call& c) { return set_path(c, true, true, false); });
+  t.scalar("jsonb_insert(jsonb,text[],jsonb,bool) jsonb",
+           [](const Call& c) { return set_path(c, true, true, c.integer(3) != 0); });
+  t.scalar("jsonb_pretty(jsonb) text",
+           [](const Call& c) { return Datum::of(Json::parse(c.text(0)).pretty()); });
+  t.scalar("jsonb_strip_nulls(jsonb) jsonb",
+           [](const Call& c) { return jsonb(strip_nulls(Json::parse(c.text(0)))); });
+  t.scalar("json_strip_nulls(json) json", [](const Call& c) {
+    return Datum::of(strip_nulls(Json::parse(c.text(0))).to_compact());
+  });
+  t.nullable("jsonb_build_array(any...) jsonb",
+             [](const Call& c) { return Datum::of(canonical_jsonb(build_array(c).text)); });
+  t.nullable("jsonb_build_object(any...) jsonb",
+             [](const Call& c) { return Datum::of(canonical_jsonb(build_object(c).text)); });
   t.nullable("json_build_array(any...) json", build_array);
   t.nullable("json_build_object(any...) json", build_object);
 }
@@ -260,7 +320,9 @@ std::string json_of(const Datum& value, Oid type, const ConversionContext& conte
   if (is_number(type) && std::isalpha(static_cast<unsigned char>(text.back())) == 0) return text;
   if (type == oid::kTimestamp || type == oid::kTimestamptz) {
     if (const std::size_t space = text.find(' '); space != std::string::npos) text[space] = 'T';
-    if (type == oid::kTimestamptz && text.size() > 6 && (text[text.size() - 3] == '+' || text[text.size() - 3] == '-')) text += ":00";
+    if (type == oid::kTimestamptz && text.size() > 6 &&
+        (text[text.size() - 3] == '+' || text[text.size() - 3] == '-'))
+      text += ":00";
   }
   return json_quote(text);
 }

@@ -115,7 +115,8 @@ void add_floats(FunctionTable& t, const std::string& type) {
   });
   t.scalar("*" + pair, [](const Call& c) {
     const bool finite = std::isfinite(c.real(0)) && std::isfinite(c.real(1));
-    return Datum::of(check_float(c.real(0) * c.real(1), finite, kType, c.real(0) == 0 || c.real(1) == 0));
+    return Datum::of(
+        check_float(c.real(0) * c.real(1), finite, kType, c.real(0) == 0 || c.real(1) == 0));
   });
   t.scalar("/" + pair, [](const Call& c) {
     if (c.real(1) == 0) division_by_zero();
@@ -143,7 +144,8 @@ Decimal truncated_quotient(const Decimal& a, const Decimal& b) {
 Datum numeric_power(const Call& c) {
   const Decimal base = number(c, 0);
   const Decimal exponent = number(c, 1);
-  if (base.zero() && exponent.sign() < 0) raise("2201F", "zero raised to a negative power is undefined");
+  if (base.zero() && exponent.sign() < 0)
+    raise("2201F", "zero raised to a negative power is undefined");
   if (compare(exponent, exponent.rounded(0)) != 0 || !base.finite() || !exponent.finite()) {
     unsupported("numeric power with an exponent that is not whole");
   }
@@ -159,12 +161,18 @@ Datum numeric_power(const Call& c) {
 }
 
 void add_numerics(FunctionTable& t) {
-  t.scalar("+(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) + number(c, 1)); });
-  t.scalar("-(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) - number(c, 1)); });
-  t.scalar("*(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) * number(c, 1)); });
-  t.scalar("/(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) / number(c, 1)); });
-  t.scalar("%(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) % number(c, 1)); });
-  t.scalar("mod(numeric,numeric) numeric", [](const Call& c) { return of(number(c, 0) % number(c, 1)); });
+  t.scalar("+(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) + number(c, 1)); });
+  t.scalar("-(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) - number(c, 1)); });
+  t.scalar("*(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) * number(c, 1)); });
+  t.scalar("/(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) / number(c, 1)); });
+  t.scalar("%(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) % number(c, 1)); });
+  t.scalar("mod(numeric,numeric) numeric",
+           [](const Call& c) { return of(number(c, 0) % number(c, 1)); });
   t.scalar("div(numeric,numeric) numeric",
            [](const Call& c) { return of(truncated_quotient(number(c, 0), number(c, 1))); });
   t.scalar("-(numeric) numeric", [](const Call& c) { return of(number(c, 0).negated()); });
@@ -179,12 +187,14 @@ void add_numerics(FunctionTable& t) {
   t.scalar("round(numeric,int4) numeric",
            [](const Call& c) { return of(number(c, 0).rounded(static_cast<int>(c.integer(1)))); });
   t.scalar("trunc(numeric) numeric", [](const Call& c) { return of(number(c, 0).truncated(0)); });
-  t.scalar("trunc(numeric,int4) numeric",
-           [](const Call& c) { return of(number(c, 0).truncated(static_cast<int>(c.integer(1)))); });
+  t.scalar("trunc(numeric,int4) numeric", [](const Call& c) {
+    return of(number(c, 0).truncated(static_cast<int>(c.integer(1))));
+  });
   t.scalar("ceil(numeric) numeric", [](const Call& c) { return of(number(c, 0).ceil()); });
   t.scalar("ceiling(numeric) numeric", [](const Call& c) { return of(number(c, 0).ceil()); });
   t.scalar("floor(numeric) numeric", [](const Call& c) { return of(number(c, 0).floor()); });
-  t.scalar("sign(numeric) numeric", [](const Call& c) { return of(Decimal::of(std::int64_t{number(c, 0).sign()})); });
+  t.scalar("sign(numeric) numeric",
+           [](const Call& c) { return of(Decimal::of(std::int64_t{number(c, 0).sign()})); });
   t.scalar("sqrt(numeric) numeric", [](const Call& c) { return of(number(c, 0).square_root()); });
   t.scalar("power(numeric,numeric) numeric", numeric_power);
   t.scalar("pow(numeric,numeric) numeric", numeric_power);
@@ -195,8 +205,10 @@ void add_numerics(FunctionTable& t) {
   }
   t.scalar("log(numeric,numeric) numeric",
            [](const Call&) -> Datum { unsupported("an exponential or logarithm of numeric"); });
-  t.scalar("scale(numeric) int4", [](const Call& c) { return Datum::of(std::int64_t{number(c, 0).scale()}); });
-  t.scalar("min_scale(numeric) int4", [](const Call& c) { return Datum::of(std::int64_t{number(c, 0).trimmed().scale()}); });
+  t.scalar("scale(numeric) int4",
+           [](const Call& c) { return Datum::of(std::int64_t{number(c, 0).scale()}); });
+  t.scalar("min_scale(numeric) int4",
+           [](const Call& c) { return Datum::of(std::int64_t{number(c, 0).trimmed().scale()}); });
   t.scalar("trim_scale(numeric) numeric", [](const Call& c) { return of(number(c, 0).trimmed()); });
 }
 
@@ -212,8 +224,12 @@ double logarithm(double x, double (*log)(double)) {
   if (x < 0) raise("2201E", "cannot take logarithm of a negative number");
   return log(x);
 }
-double natural_log(double x) { return logarithm(x, std::log); }
-double log_10(double x) { return logarithm(x, std::log10); }
+double natural_log(double x) {
+  return logarithm(x, std::log);
+}
+double log_10(double x) {
+  return logarithm(x, std::log10);
+}
 double square_root(double x) {
   if (x < 0) raise("2201F", "cannot take square root of a negative number");
   return std::sqrt(x);
@@ -224,19 +240,28 @@ double cube_root(double x) {
   const double whole = std::nearbyint(root);
   return whole * whole * whole == x ? whole : root;
 }
-double sign_of(double x) { return x > 0 ? 1 : x < 0 ? -1 : 0; }
-double degrees(double x) { return x / (M_PI / 180.0); }
-double radians(double x) { return x * (M_PI / 180.0); }
-double cotangent(double x) { return 1 / std::tan(x); }
+double sign_of(double x) {
+  return x > 0 ? 1 : x < 0 ? -1 : 0;
+}
+double degrees(double x) {
+  return x / (M_PI / 180.0);
+}
+double radians(double x) {
+  return x * (M_PI / 180.0);
+}
+double cotangent(double x) {
+  return 1 / std::tan(x);
+}
 
 Datum real_power(const Call& c) {
-  if (c.real(0) == 0 && c.real(1) < 0) raise("2201F", "zero raised to a negative power is undefined");
+  if (c.real(0) == 0 && c.real(1) < 0)
+    raise("2201F", "zero raised to a negative power is undefined");
   if (c.real(0) < 0 && c.real(1) != std::floor(c.real(1))) {
     raise("2201F", "a negative number raised to a non-integer power yields a complex result");
   }
   const bool finite = std::isfinite(c.real(0)) && std::isfinite(c.real(1));
-  return Datum::of(check_float(std::pow(c.real(0), c.real(1)), finite, oid::kFloat8,
-                               c.real(0) == 0 || !finite));
+  return Datum::of(
+      check_float(std::pow(c.real(0), c.real(1)), finite, oid::kFloat8, c.real(0) == 0 || !finite));
 }
 
 void add_reals(FunctionTable& t) {
@@ -265,7 +290,8 @@ void add_reals(FunctionTable& t) {
   t.scalar("tanh(float8) float8", real_function<std::tanh>);
   t.scalar("degrees(float8) float8", real_function<degrees>);
   t.scalar("radians(float8) float8", real_function<radians>);
-  t.scalar("atan2(float8,float8) float8", [](const Call& c) { return Datum::of(std::atan2(c.real(0), c.real(1))); });
+  t.scalar("atan2(float8,float8) float8",
+           [](const Call& c) { return Datum::of(std::atan2(c.real(0), c.real(1))); });
   t.scalar("power(float8,float8) float8", real_power);
   t.scalar("pow(float8,float8) float8", real_power);
   t.scalar("^(float8,float8) float8", real_power);
@@ -279,15 +305,18 @@ void add_reals(FunctionTable& t) {
 
 void add_shifts(FunctionTable& t) {
   t.scalar("<<(int4,int4) int4", [](const Call& c) {
-    return Datum::of(std::int64_t{static_cast<std::int32_t>(static_cast<std::uint32_t>(c.integer(0)) << (c.integer(1) & 31))});
+    return Datum::of(std::int64_t{static_cast<std::int32_t>(static_cast<std::uint32_t>(c.integer(0))
+                                                            << (c.integer(1) & 31))});
   });
   t.scalar(">>(int4,int4) int4", [](const Call& c) {
     return Datum::of(std::int64_t{static_cast<std::int32_t>(c.integer(0)) >> (c.integer(1) & 31)});
   });
   t.scalar("<<(int8,int4) int8", [](const Call& c) {
-    return Datum::of(static_cast<std::int64_t>(static_cast<std::uint64_t>(c.integer(0)) << (c.integer(1) & 63)));
+    return Datum::of(
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(c.integer(0)) << (c.integer(1) & 63)));
   });
-  t.scalar(">>(int8,int4) int8", [](const Call& c) { return Datum::of(c.integer(0) >> (c.integer(1) & 63)); });
+  t.scalar(">>(int8,int4) int8",
+           [](const Call& c) { return Datum::of(c.integer(0) >> (c.integer(1) & 63)); });
 }
 
 }  // namespace

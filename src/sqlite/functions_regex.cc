@@ -1,5 +1,5 @@
-// Regular expressions: PostgreSQL's advanced ones as far as RE2 has them, which never takes more than
-// linear time. Matches are the longest ones, as POSIX wants.
+// Regular expressions: PostgreSQL's advanced ones as far as RE2 has them, which never takes more
+// than linear time. Matches are the longest ones, as POSIX wants.
 #include <re2/re2.h>
 
 #include <list>
@@ -44,7 +44,8 @@ Flags parse_flags(std::string_view text) {
   return flags;
 }
 
-// Where the two languages differ: \y is a word boundary there, \b here; what RE2 has not is refused.
+// Where the two languages differ: \y is a word boundary there, \b here; what RE2 has not is
+// refused.
 std::string translate(std::string_view pattern, bool& lazy) {
   std::string out;
   bool in_class = false;
@@ -53,7 +54,8 @@ std::string translate(std::string_view pattern, bool& lazy) {
     if (c == '\\' && i + 1 < pattern.size()) {
       const char next = pattern[++i];
       if (next >= '1' && next <= '9') unsupported("a back reference in a regular expression");
-      if (next == 'm' || next == 'M' || next == 'Z') unsupported("\\" + std::string(1, next) + " in a regular expression");
+      if (next == 'm' || next == 'M' || next == 'Z')
+        unsupported("\\" + std::string(1, next) + " in a regular expression");
       if (next == 'y') {
         out += "\\b";
       } else if (next == 'Y') {
@@ -65,8 +67,10 @@ std::string translate(std::string_view pattern, bool& lazy) {
       continue;
     }
     if (c == '[') {
-      if (!in_class && pattern.substr(i).starts_with("[[:<:]]")) unsupported("[[:<:]] in a regular expression");
-      if (!in_class && pattern.substr(i).starts_with("[[:>:]]")) unsupported("[[:>:]] in a regular expression");
+      if (!in_class && pattern.substr(i).starts_with("[[:<:]]"))
+        unsupported("[[:<:]] in a regular expression");
+      if (!in_class && pattern.substr(i).starts_with("[[:>:]]"))
+        unsupported("[[:>:]] in a regular expression");
       if (!in_class) {
         in_class = true;
         out += c;
@@ -86,7 +90,8 @@ std::string translate(std::string_view pattern, bool& lazy) {
       continue;
     }
     if (c == ']' && in_class) in_class = false;
-    if (!in_class && c == '?' && i > 0 && std::string_view("*+?}").find(pattern[i - 1]) != std::string_view::npos) {
+    if (!in_class && c == '?' && i > 0 &&
+        std::string_view("*+?}").find(pattern[i - 1]) != std::string_view::npos) {
       lazy = true;
     }
     out += c;
@@ -106,7 +111,8 @@ const Compiled& compile(std::string_view pattern, Flags flags) {
   thread_local std::list<Compiled> recent;
   constexpr std::size_t kKept = 16;
   for (auto it = recent.begin(); it != recent.end(); ++it) {
-    if (it->pattern == pattern && it->flags.ignore_case == flags.ignore_case && it->flags.newline == flags.newline) {
+    if (it->pattern == pattern && it->flags.ignore_case == flags.ignore_case &&
+        it->flags.newline == flags.newline) {
       recent.splice(recent.begin(), recent, it);
       return recent.front();
     }
@@ -121,7 +127,8 @@ const Compiled& compile(std::string_view pattern, Flags flags) {
   const std::string prefix = flags.newline ? "(?m)" : "";
   made.expression = std::make_unique<RE2>(prefix + translated, options);
   if (!made.expression->ok()) {
-    if (translated.find("(?=") != std::string::npos || translated.find("(?!") != std::string::npos ||
+    if (translated.find("(?=") != std::string::npos ||
+        translated.find("(?!") != std::string::npos ||
         translated.find("(?<") != std::string::npos) {
       unsupported("a lookaround in a regular expression");
     }
@@ -176,7 +183,8 @@ std::string expand(std::string_view replacement, const Groups& groups) {
       out.append(groups[0].data(), groups[0].size());
     } else if (c >= '1' && c <= '9') {
       const auto n = static_cast<std::size_t>(c - '0');
-      if (n < groups.size() && groups[n].data() != nullptr) out.append(groups[n].data(), groups[n].size());
+      if (n < groups.size() && groups[n].data() != nullptr)
+        out.append(groups[n].data(), groups[n].size());
     } else if (c == '\\') {
       out += '\\';
     } else {
@@ -187,8 +195,8 @@ std::string expand(std::string_view replacement, const Groups& groups) {
   return out;
 }
 
-std::string replace_matches(std::string_view text, std::string_view pattern, std::string_view replacement,
-                    std::string_view flag_text) {
+std::string replace_matches(std::string_view text, std::string_view pattern,
+                            std::string_view replacement, std::string_view flag_text) {
   const Flags flags = parse_flags(flag_text);
   const Compiled& compiled = compile_for_text(pattern, flags);
   std::string out;
@@ -209,14 +217,18 @@ std::string replace_matches(std::string_view text, std::string_view pattern, std
 Datum groups_array(const Groups& groups) {
   std::vector<Datum> values;
   for (std::size_t i = groups.size() > 1 ? 1 : 0; i < groups.size(); ++i) {
-    values.push_back(groups[i].data() == nullptr ? Datum{} : Datum::of(std::string(groups[i].data(), groups[i].size())));
+    values.push_back(groups[i].data() == nullptr
+                         ? Datum{}
+                         : Datum::of(std::string(groups[i].data(), groups[i].size())));
   }
   return Datum::of(store_array(values, oid::kText));
 }
 
 Datum first_match(const Call& c, std::string_view flag_text) {
   const Flags flags = parse_flags(flag_text);
-  if (flags.global) raise("22023", "regexp_match() does not support the \"global\" option", "Use the regexp_matches function instead.");
+  if (flags.global)
+    raise("22023", "regexp_match() does not support the \"global\" option",
+          "Use the regexp_matches function instead.");
   Groups groups;
   if (!match_at(compile_for_text(c.text(1), flags), c.text(0), 0, groups)) return {};
   return groups_array(groups);
@@ -298,7 +310,8 @@ Datum count_matches(const Call& c) {
   const std::string_view text = c.text(0);
   std::int64_t count = 0;
   Groups groups;
-  for (std::size_t start = 0; start <= text.size() && match_at(compiled, text, start, groups); ++count) {
+  for (std::size_t start = 0; start <= text.size() && match_at(compiled, text, start, groups);
+       ++count) {
     start = next_start(offset_of(groups[0], text) + groups[0].size(), groups[0].empty(), text);
   }
   return Datum::of(count);
@@ -307,17 +320,25 @@ Datum count_matches(const Call& c) {
 }  // namespace
 
 void add_regex_functions(FunctionTable& t) {
-  t.scalar("~(text,text) bool", [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), false)); });
-  t.scalar("!~(text,text) bool", [](const Call& c) { return Datum::of_bool(!matches(c.text(0), c.text(1), false)); });
-  t.scalar("~*(text,text) bool", [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), true)); });
-  t.scalar("!~*(text,text) bool", [](const Call& c) { return Datum::of_bool(!matches(c.text(0), c.text(1), true)); });
-  t.scalar("regexp_like(text,text) bool", [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), false)); });
-  t.scalar("regexp_replace(text,text,text) text",
-           [](const Call& c) { return Datum::of(replace_matches(c.text(0), c.text(1), c.text(2), "")); });
-  t.scalar("regexp_replace(text,text,text,text) text",
-           [](const Call& c) { return Datum::of(replace_matches(c.text(0), c.text(1), c.text(2), c.text(3))); });
+  t.scalar("~(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), false)); });
+  t.scalar("!~(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(!matches(c.text(0), c.text(1), false)); });
+  t.scalar("~*(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), true)); });
+  t.scalar("!~*(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(!matches(c.text(0), c.text(1), true)); });
+  t.scalar("regexp_like(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(matches(c.text(0), c.text(1), false)); });
+  t.scalar("regexp_replace(text,text,text) text", [](const Call& c) {
+    return Datum::of(replace_matches(c.text(0), c.text(1), c.text(2), ""));
+  });
+  t.scalar("regexp_replace(text,text,text,text) text", [](const Call& c) {
+    return Datum::of(replace_matches(c.text(0), c.text(1), c.text(2), c.text(3)));
+  });
   t.scalar("regexp_match(text,text) text[]", [](const Call& c) { return first_match(c, ""); });
-  t.scalar("regexp_match(text,text,text) text[]", [](const Call& c) { return first_match(c, c.text(2)); });
+  t.scalar("regexp_match(text,text,text) text[]",
+           [](const Call& c) { return first_match(c, c.text(2)); });
   t.scalar("regexp_count(text,text) int4", count_matches);
   t.scalar("regexp_substr(text,text) text", [](const Call& c) {
     Groups groups;

@@ -101,7 +101,8 @@ std::string map_case(std::string_view text, bool upper) {
     while (end < text.size() && !starts_character(text[end])) ++end;
     if (end == i + 1) {
       const auto c = static_cast<unsigned char>(text[i]);
-      out += static_cast<char>(upper ? (c >= 'a' && c <= 'z' ? c - 32 : c) : (c >= 'A' && c <= 'Z' ? c + 32 : c));
+      out += static_cast<char>(upper ? (c >= 'a' && c <= 'z' ? c - 32 : c)
+                                     : (c >= 'A' && c <= 'Z' ? c + 32 : c));
     } else if (locale == nullptr) {
       out += text.substr(i, end - i);
     } else {
@@ -125,7 +126,8 @@ std::string initcap(std::string_view text) {
 }
 
 void check_size(std::int64_t size) {
-  if (size > static_cast<std::int64_t>(kMaxStringBytes)) raise("54000", "requested length too large");
+  if (size > static_cast<std::int64_t>(kMaxStringBytes))
+    raise("54000", "requested length too large");
 }
 
 std::string repeat(std::string_view text, std::int64_t times) {
@@ -142,7 +144,8 @@ std::string pad(std::string_view text, std::int64_t width, std::string_view fill
   if (width <= size || fill.empty()) return slice(text, 1, std::max<std::int64_t>(width, 0));
   const auto fills = characters(fill);
   std::string padding;
-  for (std::int64_t i = 0; i < width - size; ++i) padding += fills[static_cast<std::size_t>(i) % fills.size()];
+  for (std::int64_t i = 0; i < width - size; ++i)
+    padding += fills[static_cast<std::size_t>(i) % fills.size()];
   return left ? padding + std::string(text) : std::string(text) + padding;
 }
 
@@ -157,7 +160,8 @@ std::string trim(std::string_view text, std::string_view set, bool left, bool ri
   while (left && begin < end && in_set(all[begin])) ++begin;
   while (right && end > begin && in_set(all[end - 1])) --end;
   if (begin == end) return {};
-  return {all[begin].data(), static_cast<std::size_t>(all[end - 1].data() + all[end - 1].size() - all[begin].data())};
+  return {all[begin].data(),
+          static_cast<std::size_t>(all[end - 1].data() + all[end - 1].size() - all[begin].data())};
 }
 
 std::int64_t position(std::string_view whole, std::string_view part) {
@@ -182,7 +186,8 @@ std::string translate(std::string_view text, std::string_view from, std::string_
   const auto targets = characters(to);
   std::string out;
   for (const std::string_view c : characters(text)) {
-    const auto at = static_cast<std::size_t>(std::find(sources.begin(), sources.end(), c) - sources.begin());
+    const auto at =
+        static_cast<std::size_t>(std::find(sources.begin(), sources.end(), c) - sources.begin());
     if (at == sources.size()) {
       out += c;
     } else if (at < targets.size()) {
@@ -223,7 +228,9 @@ bool like(std::string_view text, std::string_view pattern, char escape) {
       if (pattern.empty()) return true;
       for (std::size_t i = 0; i <= text.size(); ++i) {
         if (i < text.size() && !starts_character(text[i])) continue;
-        if (pattern[0] != '_' && pattern[0] != escape && (i == text.size() || text[i] != pattern[0])) continue;
+        if (pattern[0] != '_' && pattern[0] != escape &&
+            (i == text.size() || text[i] != pattern[0]))
+          continue;
         if (like(text.substr(i), pattern, escape)) return true;
       }
       return false;
@@ -256,17 +263,22 @@ char escape_of(std::string_view text) {
 }
 
 std::string quote_identifier(std::string_view name) {
-  const bool plain = !name.empty() && (std::islower(static_cast<unsigned char>(name[0])) != 0 || name[0] == '_') &&
+  const bool plain = !name.empty() &&
+                     (std::islower(static_cast<unsigned char>(name[0])) != 0 || name[0] == '_') &&
                      std::all_of(name.begin(), name.end(), [](unsigned char c) {
                        return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '_';
                      });
   static const std::vector<std::string_view> kReserved = {
-      "all", "and", "any", "array", "as", "asc", "both", "case", "cast", "check", "collate", "column", "constraint",
-      "create", "default", "desc", "distinct", "do", "else", "end", "except", "false", "for", "foreign", "from",
-      "grant", "group", "having", "in", "into", "limit", "not", "null", "offset", "on", "only", "or", "order",
-      "primary", "references", "select", "some", "table", "then", "to", "true", "union", "unique", "user", "using",
-      "when", "where", "window", "with", "left", "right", "full", "inner", "join", "natural", "outer", "is", "like"};
-  if (plain && std::find(kReserved.begin(), kReserved.end(), name) == kReserved.end()) return std::string(name);
+      "all",      "and",    "any",     "array",   "as",         "asc",    "both",    "case",
+      "cast",     "check",  "collate", "column",  "constraint", "create", "default", "desc",
+      "distinct", "do",     "else",    "end",     "except",     "false",  "for",     "foreign",
+      "from",     "grant",  "group",   "having",  "in",         "into",   "limit",   "not",
+      "null",     "offset", "on",      "only",    "or",         "order",  "primary", "references",
+      "select",   "some",   "table",   "then",    "to",         "true",   "union",   "unique",
+      "user",     "using",  "when",    "where",   "window",     "with",   "left",    "right",
+      "full",     "inner",  "join",    "natural", "outer",      "is",     "like"};
+  if (plain && std::find(kReserved.begin(), kReserved.end(), name) == kReserved.end())
+    return std::string(name);
   return "\"" + replace(name, "\"", "\"\"") + "\"";
 }
 
@@ -290,7 +302,9 @@ std::string format(const Call& c) {
       continue;
     }
     std::size_t digits = i;
-    while (digits < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[digits])) != 0) ++digits;
+    while (digits < pattern.size() &&
+           std::isdigit(static_cast<unsigned char>(pattern[digits])) != 0)
+      ++digits;
     if (digits > i && digits < pattern.size() && pattern[digits] == '$') {
       next = static_cast<std::size_t>(std::atol(pattern.c_str() + i));
       i = digits + 1;
@@ -334,18 +348,20 @@ std::string hex(std::string_view bytes) {
 
 std::string encode_bytes(std::string_view bytes, std::string_view format_name) {
   if (format_name == "hex") return hex(bytes);
-  if (format_name != "base64") raise("22023", "unrecognized encoding: \"" + std::string(format_name) + "\"");
+  if (format_name != "base64")
+    raise("22023", "unrecognized encoding: \"" + std::string(format_name) + "\"");
   std::string out((bytes.size() + 2) / 3 * 4 + 1, '\0');
-  out.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                                      reinterpret_cast<const unsigned char*>(bytes.data()),
-                                                      static_cast<int>(bytes.size()))));
+  out.resize(static_cast<std::size_t>(EVP_EncodeBlock(
+      reinterpret_cast<unsigned char*>(out.data()),
+      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()))));
   std::string lines;  // of 76 characters, as PostgreSQL breaks them
   for (std::size_t i = 0; i < out.size(); i += 76) lines += (i > 0 ? "\n" : "") + out.substr(i, 76);
   return lines;
 }
 
 std::string decode_bytes(const Call& c) {
-  if (c.text(1) == "hex") return from_text("\\x" + c.text(0), {oid::kBytea}, c.host.conversion()).text;
+  if (c.text(1) == "hex")
+    return from_text("\\x" + c.text(0), {oid::kBytea}, c.host.conversion()).text;
   if (c.text(1) != "base64") raise("22023", "unrecognized encoding: \"" + c.text(1) + "\"");
   std::string clean;
   for (const char x : c.text(0)) {
@@ -353,9 +369,12 @@ std::string decode_bytes(const Call& c) {
   }
   std::string out(clean.size() / 4 * 3 + 3, '\0');
   const int size = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(clean.data()), static_cast<int>(clean.size()));
+                                   reinterpret_cast<const unsigned char*>(clean.data()),
+                                   static_cast<int>(clean.size()));
   if (size < 0) raise("22023", "invalid base64 end sequence");
-  const auto padding = static_cast<std::size_t>(std::count(clean.end() - std::min<std::ptrdiff_t>(2, static_cast<std::ptrdiff_t>(clean.size())), clean.end(), '='));
+  const auto padding = static_cast<std::size_t>(std::count(
+      clean.end() - std::min<std::ptrdiff_t>(2, static_cast<std::ptrdiff_t>(clean.size())),
+      clean.end(), '='));
   out.resize(static_cast<std::size_t>(size) - padding);
   return out;
 }
@@ -380,9 +399,11 @@ Datum concat_ws(const Call& c) {
 }
 
 void add_searching(FunctionTable& t) {
-  t.scalar("like(text,text) bool", [](const Call& c) { return Datum::of_bool(like(c.text(0), c.text(1), '\\')); });
-  t.scalar("like(text,text,text) bool",
-           [](const Call& c) { return Datum::of_bool(like(c.text(0), c.text(1), escape_of(c.text(2)))); });
+  t.scalar("like(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(like(c.text(0), c.text(1), '\\')); });
+  t.scalar("like(text,text,text) bool", [](const Call& c) {
+    return Datum::of_bool(like(c.text(0), c.text(1), escape_of(c.text(2))));
+  });
   t.scalar("ilike(text,text) bool", [](const Call& c) {
     return Datum::of_bool(like(lower_text(c.text(0)), lower_text(c.text(1)), '\\'));
   });
@@ -393,10 +414,14 @@ void add_searching(FunctionTable& t) {
   t.native("!~~(text,text) bool", "(NOT \"like(text,text)\"($1, $2))");
   t.native("~~*(text,text) bool", "\"ilike(text,text)\"($1, $2)");
   t.native("!~~*(text,text) bool", "(NOT \"ilike(text,text)\"($1, $2))");
-  t.scalar("position(text,text) int4", [](const Call& c) { return Datum::of(position(c.text(0), c.text(1))); });
-  t.scalar("strpos(text,text) int4", [](const Call& c) { return Datum::of(position(c.text(0), c.text(1))); });
-  t.scalar("starts_with(text,text) bool", [](const Call& c) { return Datum::of_bool(c.text(0).starts_with(c.text(1))); });
-  t.scalar("^@(text,text) bool", [](const Call& c) { return Datum::of_bool(c.text(0).starts_with(c.text(1))); });
+  t.scalar("position(text,text) int4",
+           [](const Call& c) { return Datum::of(position(c.text(0), c.text(1))); });
+  t.scalar("strpos(text,text) int4",
+           [](const Call& c) { return Datum::of(position(c.text(0), c.text(1))); });
+  t.scalar("starts_with(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(c.text(0).starts_with(c.text(1))); });
+  t.scalar("^@(text,text) bool",
+           [](const Call& c) { return Datum::of_bool(c.text(0).starts_with(c.text(1))); });
 }
 
 void add_trimming(FunctionTable& t) {
@@ -416,14 +441,20 @@ void add_trimming(FunctionTable& t) {
     t.scalar(std::string(side.name) + "(text) text", side.spaces);
     t.scalar(std::string(side.name) + "(text,text) text", side.set);
   }
-  t.scalar("lpad(text,int4) text", [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), " ", true)); });
-  t.scalar("lpad(text,int4,text) text", [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), c.text(2), true)); });
-  t.scalar("rpad(text,int4) text", [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), " ", false)); });
-  t.scalar("rpad(text,int4,text) text", [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), c.text(2), false)); });
+  t.scalar("lpad(text,int4) text",
+           [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), " ", true)); });
+  t.scalar("lpad(text,int4,text) text",
+           [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), c.text(2), true)); });
+  t.scalar("rpad(text,int4) text",
+           [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), " ", false)); });
+  t.scalar("rpad(text,int4,text) text",
+           [](const Call& c) { return Datum::of(pad(c.text(0), c.integer(1), c.text(2), false)); });
 }
 
 void add_slicing(FunctionTable& t) {
-  const Implementation from = [](const Call& c) { return Datum::of(slice(c.text(0), c.integer(1), INT64_MAX)); };
+  const Implementation from = [](const Call& c) {
+    return Datum::of(slice(c.text(0), c.integer(1), INT64_MAX));
+  };
   const Implementation from_for = [](const Call& c) {
     if (c.integer(2) < 0) raise("22011", "negative substring length not allowed");
     return Datum::of(slice(c.text(0), c.integer(1), c.integer(2)));
@@ -457,12 +488,17 @@ void add_bytes(FunctionTable& t) {
   t.native("||(bytea,bytea) bytea", "CAST($1 || $2 AS BLOB)");
   t.native("length(bytea) int4", "length($1)");
   t.native("octet_length(bytea) int4", "length($1)");
-  t.scalar("encode(bytea,text) text", [](const Call& c) { return Datum::of(encode_bytes(c.text(0), c.text(1))); });
+  t.scalar("encode(bytea,text) text",
+           [](const Call& c) { return Datum::of(encode_bytes(c.text(0), c.text(1))); });
   t.scalar("decode(text,text) bytea", [](const Call& c) { return Datum::blob(decode_bytes(c)); });
-  t.scalar("md5(text) text", [](const Call& c) { return Datum::of(hex(digest("md5", c.text(0)))); });
-  t.scalar("md5(bytea) text", [](const Call& c) { return Datum::of(hex(digest("md5", c.text(0)))); });
-  t.scalar("sha256(bytea) bytea", [](const Call& c) { return Datum::blob(digest("sha256", c.text(0))); });
-  t.scalar("sha512(bytea) bytea", [](const Call& c) { return Datum::blob(digest("sha512", c.text(0))); });
+  t.scalar("md5(text) text",
+           [](const Call& c) { return Datum::of(hex(digest("md5", c.text(0)))); });
+  t.scalar("md5(bytea) text",
+           [](const Call& c) { return Datum::of(hex(digest("md5", c.text(0)))); });
+  t.scalar("sha256(bytea) bytea",
+           [](const Call& c) { return Datum::blob(digest("sha256", c.text(0))); });
+  t.scalar("sha512(bytea) bytea",
+           [](const Call& c) { return Datum::blob(digest("sha512", c.text(0))); });
   t.native("convert_to(text,name) bytea", "CAST($1 AS BLOB)");
   t.native("convert_from(bytea,name) text", "CAST($1 AS TEXT)");
 }
@@ -491,9 +527,12 @@ void add_text_functions(FunctionTable& t) {
   t.native("character_length(text) int4", "length($1)");
   t.native("octet_length(text) int4", "length(CAST($1 AS BLOB))");
   t.native("bit_length(text) int4", "(length(CAST($1 AS BLOB)) * 8)");
-  t.scalar("repeat(text,int4) text", [](const Call& c) { return Datum::of(repeat(c.text(0), c.integer(1))); });
-  t.scalar("replace(text,text,text) text", [](const Call& c) { return Datum::of(replace(c.text(0), c.text(1), c.text(2))); });
-  t.scalar("translate(text,text,text) text", [](const Call& c) { return Datum::of(translate(c.text(0), c.text(1), c.text(2))); });
+  t.scalar("repeat(text,int4) text",
+           [](const Call& c) { return Datum::of(repeat(c.text(0), c.integer(1))); });
+  t.scalar("replace(text,text,text) text",
+           [](const Call& c) { return Datum::of(replace(c.text(0), c.text(1), c.text(2))); });
+  t.scalar("translate(text,text,text) text",
+           [](const Call& c) { return Datum::of(translate(c.text(0), c.text(1), c.text(2))); });
   t.scalar("reverse(text) text", [](const Call& c) { return Datum::of(reverse(c.text(0))); });
   t.scalar("ascii(text) int4", [](const Call& c) {
     return Datum::of(std::int64_t{c.text(0).empty() ? 0 : decode(characters(c.text(0))[0])});
@@ -501,18 +540,22 @@ void add_text_functions(FunctionTable& t) {
   t.scalar("chr(int4) text", [](const Call& c) {
     if (c.integer(0) == 0) raise("54000", "null character not permitted");
     if (c.integer(0) < 0) raise("54000", "character number must be positive");
-    if (c.integer(0) > 0x10ffff) raise("54000", "requested character too large for encoding: " + std::to_string(c.integer(0)));
+    if (c.integer(0) > 0x10ffff)
+      raise("54000", "requested character too large for encoding: " + std::to_string(c.integer(0)));
     return Datum::of(encode(static_cast<unsigned>(c.integer(0))));
   });
-  t.scalar("quote_ident(text) text", [](const Call& c) { return Datum::of(quote_identifier(c.text(0))); });
-  t.scalar("quote_literal(text) text", [](const Call& c) { return Datum::of(quote_literal(c.text(0))); });
+  t.scalar("quote_ident(text) text",
+           [](const Call& c) { return Datum::of(quote_identifier(c.text(0))); });
+  t.scalar("quote_literal(text) text",
+           [](const Call& c) { return Datum::of(quote_literal(c.text(0))); });
   t.nullable("quote_nullable(text) text", [](const Call& c) {
     return Datum::of(c.null(0) ? std::string("NULL") : quote_literal(c.text(0)));
   });
   // Their arguments are cast to text by the rewriter.
   t.nullable("concat(any...) text", concat);
   t.nullable("concat_ws(text,any...) text", concat_ws);
-  t.nullable("format(text,any...) text", [](const Call& c) { return c.null(0) ? Datum{} : Datum::of(format(c)); });
+  t.nullable("format(text,any...) text",
+             [](const Call& c) { return c.null(0) ? Datum{} : Datum::of(format(c)); });
   t.native("format(text) text", "\"format(text,any...)\"($1)");
   t.native("to_hex(int4) text", "printf('%x', $1 & 4294967295)");
   t.native("to_hex(int8) text", "printf('%llx', $1)");

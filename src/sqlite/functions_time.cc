@@ -91,16 +91,20 @@ std::string date_field(const std::string& field, std::int64_t days) {
   if (field == "week") return whole(iso_week(days).week);
   if (field == "isoyear") return whole(iso_week(days).year);
   if (field == "decade") return whole(floor_div(date.year, 10));
-  if (field == "century") return whole(date.year > 0 ? (date.year + 99) / 100 : -((99 - (date.year - 1)) / 100));
-  if (field == "millennium") return whole(date.year > 0 ? (date.year + 999) / 1000 : -((999 - (date.year - 1)) / 1000));
+  if (field == "century")
+    return whole(date.year > 0 ? (date.year + 99) / 100 : -((99 - (date.year - 1)) / 100));
+  if (field == "millennium")
+    return whole(date.year > 0 ? (date.year + 999) / 1000 : -((999 - (date.year - 1)) / 1000));
   if (field == "julian") return whole(days + 2'440'588);
   return {};
 }
 
-std::string moment_field(const std::string& field, std::int64_t local, std::int64_t utc, const char* type) {
+std::string moment_field(const std::string& field, std::int64_t local, std::int64_t utc,
+                         const char* type) {
   if (!finite(local)) {
-    const bool endless = field == "epoch" || field == "year" || field == "century" || field == "decade" ||
-                         field == "millennium" || field == "isoyear" || field == "julian";
+    const bool endless = field == "epoch" || field == "year" || field == "century" ||
+                         field == "decade" || field == "millennium" || field == "isoyear" ||
+                         field == "julian";
     return endless ? (local == kInfinity ? "Infinity" : "-Infinity") : "";
   }
   const std::int64_t days = day_of(local);
@@ -130,13 +134,16 @@ std::string interval_field(const std::string& field, const Interval& value) {
   if (field == "millennium") return whole(value.months / 12000);
   if (field == "epoch") {
     // A year has 365.25 days, the months beyond whole years 30.
-    const std::int64_t days4 = std::int64_t{value.months / 12} * 1461 + (std::int64_t{value.months % 12} * 30 + value.days) * 4;
+    const std::int64_t days4 = std::int64_t{value.months / 12} * 1461 +
+                               (std::int64_t{value.months % 12} * 30 + value.days) * 4;
     return (Decimal(Decimal::Integer(days4) * (kMicrosPerDay / 4) + value.micros, 6)).to_string();
   }
   const bool negative = value.micros < 0;
   std::string text = time_field(field, negative ? -value.micros : value.micros);
   if (text.empty()) {
-    if (field == "dow" || field == "doy" || field == "week" || field == "isodow" || field == "isoyear") unsupported_field(field, "interval");
+    if (field == "dow" || field == "doy" || field == "week" || field == "isodow" ||
+        field == "isoyear")
+      unsupported_field(field, "interval");
     unknown_field(field, "interval");
   }
   if (negative && text.find_first_not_of("0.") != std::string::npos) text.insert(0, "-");
@@ -163,7 +170,9 @@ std::int64_t truncate(const std::string& field, std::int64_t local) {
   if (field == "day" || field == "days") return days * kMicrosPerDay;
   if (field == "week" || field == "weeks") return (days - ((days + 3) % 7 + 7) % 7) * kMicrosPerDay;
   const CivilDate date = civil_from_days(days);
-  const auto start = [](std::int64_t year, int month) { return days_from_civil(year, month, 1) * kMicrosPerDay; };
+  const auto start = [](std::int64_t year, int month) {
+    return days_from_civil(year, month, 1) * kMicrosPerDay;
+  };
   if (field == "month" || field == "months") return start(date.year, date.month);
   if (field == "quarter") return start(date.year, (date.month - 1) / 3 * 3 + 1);
   if (field == "year" || field == "years") return start(date.year, 1);
@@ -202,20 +211,25 @@ const Zone& named_zone(const std::string& name) {
 // Hours into days and days into months, with equal signs at the end.
 Interval justify_hours(Interval value) {
   const std::int64_t days = value.micros / kMicrosPerDay;
-  Interval out{.months = value.months, .days = static_cast<std::int32_t>(value.days + days), .micros = value.micros - days * kMicrosPerDay};
+  Interval out{.months = value.months,
+               .days = static_cast<std::int32_t>(value.days + days),
+               .micros = value.micros - days * kMicrosPerDay};
   if (out.days > 0 && out.micros < 0) return {out.months, out.days - 1, out.micros + kMicrosPerDay};
   if (out.days < 0 && out.micros > 0) return {out.months, out.days + 1, out.micros - kMicrosPerDay};
   return out;
 }
 Interval justify_days(Interval value) {
-  Interval out{.months = value.months + value.days / 30, .days = value.days % 30, .micros = value.micros};
+  Interval out{
+      .months = value.months + value.days / 30, .days = value.days % 30, .micros = value.micros};
   if (out.months > 0 && out.days < 0) return {out.months - 1, out.days + 30, out.micros};
   if (out.months < 0 && out.days > 0) return {out.months + 1, out.days - 30, out.micros};
   return out;
 }
 Interval justify_interval(Interval value) {
   const std::int64_t days = value.days + value.micros / kMicrosPerDay;
-  Interval out{.months = static_cast<std::int32_t>(value.months + days / 30), .days = static_cast<std::int32_t>(days % 30), .micros = value.micros % kMicrosPerDay};
+  Interval out{.months = static_cast<std::int32_t>(value.months + days / 30),
+               .days = static_cast<std::int32_t>(days % 30),
+               .micros = value.micros % kMicrosPerDay};
   if (out.months > 0 && (out.days < 0 || (out.days == 0 && out.micros < 0))) {
     out.days += 30;
     --out.months;
@@ -227,33 +241,65 @@ Interval justify_interval(Interval value) {
 }
 
 void add_arithmetic(FunctionTable& t) {
-  t.scalar("+(date,int4) date", [](const Call& c) { return Datum::of(day_sum(c.integer(0), c.integer(1))); });
-  t.scalar("+(int4,date) date", [](const Call& c) { return Datum::of(day_sum(c.integer(1), c.integer(0))); });
-  t.scalar("-(date,int4) date", [](const Call& c) { return Datum::of(day_sum(c.integer(0), -c.integer(1))); });
+  t.scalar("+(date,int4) date",
+           [](const Call& c) { return Datum::of(day_sum(c.integer(0), c.integer(1))); });
+  t.scalar("+(int4,date) date",
+           [](const Call& c) { return Datum::of(day_sum(c.integer(1), c.integer(0))); });
+  t.scalar("-(date,int4) date",
+           [](const Call& c) { return Datum::of(day_sum(c.integer(0), -c.integer(1))); });
   t.scalar("-(date,date) int4", [](const Call& c) {
-    if (!finite(c.integer(0)) || !finite(c.integer(1))) raise("22008", "cannot subtract infinite dates");
+    if (!finite(c.integer(0)) || !finite(c.integer(1)))
+      raise("22008", "cannot subtract infinite dates");
     return Datum::of(c.integer(0) - c.integer(1));
   });
-  t.scalar("+(date,time) timestamp", [](const Call& c) { return Datum::of(c.integer(0) * kMicrosPerDay + c.integer(1)); });
-  t.scalar("+(timestamp,interval) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(0), interval(c, 1))); });
-  t.scalar("+(interval,timestamp) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(1), interval(c, 0))); });
-  t.scalar("-(timestamp,interval) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(0), interval(c, 1).negated())); });
-  t.scalar("+(timestamptz,interval) timestamptz", [](const Call& c) { return Datum::of(add_interval_in_zone(c.integer(0), interval(c, 1), *c.clock().zone)); });
-  t.scalar("+(interval,timestamptz) timestamptz", [](const Call& c) { return Datum::of(add_interval_in_zone(c.integer(1), interval(c, 0), *c.clock().zone)); });
-  t.scalar("-(timestamptz,interval) timestamptz", [](const Call& c) { return Datum::of(add_interval_in_zone(c.integer(0), interval(c, 1).negated(), *c.clock().zone)); });
-  t.scalar("+(date,interval) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(0) * kMicrosPerDay, interval(c, 1))); });
-  t.scalar("+(interval,date) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(1) * kMicrosPerDay, interval(c, 0))); });
-  t.scalar("-(date,interval) timestamp", [](const Call& c) { return Datum::of(add_interval(c.integer(0) * kMicrosPerDay, interval(c, 1).negated())); });
-  t.scalar("-(timestamp,timestamp) interval", [](const Call& c) { return of(subtract_timestamps(c.integer(0), c.integer(1))); });
-  t.scalar("-(timestamptz,timestamptz) interval", [](const Call& c) { return of(subtract_timestamps(c.integer(0), c.integer(1))); });
-  t.scalar("+(time,interval) time", [](const Call& c) { return Datum::of(wrap_time(c.integer(0) + interval(c, 1).micros % kMicrosPerDay)); });
-  t.scalar("-(time,interval) time", [](const Call& c) { return Datum::of(wrap_time(c.integer(0) - interval(c, 1).micros % kMicrosPerDay)); });
-  t.scalar("-(time,time) interval", [](const Call& c) { return of(Interval{.micros = c.integer(0) - c.integer(1)}); });
-  t.scalar("+(interval,interval) interval", [](const Call& c) { return of(interval(c, 0) + interval(c, 1)); });
-  t.scalar("-(interval,interval) interval", [](const Call& c) { return of(interval(c, 0) + interval(c, 1).negated()); });
+  t.scalar("+(date,time) timestamp",
+           [](const Call& c) { return Datum::of(c.integer(0) * kMicrosPerDay + c.integer(1)); });
+  t.scalar("+(timestamp,interval) timestamp",
+           [](const Call& c) { return Datum::of(add_interval(c.integer(0), interval(c, 1))); });
+  t.scalar("+(interval,timestamp) timestamp",
+           [](const Call& c) { return Datum::of(add_interval(c.integer(1), interval(c, 0))); });
+  t.scalar("-(timestamp,interval) timestamp", [](const Call& c) {
+    return Datum::of(add_interval(c.integer(0), interval(c, 1).negated()));
+  });
+  t.scalar("+(timestamptz,interval) timestamptz", [](const Call& c) {
+    return Datum::of(add_interval_in_zone(c.integer(0), interval(c, 1), *c.clock().zone));
+  });
+  t.scalar("+(interval,timestamptz) timestamptz", [](const Call& c) {
+    return Datum::of(add_interval_in_zone(c.integer(1), interval(c, 0), *c.clock().zone));
+  });
+  t.scalar("-(timestamptz,interval) timestamptz", [](const Call& c) {
+    return Datum::of(add_interval_in_zone(c.integer(0), interval(c, 1).negated(), *c.clock().zone));
+  });
+  t.scalar("+(date,interval) timestamp", [](const Call& c) {
+    return Datum::of(add_interval(c.integer(0) * kMicrosPerDay, interval(c, 1)));
+  });
+  t.scalar("+(interval,date) timestamp", [](const Call& c) {
+    return Datum::of(add_interval(c.integer(1) * kMicrosPerDay, interval(c, 0)));
+  });
+  t.scalar("-(date,interval) timestamp", [](const Call& c) {
+    return Datum::of(add_interval(c.integer(0) * kMicrosPerDay, interval(c, 1).negated()));
+  });
+  t.scalar("-(timestamp,timestamp) interval",
+           [](const Call& c) { return of(subtract_timestamps(c.integer(0), c.integer(1))); });
+  t.scalar("-(timestamptz,timestamptz) interval",
+           [](const Call& c) { return of(subtract_timestamps(c.integer(0), c.integer(1))); });
+  t.scalar("+(time,interval) time", [](const Call& c) {
+    return Datum::of(wrap_time(c.integer(0) + interval(c, 1).micros % kMicrosPerDay));
+  });
+  t.scalar("-(time,interval) time", [](const Call& c) {
+    return Datum::of(wrap_time(c.integer(0) - interval(c, 1).micros % kMicrosPerDay));
+  });
+  t.scalar("-(time,time) interval",
+           [](const Call& c) { return of(Interval{.micros = c.integer(0) - c.integer(1)}); });
+  t.scalar("+(interval,interval) interval",
+           [](const Call& c) { return of(interval(c, 0) + interval(c, 1)); });
+  t.scalar("-(interval,interval) interval",
+           [](const Call& c) { return of(interval(c, 0) + interval(c, 1).negated()); });
   t.scalar("-(interval) interval", [](const Call& c) { return of(interval(c, 0).negated()); });
-  t.scalar("*(interval,float8) interval", [](const Call& c) { return of(interval(c, 0) * c.real(1)); });
-  t.scalar("*(float8,interval) interval", [](const Call& c) { return of(interval(c, 1) * c.real(0)); });
+  t.scalar("*(interval,float8) interval",
+           [](const Call& c) { return of(interval(c, 0) * c.real(1)); });
+  t.scalar("*(float8,interval) interval",
+           [](const Call& c) { return of(interval(c, 1) * c.real(0)); });
   t.scalar("/(interval,float8) interval", [](const Call& c) {
     if (c.real(1) == 0) raise("22012", "division by zero");
     return of(interval(c, 0) * (1 / c.real(1)));
@@ -267,24 +313,46 @@ void add_fields(FunctionTable& t) {
     Implementation date_part;
   };
   const Source sources[] = {
-      {"timestamp", [](const Call& c) { return numeric_or_null(moment_field(lower_text(c.text(0)), c.integer(1), c.integer(1), "timestamp without time zone")); },
-       [](const Call& c) { return float_or_null(moment_field(lower_text(c.text(0)), c.integer(1), c.integer(1), "timestamp without time zone")); }},
-      {"timestamptz", [](const Call& c) { return numeric_or_null(zoned_field(lower_text(c.text(0)), c.integer(1), *c.clock().zone)); },
-       [](const Call& c) { return float_or_null(zoned_field(lower_text(c.text(0)), c.integer(1), *c.clock().zone)); }},
-      {"date", [](const Call& c) {
+      {"timestamp",
+       [](const Call& c) {
+         return numeric_or_null(moment_field(lower_text(c.text(0)), c.integer(1), c.integer(1),
+                                             "timestamp without time zone"));
+       },
+       [](const Call& c) {
+         return float_or_null(moment_field(lower_text(c.text(0)), c.integer(1), c.integer(1),
+                                           "timestamp without time zone"));
+       }},
+      {"timestamptz",
+       [](const Call& c) {
+         return numeric_or_null(zoned_field(lower_text(c.text(0)), c.integer(1), *c.clock().zone));
+       },
+       [](const Call& c) {
+         return float_or_null(zoned_field(lower_text(c.text(0)), c.integer(1), *c.clock().zone));
+       }},
+      {"date",
+       [](const Call& c) {
          const std::string field = lower_text(c.text(0));
          if (!time_field(field, 0).empty()) unsupported_field(field, "date");
-         if (field == "epoch" && finite(c.integer(1))) return Datum::of(whole(c.integer(1) * 86'400));
-         const std::int64_t micros = finite(c.integer(1)) ? c.integer(1) * kMicrosPerDay : c.integer(1);
+         if (field == "epoch" && finite(c.integer(1)))
+           return Datum::of(whole(c.integer(1) * 86'400));
+         const std::int64_t micros =
+             finite(c.integer(1)) ? c.integer(1) * kMicrosPerDay : c.integer(1);
          return numeric_or_null(moment_field(field, micros, micros, "date"));
        },
        [](const Call& c) {
-         const std::int64_t micros = finite(c.integer(1)) ? c.integer(1) * kMicrosPerDay : c.integer(1);
+         const std::int64_t micros =
+             finite(c.integer(1)) ? c.integer(1) * kMicrosPerDay : c.integer(1);
          return float_or_null(moment_field(lower_text(c.text(0)), micros, micros, "date"));
        }},
-      {"interval", [](const Call& c) { return numeric_or_null(interval_field(lower_text(c.text(0)), interval(c, 1))); },
-       [](const Call& c) { return float_or_null(interval_field(lower_text(c.text(0)), interval(c, 1))); }},
-      {"time", [](const Call& c) {
+      {"interval",
+       [](const Call& c) {
+         return numeric_or_null(interval_field(lower_text(c.text(0)), interval(c, 1)));
+       },
+       [](const Call& c) {
+         return float_or_null(interval_field(lower_text(c.text(0)), interval(c, 1)));
+       }},
+      {"time",
+       [](const Call& c) {
          const std::string field = lower_text(c.text(0));
          if (field == "epoch") return Datum::of(seconds_text(c.integer(1)));
          std::string value = time_field(field, c.integer(1));
@@ -294,12 +362,15 @@ void add_fields(FunctionTable& t) {
          }
          return Datum::of(std::move(value));
        },
-       [](const Call& c) { return float_or_null(time_field(lower_text(c.text(0)), c.integer(1))); }}};
+       [](const Call& c) {
+         return float_or_null(time_field(lower_text(c.text(0)), c.integer(1)));
+       }}};
   for (const Source& source : sources) {
     t.scalar(std::string("extract(text,") + source.type + ") numeric", source.extract);
     t.scalar(std::string("date_part(text,") + source.type + ") float8", source.date_part);
   }
-  t.scalar("date_trunc(text,timestamp) timestamp", [](const Call& c) { return Datum::of(truncate(lower_text(c.text(0)), c.integer(1))); });
+  t.scalar("date_trunc(text,timestamp) timestamp",
+           [](const Call& c) { return Datum::of(truncate(lower_text(c.text(0)), c.integer(1))); });
   t.scalar("date_trunc(text,timestamptz) timestamptz", [](const Call& c) {
     const Zone& zone = *c.clock().zone;
     if (!finite(c.integer(1))) return c.arguments[1];
@@ -310,58 +381,100 @@ void add_fields(FunctionTable& t) {
     if (!finite(c.integer(1))) return c.arguments[1];
     return Datum::of(zone.to_utc(truncate(lower_text(c.text(0)), zone.to_local(c.integer(1)))));
   });
-  t.scalar("date_trunc(text,interval) interval", [](const Call& c) { return of(truncate(lower_text(c.text(0)), interval(c, 1))); });
+  t.scalar("date_trunc(text,interval) interval",
+           [](const Call& c) { return of(truncate(lower_text(c.text(0)), interval(c, 1))); });
 }
 
 void add_clocks(FunctionTable& t) {
   for (const char* name : {"now", "transaction_timestamp", "statement_timestamp"}) {
-    t.scalar(std::string(name) + "() timestamptz", [](const Call& c) { return Datum::of(c.clock().now_micros); });
+    t.scalar(std::string(name) + "() timestamptz",
+             [](const Call& c) { return Datum::of(c.clock().now_micros); });
   }
-  t.scalar("clock_timestamp() timestamptz", [](const Call&) { return Datum::of(system_now_micros()); }).stable = false;
-  t.scalar("current_date() date", [](const Call& c) { return Datum::of(day_of(c.clock().zone->to_local(c.clock().now_micros))); });
-  t.scalar("localtimestamp() timestamp", [](const Call& c) { return Datum::of(c.clock().zone->to_local(c.clock().now_micros)); });
-  t.scalar("localtime() time", [](const Call& c) { return Datum::of(wrap_time(c.clock().zone->to_local(c.clock().now_micros))); });
+  t.scalar("clock_timestamp() timestamptz", [](const Call&) {
+     return Datum::of(system_now_micros());
+   }).stable = false;
+  t.scalar("current_date() date", [](const Call& c) {
+    return Datum::of(day_of(c.clock().zone->to_local(c.clock().now_micros)));
+  });
+  t.scalar("localtimestamp() timestamp",
+           [](const Call& c) { return Datum::of(c.clock().zone->to_local(c.clock().now_micros)); });
+  t.scalar("localtime() time", [](const Call& c) {
+    return Datum::of(wrap_time(c.clock().zone->to_local(c.clock().now_micros)));
+  });
 }
 
 void add_zones(FunctionTable& t) {
-  t.scalar("timezone(text,timestamptz) timestamp", [](const Call& c) { return Datum::of(finite(c.integer(1)) ? named_zone(c.text(0)).to_local(c.integer(1)) : c.integer(1)); });
-  t.scalar("timezone(text,timestamp) timestamptz", [](const Call& c) { return Datum::of(finite(c.integer(1)) ? named_zone(c.text(0)).to_utc(c.integer(1)) : c.integer(1)); });
+  t.scalar("timezone(text,timestamptz) timestamp", [](const Call& c) {
+    return Datum::of(finite(c.integer(1)) ? named_zone(c.text(0)).to_local(c.integer(1))
+                                          : c.integer(1));
+  });
+  t.scalar("timezone(text,timestamp) timestamptz", [](const Call& c) {
+    return Datum::of(finite(c.integer(1)) ? named_zone(c.text(0)).to_utc(c.integer(1))
+                                          : c.integer(1));
+  });
 }
 
 void add_construction(FunctionTable& t) {
   t.scalar("make_date(int4,int4,int4) date", [](const Call& c) {
-    const std::string text = std::to_string(c.integer(0)) + "-" + std::to_string(c.integer(1)) + "-" + std::to_string(c.integer(2));
-    if (c.integer(1) < 1 || c.integer(1) > 12 || c.integer(2) < 1 || c.integer(2) > 31 || c.integer(0) < 1) raise("22008", "date field value out of range: " + text);
-    const std::int64_t days = days_from_civil(c.integer(0), static_cast<int>(c.integer(1)), static_cast<int>(c.integer(2)));
-    if (civil_from_days(days).day != c.integer(2)) raise("22008", "date field value out of range: " + text);
+    const std::string text = std::to_string(c.integer(0)) + "-" + std::to_string(c.integer(1)) +
+                             "-" + std::to_string(c.integer(2));
+    if (c.integer(1) < 1 || c.integer(1) > 12 || c.integer(2) < 1 || c.integer(2) > 31 ||
+        c.integer(0) < 1)
+      raise("22008", "date field value out of range: " + text);
+    const std::int64_t days = days_from_civil(c.integer(0), static_cast<int>(c.integer(1)),
+                                              static_cast<int>(c.integer(2)));
+    if (civil_from_days(days).day != c.integer(2))
+      raise("22008", "date field value out of range: " + text);
     return Datum::of(days);
   });
-  t.scalar("to_timestamp(float8) timestamptz", [](const Call& c) { return Datum::of(static_cast<std::int64_t>(std::nearbyint(c.real(0) * 1e6))); });
-  t.scalar("to_timestamp(text,text) timestamptz", [](const Call& c) { return Datum::of(c.clock().zone->to_utc(parse_moment(c.text(0), c.text(1)))); });
-  t.scalar("to_date(text,text) date", [](const Call& c) { return Datum::of(day_of(parse_moment(c.text(0), c.text(1)))); });
-  t.scalar("to_char(timestamp,text) text", [](const Call& c) { return Datum::of(format_moment(c.integer(0), c.text(1), "", 0)); });
+  t.scalar("to_timestamp(float8) timestamptz", [](const Call& c) {
+    return Datum::of(static_cast<std::int64_t>(std::nearbyint(c.real(0) * 1e6)));
+  });
+  t.scalar("to_timestamp(text,text) timestamptz", [](const Call& c) {
+    return Datum::of(c.clock().zone->to_utc(parse_moment(c.text(0), c.text(1))));
+  });
+  t.scalar("to_date(text,text) date",
+           [](const Call& c) { return Datum::of(day_of(parse_moment(c.text(0), c.text(1)))); });
+  t.scalar("to_char(timestamp,text) text",
+           [](const Call& c) { return Datum::of(format_moment(c.integer(0), c.text(1), "", 0)); });
   t.scalar("to_char(timestamptz,text) text", [](const Call& c) {
     const Zone& zone = *c.clock().zone;
     const Zone::Offset offset = zone.at(c.integer(0) / kMicrosPerSecond);
-    return Datum::of(format_moment(zone.to_local(c.integer(0)), c.text(1), offset.abbreviation, offset.seconds));
+    return Datum::of(
+        format_moment(zone.to_local(c.integer(0)), c.text(1), offset.abbreviation, offset.seconds));
   });
-  t.scalar("to_char(interval,text) text", [](const Call& c) { return Datum::of(format_interval(interval(c, 0), c.text(1))); });
-  t.scalar("to_char(numeric,text) text", [](const Call& c) { return Datum::of(format_number(Decimal::read(c.text(0)), c.text(1))); });
-  t.scalar("to_char(int8,text) text", [](const Call& c) { return Datum::of(format_number(Decimal::of(c.integer(0)), c.text(1))); });
-  t.scalar("to_char(float8,text) text", [](const Call& c) { return Datum::of(format_number(Decimal::of(c.real(0)), c.text(1))); });
-  t.scalar("age(timestamp,timestamp) interval", [](const Call& c) { return of(age(c.integer(0), c.integer(1))); });
+  t.scalar("to_char(interval,text) text",
+           [](const Call& c) { return Datum::of(format_interval(interval(c, 0), c.text(1))); });
+  t.scalar("to_char(numeric,text) text", [](const Call& c) {
+    return Datum::of(format_number(Decimal::read(c.text(0)), c.text(1)));
+  });
+  t.scalar("to_char(int8,text) text", [](const Call& c) {
+    return Datum::of(format_number(Decimal::of(c.integer(0)), c.text(1)));
+  });
+  t.scalar("to_char(float8,text) text", [](const Call& c) {
+    return Datum::of(format_number(Decimal::of(c.real(0)), c.text(1)));
+  });
+  t.scalar("age(timestamp,timestamp) interval",
+           [](const Call& c) { return of(age(c.integer(0), c.integer(1))); });
   t.scalar("age(timestamptz,timestamptz) interval", [](const Call& c) {
     return of(age(c.clock().zone->to_local(c.integer(0)), c.clock().zone->to_local(c.integer(1))));
   });
   t.scalar("age(timestamp) interval", [](const Call& c) {
-    return of(age(day_of(c.clock().zone->to_local(c.clock().now_micros)) * kMicrosPerDay, c.integer(0)));
+    return of(
+        age(day_of(c.clock().zone->to_local(c.clock().now_micros)) * kMicrosPerDay, c.integer(0)));
   });
-  t.scalar("justify_hours(interval) interval", [](const Call& c) { return of(justify_hours(interval(c, 0))); });
-  t.scalar("justify_days(interval) interval", [](const Call& c) { return of(justify_days(interval(c, 0))); });
-  t.scalar("justify_interval(interval) interval", [](const Call& c) { return of(justify_interval(interval(c, 0))); });
-  t.scalar("isfinite(timestamp) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
-  t.scalar("isfinite(timestamptz) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
-  t.scalar("isfinite(date) bool", [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
+  t.scalar("justify_hours(interval) interval",
+           [](const Call& c) { return of(justify_hours(interval(c, 0))); });
+  t.scalar("justify_days(interval) interval",
+           [](const Call& c) { return of(justify_days(interval(c, 0))); });
+  t.scalar("justify_interval(interval) interval",
+           [](const Call& c) { return of(justify_interval(interval(c, 0))); });
+  t.scalar("isfinite(timestamp) bool",
+           [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
+  t.scalar("isfinite(timestamptz) bool",
+           [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
+  t.scalar("isfinite(date) bool",
+           [](const Call& c) { return Datum::of_bool(finite(c.integer(0))); });
 }
 
 }  // namespace

@@ -123,7 +123,13 @@ class IntervalReader {
       any_ = true;
       const char unit = rest[0];
       rest.remove_prefix(1);
-      const char* name = unit == 'Y' ? "y" : unit == 'W' ? "w" : unit == 'D' ? "d" : unit == 'H' ? "h" : unit == 'S' ? "s" : unit == 'M' ? (time ? "m" : "mon") : "?";
+      const char* name = unit == 'Y'   ? "y"
+                         : unit == 'W' ? "w"
+                         : unit == 'D' ? "d"
+                         : unit == 'H' ? "h"
+                         : unit == 'S' ? "s"
+                         : unit == 'M' ? (time ? "m" : "mon")
+                                       : "?";
       add(amount, name);
     }
   }
@@ -136,19 +142,32 @@ class IntervalReader {
   }
 
   void add(double amount, const std::string& unit) {
-    if (one_of(unit, {"microsecond", "us", "usec"})) micros_ += std::round(amount);
-    else if (one_of(unit, {"millisecond", "ms", "msec"})) micros_ += std::round(amount * 1e3);
-    else if (one_of(unit, {"second", "s", "sec"})) micros_ += std::round(amount * 1e6);
-    else if (one_of(unit, {"minute", "m", "min"})) micros_ += std::round(amount * 60e6);
-    else if (one_of(unit, {"hour", "h", "hr"})) micros_ += std::round(amount * 3600e6);
-    else if (one_of(unit, {"day", "d"})) add_days(amount);
-    else if (one_of(unit, {"week", "w"})) add_days(amount * 7);
-    else if (one_of(unit, {"month", "mon"})) add_months(amount);
-    else if (one_of(unit, {"year", "y", "yr"})) months_ += std::round(amount * 12);
-    else if (one_of(unit, {"decade", "dec"})) months_ += std::round(amount * 120);
-    else if (one_of(unit, {"century", "c", "cent"}) || unit == "centuries") months_ += std::round(amount * 1200);
-    else if (one_of(unit, {"millennium", "mil"}) || unit == "millennia") months_ += std::round(amount * 12000);
-    else fail();
+    if (one_of(unit, {"microsecond", "us", "usec"}))
+      micros_ += std::round(amount);
+    else if (one_of(unit, {"millisecond", "ms", "msec"}))
+      micros_ += std::round(amount * 1e3);
+    else if (one_of(unit, {"second", "s", "sec"}))
+      micros_ += std::round(amount * 1e6);
+    else if (one_of(unit, {"minute", "m", "min"}))
+      micros_ += std::round(amount * 60e6);
+    else if (one_of(unit, {"hour", "h", "hr"}))
+      micros_ += std::round(amount * 3600e6);
+    else if (one_of(unit, {"day", "d"}))
+      add_days(amount);
+    else if (one_of(unit, {"week", "w"}))
+      add_days(amount * 7);
+    else if (one_of(unit, {"month", "mon"}))
+      add_months(amount);
+    else if (one_of(unit, {"year", "y", "yr"}))
+      months_ += std::round(amount * 12);
+    else if (one_of(unit, {"decade", "dec"}))
+      months_ += std::round(amount * 120);
+    else if (one_of(unit, {"century", "c", "cent"}) || unit == "centuries")
+      months_ += std::round(amount * 1200);
+    else if (one_of(unit, {"millennium", "mil"}) || unit == "millennia")
+      months_ += std::round(amount * 12000);
+    else
+      fail();
   }
   void add_days(double days) {
     days_ += std::trunc(days);
@@ -232,7 +251,8 @@ Interval operator*(const Interval& a, double factor) {
   const double days = a.days * factor;
   constexpr double kMaxInt = 2147483647.0;
   if (!(std::fabs(months) <= kMaxInt) || !(std::fabs(days) <= kMaxInt)) overflow();
-  Interval product{.months = static_cast<std::int32_t>(months), .days = static_cast<std::int32_t>(days)};
+  Interval product{.months = static_cast<std::int32_t>(months),
+                   .days = static_cast<std::int32_t>(days)};
   // The fractions go down: months of 30 days, days of 24 hours.
   double rest_days = (months - product.months) * 30;
   rest_days = std::round(rest_days * 1e6) / 1e6;

@@ -12,7 +12,8 @@ constexpr int kMaxDepth = 3000;
 
 class Parser {
  public:
-  explicit Parser(std::string_view text, bool keep_nul = false) : rest_(text), keep_nul_(keep_nul) {}
+  explicit Parser(std::string_view text, bool keep_nul = false)
+      : rest_(text), keep_nul_(keep_nul) {}
 
   Json parse_all() {
     Json value = parse_value(0);
@@ -38,7 +39,8 @@ class Parser {
     return std::string(rest_.substr(0, std::max<std::size_t>(end, 1)));
   }
   void skip_spaces() {
-    while (!rest_.empty() && (rest_[0] == ' ' || rest_[0] == '\t' || rest_[0] == '\n' || rest_[0] == '\r')) {
+    while (!rest_.empty() &&
+           (rest_[0] == ' ' || rest_[0] == '\t' || rest_[0] == '\n' || rest_[0] == '\r')) {
       rest_.remove_prefix(1);
     }
   }
@@ -50,7 +52,8 @@ class Parser {
   }
   bool take_word(std::string_view word) {
     if (!rest_.starts_with(word) ||
-        (rest_.size() > word.size() && std::isalnum(static_cast<unsigned char>(rest_[word.size()])) != 0)) {
+        (rest_.size() > word.size() &&
+         std::isalnum(static_cast<unsigned char>(rest_[word.size()])) != 0)) {
       return false;
     }
     rest_.remove_prefix(word.size());
@@ -175,14 +178,17 @@ class Parser {
 
   unsigned parse_code_point() {
     const unsigned first = parse_hex4();
-    if (first == 0 && !keep_nul_) raise("22P05", "unsupported Unicode escape sequence", {}, "\\u0000 cannot be converted to text.");
+    if (first == 0 && !keep_nul_)
+      raise("22P05", "unsupported Unicode escape sequence", {},
+            "\\u0000 cannot be converted to text.");
     if (first < 0xd800 || first > 0xdfff) return first;
     if (first > 0xdbff || !rest_.starts_with("\\u")) {
       fail("Unicode low surrogate must follow a high surrogate.");
     }
     rest_.remove_prefix(2);
     const unsigned second = parse_hex4();
-    if (second < 0xdc00 || second > 0xdfff) fail("Unicode low surrogate must follow a high surrogate.");
+    if (second < 0xdc00 || second > 0xdfff)
+      fail("Unicode low surrogate must follow a high surrogate.");
     return 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
   }
 
@@ -312,12 +318,14 @@ std::string Json::pretty(int depth) const {
   const std::string end = "\n" + std::string(static_cast<std::size_t>(depth) * 4, ' ');
   std::string out;
   if (kind == Kind::kArray) {
-    for (const Json& item : items) out += (out.empty() ? "\n" : ",\n") + indent + item.pretty(depth + 1);
+    for (const Json& item : items)
+      out += (out.empty() ? "\n" : ",\n") + indent + item.pretty(depth + 1);
     return "[" + out + end + "]";
   }
   if (kind == Kind::kObject) {
     for (const auto& [key, value] : members) {
-      out += (out.empty() ? "\n" : ",\n") + indent + json_quote(key) + ": " + value.pretty(depth + 1);
+      out +=
+          (out.empty() ? "\n" : ",\n") + indent + json_quote(key) + ": " + value.pretty(depth + 1);
     }
     return "{" + out + end + "}";
   }
@@ -429,7 +437,8 @@ bool contains(const Json& whole, const Json& part) {
   if (part.kind == Json::Kind::kObject) {
     return std::all_of(part.members.begin(), part.members.end(), [&](const auto& wanted) {
       const Json* value = whole.member(wanted.first);
-      return value != nullptr && value->kind == wanted.second.kind && contains(*value, wanted.second);
+      return value != nullptr && value->kind == wanted.second.kind &&
+             contains(*value, wanted.second);
     });
   }
   return compare(whole, part) == 0;

@@ -12,8 +12,8 @@ namespace calf::sqlite {
 struct Json {
   enum class Kind { kNull, kFalse, kTrue, kNumber, kString, kArray, kObject };
   Kind kind = Kind::kNull;
-  std::string text{};                                  // of a number or a string (decoded)
-  std::vector<Json> items{};                           // of an array
+  std::string text{};                                   // of a number or a string (decoded)
+  std::vector<Json> items{};                            // of an array
   std::vector<std::pair<std::string, Json>> members{};  // of an object, in the order read
   std::string_view raw{};  // as it stands in the text that was parsed, while that lives
 
@@ -35,7 +35,7 @@ struct Json {
 };
 
 std::string json_quote(std::string_view text);
-int compare(const Json& a, const Json& b);          // jsonb's order
+int compare(const Json& a, const Json& b);           // jsonb's order
 bool contains(const Json& whole, const Json& part);  // jsonb @>
 
 // Raises 22P02; the text itself, in jsonb's canonical form.

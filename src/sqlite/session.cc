@@ -26,21 +26,28 @@ bool is_identifier_byte(char c) {
 // A byte offset (from 1) in characters.
 std::uint32_t in_characters(std::string_view sql, std::uint32_t position) {
   const std::string_view front = sql.substr(0, position > 0 ? position - 1 : 0);
-  return static_cast<std::uint32_t>(std::count_if(front.begin(), front.end(), [](char c) { return (c & 0xc0) != 0x80; })) + 1;
+  return static_cast<std::uint32_t>(
+             std::count_if(front.begin(), front.end(), [](char c) { return (c & 0xc0) != 0x80; })) +
+         1;
 }
 
 // BEGIN IMMEDIATE and the like are SQLite's words: they become a setting and a plain BEGIN.
 std::string accept_begin_modes(std::string_view sql) {
   std::string text(sql);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos || text.size() < first + 5 || sqlite3_strnicmp(text.c_str() + first, "begin", 5) != 0) return text;
+  if (first == std::string::npos || text.size() < first + 5 ||
+      sqlite3_strnicmp(text.c_str() + first, "begin", 5) != 0)
+    return text;
   const std::size_t word = text.find_first_not_of(" \t\r\n", first + 5);
   for (const char* mode : {"deferred", "immediate", "exclusive"}) {
     const std::size_t size = std::string_view(mode).size();
-    if (word == std::string::npos || sqlite3_strnicmp(text.c_str() + word, mode, static_cast<int>(size)) != 0) continue;
+    if (word == std::string::npos ||
+        sqlite3_strnicmp(text.c_str() + word, mode, static_cast<int>(size)) != 0)
+      continue;
     if (text.size() > word + size && is_identifier_byte(text[word + size])) continue;
     // As long as what it replaces: positions in messages stay right.
-    return text.substr(0, first) + "BEGIN" + text.substr(first + 5, word - first - 5) + std::string(size, ' ') + text.substr(word + size);
+    return text.substr(0, first) + "BEGIN" + text.substr(first + 5, word - first - 5) +
+           std::string(size, ' ') + text.substr(word + size);
   }
   return text;
 }
@@ -48,10 +55,15 @@ std::string accept_begin_modes(std::string_view sql) {
 std::string begin_mode_of(std::string_view sql) {
   const std::string text(sql);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos || text.size() < first + 5 || sqlite3_strnicmp(text.c_str() + first, "begin", 5) != 0) return {};
+  if (first == std::string::npos || text.size() < first + 5 ||
+      sqlite3_strnicmp(text.c_str() + first, "begin", 5) != 0)
+    return {};
   const std::size_t word = text.find_first_not_of(" \t\r\n", first + 5);
   for (const char* mode : {"deferred", "immediate", "exclusive"}) {
-    if (word != std::string::npos && sqlite3_strnicmp(text.c_str() + word, mode, static_cast<int>(std::string_view(mode).size())) == 0) return mode;
+    if (word != std::string::npos &&
+        sqlite3_strnicmp(text.c_str() + word, mode,
+                         static_cast<int>(std::string_view(mode).size())) == 0)
+      return mode;
   }
   return {};
 }
@@ -72,9 +84,14 @@ Portal::~Portal() {
   }
 }
 
-Session::Session(std::shared_ptr<Database> database, const SessionOptions& options, server::ClientConnection connection, std::uint32_t pid)
-    : database_(std::move(database)), options_(options), startup_(std::move(connection.startup_packet)),
-      io_(std::move(connection.transport), kMaxMessageBytes), encoder_(io_.out()), pid_(pid) {
+Session::Session(std::shared_ptr<Database> database, const SessionOptions& options,
+                 server::ClientConnection connection, std::uint32_t pid)
+    : database_(std::move(database)),
+      options_(options),
+      startup_(std::move(connection.startup_packet)),
+      io_(std::move(connection.transport), kMaxMessageBytes),
+      encoder_(io_.out()),
+      pid_(pid) {
   in_process_ = io_.transport().peer().kind == net::Address::Kind::kInProcess;
 }
 
@@ -96,37 +113,55 @@ void Session::terminate() {
 bool Session::open_connection() {
   auto opened = database_->connect();
   if (!opened) {
-    throw SqlError{.report = {.severity = "FATAL", .sqlstate = "58030", .message = opened.error().message}, .fatal = true};
+    throw SqlError{
+        .report = {.severity = "FATAL", .sqlstate = "58030", .message = opened.error().message},
+        .fatal = true};
   }
   connection_ = std::move(*opened);
   sqlite3* db = connection_.get();
   install_functions(db, *this, pending_);
-  install_virtual_tables(db, *this, pending_, [this](const Relation& relation) { return SystemTables(*this).rows(relation); });
-  sqlite3_progress_handler(db, kProgressSteps, [](void* self) {
-    auto& session = *static_cast<Session*>(self);
-    if (session.deadline_ && ClientIo::Clock::now() > *session.deadline_) session.timed_out_ = true;
-    return session.cancelled_ || session.terminated_ || session.timed_out_ ? 1 : 0;
-  }, this);
-  sqlite3_busy_handler(db, [](void* self, int) {
-    auto& session = *static_cast<Session*>(self);
-    const auto now = ClientIo::Clock::now();
-    if (session.cancelled_ || session.terminated_ || session.lock_nowait_) return 0;
-    if (session.deadline_ && now > *session.deadline_) {
-      session.timed_out_ = true;
-      return 0;
-    }
-    if (session.lock_deadline_ && now > *session.lock_deadline_) return 0;
-    session.database_->wait_for_writer(std::chrono::milliseconds(2));
-    return 1;
-  }, this);
-  sqlite3_wal_hook(db, [](void* self, sqlite3*, const char*, int frames) {
-    auto& session = *static_cast<Session*>(self);
-    session.wal_frames_ = static_cast<std::uint32_t>(frames);
-    session.committed_ = true;
-    return SQLITE_OK;
-  }, this);
-  conversion_.name_of = [this](Oid type, Oid object) { return SystemTables(*this).name_of(type, object); };
-  conversion_.object_named = [this](Oid type, std::string_view name) { return SystemTables(*this).object_named(type, name); };
+  install_virtual_tables(db, *this, pending_, [this](const Relation& relation) {
+    return SystemTables(*this).rows(relation);
+  });
+  sqlite3_progress_handler(
+      db, kProgressSteps,
+      [](void* self) {
+        auto& session = *static_cast<Session*>(self);
+        if (session.deadline_ && ClientIo::Clock::now() > *session.deadline_)
+          session.timed_out_ = true;
+        return session.cancelled_ || session.terminated_ || session.timed_out_ ? 1 : 0;
+      },
+      this);
+  sqlite3_busy_handler(
+      db,
+      [](void* self, int) {
+        auto& session = *static_cast<Session*>(self);
+        const auto now = ClientIo::Clock::now();
+        if (session.cancelled_ || session.terminated_ || session.lock_nowait_) return 0;
+        if (session.deadline_ && now > *session.deadline_) {
+          session.timed_out_ = true;
+          return 0;
+        }
+        if (session.lock_deadline_ && now > *session.lock_deadline_) return 0;
+        session.database_->wait_for_writer(std::chrono::milliseconds(2));
+        return 1;
+      },
+      this);
+  sqlite3_wal_hook(
+      db,
+      [](void* self, sqlite3*, const char*, int frames) {
+        auto& session = *static_cast<Session*>(self);
+        session.wal_frames_ = static_cast<std::uint32_t>(frames);
+        session.committed_ = true;
+        return SQLITE_OK;
+      },
+      this);
+  conversion_.name_of = [this](Oid type, Oid object) {
+    return SystemTables(*this).name_of(type, object);
+  };
+  conversion_.object_named = [this](Oid type, std::string_view name) {
+    return SystemTables(*this).object_named(type, name);
+  };
   conversion_.clock.zone = Zone::find(settings_.get("timezone").value_or("UTC"));
   conversion_.clock.now_micros = system_now_micros();
   return true;
@@ -149,7 +184,8 @@ void Session::serve() {
   while (!gone_) {
     pgwire::Message message;
     std::optional<ClientIo::Clock::time_point> deadline;
-    if (const auto idle = settings_.milliseconds("idle_in_transaction_session_timeout"); idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed)) {
+    if (const auto idle = settings_.milliseconds("idle_in_transaction_session_timeout");
+        idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed)) {
       deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
     }
     switch (io_.receive(message, deadline)) {
@@ -176,8 +212,11 @@ void Session::report(const SqlError& error, std::string_view sql) {
   pgwire::put_bytes(io_.out(), pgwire::encode_error_response(message));
 }
 
-void Session::notice(const std::string& sqlstate, const std::string& message, const char* severity) {
-  pgwire::put_bytes(io_.out(), pgwire::encode_notice_response({.severity = severity, .sqlstate = sqlstate, .message = message}));
+void Session::notice(const std::string& sqlstate, const std::string& message,
+                     const char* severity) {
+  pgwire::put_bytes(io_.out(),
+                    pgwire::encode_notice_response(
+                        {.severity = severity, .sqlstate = sqlstate, .message = message}));
 }
 
 void Session::ready() {
@@ -213,11 +252,14 @@ bool Session::handle(const pgwire::Message& message) {
     case 'B':
       return extended(pgwire::parse_bind(message.body), [&](const auto& m) { bind_message(m); });
     case 'D':
-      return extended(pgwire::parse_named_object(message.body), [&](const auto& m) { describe_message(m); });
+      return extended(pgwire::parse_named_object(message.body),
+                      [&](const auto& m) { describe_message(m); });
     case 'E':
-      return extended(pgwire::parse_execute(message.body), [&](const auto& m) { execute_message(m); });
+      return extended(pgwire::parse_execute(message.body),
+                      [&](const auto& m) { execute_message(m); });
     case 'C':
-      return extended(pgwire::parse_named_object(message.body), [&](const auto& m) { close_message(m); });
+      return extended(pgwire::parse_named_object(message.body),
+                      [&](const auto& m) { close_message(m); });
     case 'S':
       sync();
       return true;
@@ -233,7 +275,8 @@ bool Session::handle(const pgwire::Message& message) {
       if (!guarded("", [] { unsupported("the function call protocol"); })) ready();
       return true;
     default:
-      refuse("08P01", "invalid frontend message type " + std::to_string(static_cast<unsigned char>(message.type)));
+      refuse("08P01", "invalid frontend message type " +
+                          std::to_string(static_cast<unsigned char>(message.type)));
       return false;
   }
 }
@@ -246,12 +289,16 @@ void Session::simple_query(std::string_view sql) {
   const bool fine = guarded(original, [&] {
     portals_.erase("");
     // The same text again needs no parser.
-    const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == original; });
-    script = known != recent_.end() ? known->second->script : Script::parse(mode.empty() ? original : accept_begin_modes(original));
+    const auto known = std::find_if(recent_.begin(), recent_.end(),
+                                    [&](const auto& entry) { return entry.first == original; });
+    script = known != recent_.end()
+                 ? known->second->script
+                 : Script::parse(mode.empty() ? original : accept_begin_modes(original));
     if (script->size() == 0) encoder_.bare('I');
     const bool several = script->size() > 1;
     for (std::size_t i = 0; i < script->size(); ++i) {
-      if (several && block_ == Block::kNone && !CALF_IS(&script->statement(i), TRANSACTION_STMT)) begin_implicit();
+      if (several && block_ == Block::kNone && !CALF_IS(&script->statement(i), TRANSACTION_STMT))
+        begin_implicit();
       if (i == 0 && !mode.empty()) {
         settings_.set("calf.transaction_mode", mode, false);
         run_simple(script, i);
@@ -270,7 +317,8 @@ void Session::simple_query(std::string_view sql) {
 void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_t index) {
   current_sql_ = script->sql();
   std::shared_ptr<Prepared> prepared;
-  const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == script->sql(); });
+  const auto known = std::find_if(recent_.begin(), recent_.end(),
+                                  [&](const auto& entry) { return entry.first == script->sql(); });
   if (known != recent_.end()) {
     recent_.splice(recent_.begin(), recent_, known);
     prepared = recent_.front().second;
@@ -279,7 +327,8 @@ void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_
     prepared = prepare(script, index, {});
     constexpr std::size_t kKept = 32;
     constexpr std::size_t kLongest = 4096;
-    if (script->size() == 1 && prepared->query && prepared->parameter_types.empty() && script->sql().size() <= kLongest) {
+    if (script->size() == 1 && prepared->query && prepared->parameter_types.empty() &&
+        script->sql().size() <= kLongest) {
       recent_.emplace_front(script->sql(), prepared);
       if (recent_.size() > kKept) recent_.pop_back();
     }
@@ -301,12 +350,24 @@ SqlError Session::sqlite_error(int code) {
       return {.report = {.severity = "ERROR", .sqlstate = "XX000", .message = error.what()}};
     }
   }
-  if (terminated_) return {.report = {.sqlstate = "57P01", .message = "terminating connection due to administrator command"}, .fatal = true};
-  if (timed_out_) return {.report = {.severity = "ERROR", .sqlstate = "57014", .message = "canceling statement due to statement timeout"}};
-  if (cancelled_) return {.report = {.severity = "ERROR", .sqlstate = "57014", .message = "canceling statement due to user request"}};
+  if (terminated_)
+    return {.report = {.sqlstate = "57P01",
+                       .message = "terminating connection due to administrator command"},
+            .fatal = true};
+  if (timed_out_)
+    return {.report = {.severity = "ERROR",
+                       .sqlstate = "57014",
+                       .message = "canceling statement due to statement timeout"}};
+  if (cancelled_)
+    return {.report = {.severity = "ERROR",
+                       .sqlstate = "57014",
+                       .message = "canceling statement due to user request"}};
   const std::string message = sqlite3_errmsg(connection_.get());
   if ((code & 0xff) == SQLITE_CONSTRAINT) return constraint_error(message);
-  if (lock_nowait_ && (code & 0xff) == SQLITE_BUSY) return {.report = {.severity = "ERROR", .sqlstate = "55P03", .message = "could not obtain lock on rows: another session is writing"}};
+  if (lock_nowait_ && (code & 0xff) == SQLITE_BUSY)
+    return {.report = {.severity = "ERROR",
+                       .sqlstate = "55P03",
+                       .message = "could not obtain lock on rows: another session is writing"}};
   try {
     raise_sqlite(connection_.get(), code);
   } catch (const SqlError& error) {
@@ -346,18 +407,22 @@ SqlError Session::constraint_error(const std::string& message) {
   if (message.starts_with("NOT NULL")) {
     r.sqlstate = "23502";
     r.column = columns.empty() ? "" : columns[0];
-    r.message = "null value in column \"" + r.column + "\" of relation \"" + r.table + "\" violates not-null constraint";
+    r.message = "null value in column \"" + r.column + "\" of relation \"" + r.table +
+                "\" violates not-null constraint";
   } else if (message.starts_with("UNIQUE") || message.starts_with("PRIMARY KEY")) {
     r.sqlstate = "23505";
     if (subject.starts_with("index '")) r.constraint = subject.substr(7, subject.size() - 8);
     if (table != nullptr) {
       for (const Index& index : table->indexes) {
-        const bool same = index.unique && index.columns.size() == columns.size() &&
-                          std::equal(columns.begin(), columns.end(), index.columns.begin(), [](const std::string& a, const IndexColumn& b) { return a == b.text; });
+        const bool same =
+            index.unique && index.columns.size() == columns.size() &&
+            std::equal(columns.begin(), columns.end(), index.columns.begin(),
+                       [](const std::string& a, const IndexColumn& b) { return a == b.text; });
         if (same && r.constraint.empty()) r.constraint = index.name;
       }
     }
-    if (const std::size_t dot = r.constraint.find('.'); dot != std::string::npos) r.constraint.erase(0, dot + 1);
+    if (const std::size_t dot = r.constraint.find('.'); dot != std::string::npos)
+      r.constraint.erase(0, dot + 1);
     r.message = "duplicate key value violates unique constraint \"" + r.constraint + "\"";
   } else if (message.starts_with("CHECK")) {
     r.sqlstate = "23514";
@@ -370,7 +435,8 @@ SqlError Session::constraint_error(const std::string& message) {
         }
       }
     }
-    r.message = "new row for relation \"" + r.table + "\" violates check constraint \"" + subject + "\"";
+    r.message =
+        "new row for relation \"" + r.table + "\" violates check constraint \"" + subject + "\"";
   } else if (message.starts_with("FOREIGN KEY")) {
     r.sqlstate = "23503";
     r.message = "insert, update or delete violates a foreign key constraint";

@@ -1,5 +1,5 @@
-// A client's session: login, simple and extended protocol, transactions, COPY. One thread runs it and
-// waits in it; cancel() and terminate() may come from others.
+// A client's session: login, simple and extended protocol, transactions, COPY. One thread runs it
+// and waits in it; cancel() and terminate() may come from others.
 #pragma once
 
 #include <atomic>
@@ -75,7 +75,8 @@ struct Portal {
 
 class Session final : public FunctionHost {
  public:
-  Session(std::shared_ptr<Database> database, const SessionOptions& options, server::ClientConnection connection, std::uint32_t pid);
+  Session(std::shared_ptr<Database> database, const SessionOptions& options,
+          server::ClientConnection connection, std::uint32_t pid);
   ~Session() override;
 
   // Until the client leaves or the session is terminated.
@@ -120,7 +121,8 @@ class Session final : public FunctionHost {
   void simple_query(std::string_view sql);
   void run_simple(const std::shared_ptr<const Script>& script, std::size_t index);
   void report(const SqlError& error, std::string_view sql);
-  void notice(const std::string& sqlstate, const std::string& message, const char* severity = "NOTICE");
+  void notice(const std::string& sqlstate, const std::string& message,
+              const char* severity = "NOTICE");
   void ready();
   template <typename Body>
   bool guarded(std::string_view sql, Body body);
@@ -138,7 +140,8 @@ class Session final : public FunctionHost {
   Portal& portal_named(std::string_view name);
 
   // session_execute.cc
-  std::shared_ptr<Prepared> prepare(std::shared_ptr<const Script> script, std::size_t index, std::vector<Oid> types);
+  std::shared_ptr<Prepared> prepare(std::shared_ptr<const Script> script, std::size_t index,
+                                    std::vector<Oid> types);
   void analyze(Prepared& prepared);
   void refresh(Prepared& prepared);
   void check_block(const pg::Node& node) const;

@@ -10,19 +10,22 @@ namespace calf::sqlite {
 namespace {
 
 bool is_query(const pg::Node& node) {
-  return CALF_IS(&node, SELECT_STMT) || CALF_IS(&node, INSERT_STMT) || CALF_IS(&node, UPDATE_STMT) || CALF_IS(&node, DELETE_STMT) || CALF_IS(&node, MERGE_STMT);
+  return CALF_IS(&node, SELECT_STMT) || CALF_IS(&node, INSERT_STMT) ||
+         CALF_IS(&node, UPDATE_STMT) || CALF_IS(&node, DELETE_STMT) || CALF_IS(&node, MERGE_STMT);
 }
 
 bool ends_a_block(const pg::Node& node) {
   if (!CALF_IS(&node, TRANSACTION_STMT)) return false;
   const auto kind = node.transaction_stmt->kind;
-  return kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT || kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK ||
+  return kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT ||
+         kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK ||
          kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO;
 }
 
 void set_size(pgwire::Bytes& out, std::size_t at) {
   const auto size = static_cast<std::uint32_t>(out.size() - at - 4);
-  for (int i = 0; i < 4; ++i) out[at + static_cast<std::size_t>(i)] = static_cast<std::byte>(size >> (24 - 8 * i));
+  for (int i = 0; i < 4; ++i)
+    out[at + static_cast<std::size_t>(i)] = static_cast<std::byte>(size >> (24 - 8 * i));
 }
 
 }  // namespace
@@ -32,7 +35,8 @@ std::string Session::environment() const {
   return settings_.get("timezone").value_or("") + "\n" + settings_.get("search_path").value_or("");
 }
 
-std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script, std::size_t index, std::vector<Oid> types) {
+std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script, std::size_t index,
+                                           std::vector<Oid> types) {
   auto prepared = std::make_shared<Prepared>();
   prepared->script = std::move(script);
   prepared->index = index;
@@ -50,7 +54,8 @@ std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script,
 
 void Session::analyze(Prepared& prepared) {
   const Catalog& now = catalog();
-  Analyzer analyzer({.catalog = &now, .conversion = &conversion_, .parameter_types = prepared.declared_types});
+  Analyzer analyzer(
+      {.catalog = &now, .conversion = &conversion_, .parameter_types = prepared.declared_types});
   prepared.statement = analyzer.analyze(prepared.node());
   prepared.parameter_types = analyzer.parameter_types();
   prepared.generation = catalog_generation_;
@@ -66,22 +71,27 @@ void Session::refresh(Prepared& prepared) {
   const std::vector<OutputColumn> before = prepared.statement.columns;
   analyze(prepared);
   bool same = before.size() == prepared.statement.columns.size();
-  for (std::size_t i = 0; same && i < before.size(); ++i) same = before[i].type.oid == prepared.statement.columns[i].type.oid;
+  for (std::size_t i = 0; same && i < before.size(); ++i)
+    same = before[i].type.oid == prepared.statement.columns[i].type.oid;
   if (!same) raise("0A000", "cached plan must not change result type");
 }
 
 void Session::check_block(const pg::Node& node) const {
   if (block_ == Block::kFailed && !ends_a_block(node)) {
-    raise("25P02", "current transaction is aborted, commands ignored until end of transaction block");
+    raise("25P02",
+          "current transaction is aborted, commands ignored until end of transaction block");
   }
 }
 
 void Session::begin_statement() {
   timed_out_ = false;
   const auto limit = settings_.milliseconds("statement_timeout");
-  deadline_ = limit > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(limit)) : std::nullopt;
+  deadline_ = limit > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(limit))
+                        : std::nullopt;
   const auto lock = settings_.milliseconds("lock_timeout");
-  lock_deadline_ = lock > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(lock)) : std::nullopt;
+  lock_deadline_ = lock > 0
+                       ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(lock))
+                       : std::nullopt;
   if (block_ == Block::kNone) conversion_.clock.now_micros = system_now_micros();
 }
 
@@ -93,13 +103,22 @@ int Session::step(sqlite3_stmt* statement) {
   throw error;
 }
 
-void Session::describe(const std::vector<OutputColumn>& columns, const std::vector<std::int16_t>& formats) {
+void Session::describe(const std::vector<OutputColumn>& columns,
+                       const std::vector<std::int16_t>& formats) {
   std::vector<pgwire::ColumnDescription> out;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const OutputColumn& column = columns[i];
-    const std::int16_t format = formats.empty() ? std::int16_t{0} : formats.size() == 1 ? formats[0] : i < formats.size() ? formats[i] : std::int16_t{0};
-    out.push_back({.name = column.name, .table_oid = column.table, .column_number = column.number, .type_oid = column.type.oid,
-                   .type_size = size_of(column.type.oid), .type_modifier = column.type.typmod, .format = format});
+    const std::int16_t format = formats.empty()       ? std::int16_t{0}
+                                : formats.size() == 1 ? formats[0]
+                                : i < formats.size()  ? formats[i]
+                                                      : std::int16_t{0};
+    out.push_back({.name = column.name,
+                   .table_oid = column.table,
+                   .column_number = column.number,
+                   .type_oid = column.type.oid,
+                   .type_size = size_of(column.type.oid),
+                   .type_modifier = column.type.typmod,
+                   .format = format});
   }
   encoder_.row_description(out);
 }
@@ -144,7 +163,8 @@ void Session::start(Portal& portal) {
   }
   Statement& statement = prepared.statement;
   // Numbers that are handed out are written down with the commit, so there must be one of ours.
-  if ((statement.uses_sequences || !statement.lock_table.empty()) && block_ == Block::kNone) begin_implicit();
+  if ((statement.uses_sequences || !statement.lock_table.empty()) && block_ == Block::kNone)
+    begin_implicit();
   if (!statement.lock_table.empty()) {
     lock_nowait_ = statement.lock_nowait;
     try {
@@ -157,7 +177,9 @@ void Session::start(Portal& portal) {
   }
   if (prepared.compiled == nullptr || prepared.in_use) {
     sqlite3_stmt* made = nullptr;
-    const int code = sqlite3_prepare_v3(connection_.get(), statement.sql.c_str(), static_cast<int>(statement.sql.size()) + 1, SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+    const int code = sqlite3_prepare_v3(connection_.get(), statement.sql.c_str(),
+                                        static_cast<int>(statement.sql.size()) + 1,
+                                        SQLITE_PREPARE_PERSISTENT, &made, nullptr);
     if (code != SQLITE_OK) throw sqlite_error(code);
     portal.owns_statement = prepared.in_use;
     if (!prepared.in_use) prepared.compiled = made;
@@ -166,7 +188,8 @@ void Session::start(Portal& portal) {
     portal.statement = prepared.compiled;
   }
   if (!portal.owns_statement) prepared.in_use = true;
-  for (std::size_t i = 0; i < portal.parameters.size(); ++i) portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
+  for (std::size_t i = 0; i < portal.parameters.size(); ++i)
+    portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
   const int code = step(portal.statement);
   portal.row_ready = code == SQLITE_ROW;
   if (!portal.row_ready) stop(portal);
@@ -203,7 +226,9 @@ bool Session::send_rows(Portal& portal, std::uint32_t max_rows) {
     ++portal.rows;
     ++sent;
     portal.row_ready = step(portal.statement) == SQLITE_ROW;
-    if (!io_.flush_if_large()) throw SqlError{.report = {.sqlstate = "08006", .message = "the client is gone"}, .fatal = true};
+    if (!io_.flush_if_large())
+      throw SqlError{.report = {.sqlstate = "08006", .message = "the client is gone"},
+                     .fatal = true};
   }
   return true;
 }
@@ -216,7 +241,8 @@ void Session::put_value(const Datum& value, Oid type, std::int16_t format) {
   }
   const std::size_t at = out.size();
   pgwire::put_u32(out, 0);
-  pgwire::put_text(out, format == 1 ? to_binary(value, type, conversion_) : to_text(value, type, conversion_));
+  pgwire::put_text(
+      out, format == 1 ? to_binary(value, type, conversion_) : to_text(value, type, conversion_));
   set_size(out, at);
 }
 
@@ -225,15 +251,27 @@ void Session::send_row(const Portal& portal, sqlite3_stmt* statement) {
   const pgwire::MessageBuilder message(io_.out(), 'D');
   pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(columns.size()));
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    const std::int16_t format = portal.formats.empty() ? std::int16_t{0} : portal.formats.size() == 1 ? portal.formats[0] : portal.formats[i];
+    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
+                                : portal.formats.size() == 1 ? portal.formats[0]
+                                                             : portal.formats[i];
     Datum value = Datum::column(statement, static_cast<int>(i));
     const Storage storage = storage_of(columns[i].type.oid);
-    const bool fits = value.null() || (storage == Storage::kInteger && value.kind == Datum::Kind::kInteger) || (storage == Storage::kReal && value.kind != Datum::Kind::kText && value.kind != Datum::Kind::kBlob) ||
-                      (storage == Storage::kText && value.kind == Datum::Kind::kText) || (storage == Storage::kBlob && value.kind == Datum::Kind::kBlob);
+    const bool fits = value.null() ||
+                      (storage == Storage::kInteger && value.kind == Datum::Kind::kInteger) ||
+                      (storage == Storage::kReal && value.kind != Datum::Kind::kText &&
+                       value.kind != Datum::Kind::kBlob) ||
+                      (storage == Storage::kText && value.kind == Datum::Kind::kText) ||
+                      (storage == Storage::kBlob && value.kind == Datum::Kind::kBlob);
     if (!fits) {
       // An ordinary SQLite table may hold anything anywhere.
-      if (storage == Storage::kText && value.kind != Datum::Kind::kBlob) value = Datum::of(to_text(value, oid::kUnknown, conversion_));
-      else raise("22P02", "column \"" + columns[i].name + "\" holds a value that is not of type " + format_type({columns[i].type.oid}), "The table was not made by this engine. Read it as CAST(column AS text) in SQLite, or repair the value.");
+      if (storage == Storage::kText && value.kind != Datum::Kind::kBlob)
+        value = Datum::of(to_text(value, oid::kUnknown, conversion_));
+      else
+        raise("22P02",
+              "column \"" + columns[i].name + "\" holds a value that is not of type " +
+                  format_type({columns[i].type.oid}),
+              "The table was not made by this engine. Read it as CAST(column AS text) in SQLite, "
+              "or repair the value.");
     }
     put_value(value, columns[i].type.oid, format);
   }
@@ -243,7 +281,9 @@ void Session::send_values(const Portal& portal, const std::vector<Datum>& values
   const pgwire::MessageBuilder message(io_.out(), 'D');
   pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(values.size()));
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::int16_t format = portal.formats.empty() ? std::int16_t{0} : portal.formats.size() == 1 ? portal.formats[0] : portal.formats[i];
+    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
+                                : portal.formats.size() == 1 ? portal.formats[0]
+                                                             : portal.formats[i];
     put_value(values[i], portal.columns[i].type.oid, format);
   }
 }
@@ -261,7 +301,8 @@ const Catalog& Session::catalog() {
 void Session::schema_changed() {
   schema_dirty_ = true;
   catalog_ = nullptr;
-  catalog_generation_ = (std::uint64_t{1} << 63) | ((catalog_generation_ & ~(std::uint64_t{1} << 63)) + 1);
+  catalog_generation_ =
+      (std::uint64_t{1} << 63) | ((catalog_generation_ & ~(std::uint64_t{1} << 63)) + 1);
   recent_.clear();
 }
 

@@ -16,7 +16,8 @@ std::shared_ptr<Prepared> Session::prepared_named(std::string_view name) {
 
 Portal& Session::portal_named(std::string_view name) {
   const auto found = portals_.find(name);
-  if (found == portals_.end()) raise("34000", "portal \"" + std::string(name) + "\" does not exist");
+  if (found == portals_.end())
+    raise("34000", "portal \"" + std::string(name) + "\" does not exist");
   return found->second;
 }
 
@@ -28,7 +29,8 @@ void Session::parse_message(const pgwire::ParseMessage& message) {
   }
   begin_statement();
   auto script = Script::parse(std::string(message.sql));
-  if (script->size() > 1) raise("42601", "cannot insert multiple commands into a prepared statement");
+  if (script->size() > 1)
+    raise("42601", "cannot insert multiple commands into a prepared statement");
   std::shared_ptr<Prepared> prepared;
   if (script->size() == 0) {
     prepared = std::make_shared<Prepared>();
@@ -43,23 +45,32 @@ void Session::parse_message(const pgwire::ParseMessage& message) {
 void Session::bind_message(const pgwire::BindMessage& message) {
   auto prepared = prepared_named(message.statement);
   current_sql_ = prepared->script == nullptr ? "" : prepared->script->sql();
-  if (!message.portal.empty() && portals_.contains(message.portal)) raise("42P03", "cursor \"" + std::string(message.portal) + "\" already exists");
+  if (!message.portal.empty() && portals_.contains(message.portal))
+    raise("42P03", "cursor \"" + std::string(message.portal) + "\" already exists");
   if (message.portal.empty()) portals_.erase("");
   const auto& types = prepared->parameter_types;
   if (message.values.size() != types.size()) {
-    raise("08P01", "bind message supplies " + std::to_string(message.values.size()) + " parameters, but prepared statement \"" + std::string(message.statement) + "\" requires " + std::to_string(types.size()));
+    raise("08P01", "bind message supplies " + std::to_string(message.values.size()) +
+                       " parameters, but prepared statement \"" + std::string(message.statement) +
+                       "\" requires " + std::to_string(types.size()));
   }
   if (message.parameter_formats.size() > 1 && message.parameter_formats.size() != types.size()) {
-    raise("08P01", "bind message has " + std::to_string(message.parameter_formats.size()) + " parameter formats but " + std::to_string(types.size()) + " parameters");
+    raise("08P01", "bind message has " + std::to_string(message.parameter_formats.size()) +
+                       " parameter formats but " + std::to_string(types.size()) + " parameters");
   }
   if (prepared->script != nullptr) check_block(prepared->node());
   const auto& columns = prepared->statement.columns;
   if (message.result_formats.size() > 1 && message.result_formats.size() != columns.size()) {
-    raise("08P01", "bind message has " + std::to_string(message.result_formats.size()) + " result formats but query has " + std::to_string(columns.size()) + " columns");
+    raise("08P01", "bind message has " + std::to_string(message.result_formats.size()) +
+                       " result formats but query has " + std::to_string(columns.size()) +
+                       " columns");
   }
   Portal portal;
   for (std::size_t i = 0; i < types.size(); ++i) {
-    const std::int16_t format = message.parameter_formats.empty() ? std::int16_t{0} : message.parameter_formats.size() == 1 ? message.parameter_formats[0] : message.parameter_formats[i];
+    const std::int16_t format = message.parameter_formats.empty() ? std::int16_t{0}
+                                : message.parameter_formats.size() == 1
+                                    ? message.parameter_formats[0]
+                                    : message.parameter_formats[i];
     if (!message.values[i]) {
       portal.parameters.emplace_back();
     } else if (format == 0) {
@@ -104,7 +115,8 @@ void Session::execute_message(const pgwire::ExecuteMessage& message) {
     if (!sync_follows || message.max_rows != 0) begin_implicit();
   }
   if (portal.finished) {
-    if (portal.prepared->statement.columns.empty()) raise("55000", "portal \"" + std::string(message.portal) + "\" cannot be run");
+    if (portal.prepared->statement.columns.empty())
+      raise("55000", "portal \"" + std::string(message.portal) + "\" cannot be run");
     encoder_.command_complete(portal.prepared->statement.tag + " 0");
     return;
   }

@@ -19,7 +19,10 @@ bool Session::guarded(std::string_view sql, Body body) {
   } catch (const std::bad_alloc&) {
     report({.report = {.severity = "ERROR", .sqlstate = "53200", .message = "out of memory"}}, sql);
   } catch (const std::exception& error) {
-    report({.report = {.severity = "ERROR", .sqlstate = "XX000", .message = std::string("internal error: ") + error.what()}}, sql);
+    report({.report = {.severity = "ERROR",
+                       .sqlstate = "XX000",
+                       .message = std::string("internal error: ") + error.what()}},
+           sql);
   }
   pending_ = nullptr;
   return false;

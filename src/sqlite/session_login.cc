@@ -1,4 +1,5 @@
-// From the startup packet to ReadyForQuery: who it is, whether that is true, and what the client is told.
+// From the startup packet to ReadyForQuery: who it is, whether that is true, and what the client is
+// told.
 #include <openssl/crypto.h>
 
 #include "os/random.h"
@@ -17,13 +18,17 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 }
 
 [[noreturn]] void fatal(std::string_view sqlstate, std::string message) {
-  throw SqlError{.report = {.severity = "FATAL", .sqlstate = std::string(sqlstate), .message = std::move(message)}, .fatal = true};
+  throw SqlError{.report = {.severity = "FATAL",
+                            .sqlstate = std::string(sqlstate),
+                            .message = std::move(message)},
+                 .fatal = true};
 }
 
 }  // namespace
 
 void Session::refuse(const std::string& sqlstate, const std::string& message) {
-  pgwire::put_bytes(io_.out(), pgwire::encode_error_response({.sqlstate = sqlstate, .message = message}));
+  pgwire::put_bytes(io_.out(),
+                    pgwire::encode_error_response({.sqlstate = sqlstate, .message = message}));
   io_.flush();
 }
 
@@ -36,11 +41,15 @@ bool Session::log_in() {
     while (reader.ok() && reader.left() > 1) {
       const std::string name(reader.cstring());
       const std::string value(reader.cstring());
-      if (name == "user") user_ = value;
-      else if (name == "database") database_name_ = value;
+      if (name == "user")
+        user_ = value;
+      else if (name == "database")
+        database_name_ = value;
       else if (name == "replication") {
-        if (value != "false" && value != "off" && value != "0" && value != "no") fatal("0A000", "replication is not supported by the sqlite engine");
-      } else if (name.starts_with("_pq_.")) unknown.push_back(name);
+        if (value != "false" && value != "off" && value != "0" && value != "no")
+          fatal("0A000", "replication is not supported by the sqlite engine");
+      } else if (name.starts_with("_pq_."))
+        unknown.push_back(name);
       else if (name == "options") {
         // "-c name=value" or "--name=value", as libpq passes PGOPTIONS.
         std::string_view rest = value;
@@ -51,14 +60,18 @@ bool Session::log_in() {
           if (word == "-c" || word.empty()) continue;
           while (word.starts_with('-')) word.remove_prefix(word.starts_with("-c") ? 2 : 1);
           const std::size_t equals = word.find('=');
-          if (equals != std::string_view::npos) wanted.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+          if (equals != std::string_view::npos)
+            wanted.emplace_back(word.substr(0, equals), word.substr(equals + 1));
         }
-      } else wanted.emplace_back(name, value);
+      } else
+        wanted.emplace_back(name, value);
     }
-    if (version > pgwire::kProtocol32 || !unknown.empty()) encoder_.negotiate_protocol_version(pgwire::kProtocol32, unknown);
+    if (version > pgwire::kProtocol32 || !unknown.empty())
+      encoder_.negotiate_protocol_version(pgwire::kProtocol32, unknown);
     if (database_name_.empty()) database_name_ = user_;
     if (!authenticate(user_)) return false;
-    if (!in_process_ && database_name_ != options_.database) fatal("3D000", "database \"" + database_name_ + "\" does not exist");
+    if (!in_process_ && database_name_ != options_.database)
+      fatal("3D000", "database \"" + database_name_ + "\" does not exist");
     for (const auto& [name, value] : options_.settings) {
       if (settings_.get(name)) settings_.set_default(name, value, true);
     }
@@ -79,7 +92,8 @@ bool Session::log_in() {
 
 bool Session::authenticate(const std::string& user) {
   if (in_process_ || options_.auth == AuthMethod::kTrust) {
-    if (!in_process_ && user != options_.user) fatal("28000", "role \"" + user + "\" does not exist");
+    if (!in_process_ && user != options_.user)
+      fatal("28000", "role \"" + user + "\" does not exist");
     encoder_.authentication(kOk);
     return true;
   }
@@ -93,7 +107,8 @@ bool Session::authenticate(const std::string& user) {
 bool Session::ask_password(const std::string& user) {
   encoder_.authentication(kCleartext);
   pgwire::Message message;
-  if (io_.receive(message, ClientIo::Clock::now() + kLoginPatience) != ClientIo::Status::kMessage || message.type != 'p') {
+  if (io_.receive(message, ClientIo::Clock::now() + kLoginPatience) != ClientIo::Status::kMessage ||
+      message.type != 'p') {
     gone_ = true;
     return false;
   }
@@ -105,7 +120,8 @@ bool Session::ask_password(const std::string& user) {
 bool Session::scram(const std::string& user) {
   const auto deadline = ClientIo::Clock::now() + kLoginPatience;
   const auto answer = [&](pgwire::Message& message) {
-    if (io_.receive(message, deadline) == ClientIo::Status::kMessage && message.type == 'p') return true;
+    if (io_.receive(message, deadline) == ClientIo::Status::kMessage && message.type == 'p')
+      return true;
     gone_ = true;
     return false;
   };
@@ -114,9 +130,12 @@ bool Session::scram(const std::string& user) {
   pgwire::Message message;
   if (!answer(message)) return false;
   const auto initial = pgwire::parse_sasl_initial(message.body);
-  if (!initial || initial->mechanism != "SCRAM-SHA-256") fatal("08P01", "client selected an invalid SASL authentication mechanism");
+  if (!initial || initial->mechanism != "SCRAM-SHA-256")
+    fatal("08P01", "client selected an invalid SASL authentication mechanism");
   // For a user that does not exist the exchange goes on with a verifier that nothing matches.
-  const std::string verifier = user == options_.user ? options_.verifier : pgwire::scram_verifier(pgwire::ScramClient::random_nonce());
+  const std::string verifier = user == options_.user
+                                   ? options_.verifier
+                                   : pgwire::scram_verifier(pgwire::ScramClient::random_nonce());
   auto server = pgwire::ScramServer::create(verifier, pgwire::ScramClient::random_nonce());
   if (!server) fatal("28P01", "password authentication failed for user \"" + user + "\"");
   const auto first = server->first(initial->response);

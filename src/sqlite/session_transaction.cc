@@ -40,7 +40,8 @@ void Session::end_implicit(bool success) {
 }
 
 void Session::begin_block(const std::string& mode) {
-  if (block_ == Block::kOpen) return notice("25001", "there is already a transaction in progress", "WARNING");
+  if (block_ == Block::kOpen)
+    return notice("25001", "there is already a transaction in progress", "WARNING");
   if (block_ == Block::kNone) {
     begin_statement();
     raw("BEGIN " + mode);
@@ -88,7 +89,8 @@ void Session::savepoint(const std::string& name) {
 }
 
 void Session::release(const std::string& name) {
-  if (block_ != Block::kOpen) raise("25P01", "RELEASE SAVEPOINT can only be used in transaction blocks");
+  if (block_ != Block::kOpen)
+    raise("25P01", "RELEASE SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
     if (savepoints_[i] != name) continue;
     raw("RELEASE s" + std::to_string(i + 1));
@@ -99,11 +101,13 @@ void Session::release(const std::string& name) {
 }
 
 void Session::rollback_to(const std::string& name) {
-  if (block_ != Block::kOpen && block_ != Block::kFailed) raise("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks");
+  if (block_ != Block::kOpen && block_ != Block::kFailed)
+    raise("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
     if (savepoints_[i] != name) continue;
     close_portals();
-    if (!in_sqlite_transaction()) raise("25P02", "the transaction was rolled back: it cannot go on from a savepoint");
+    if (!in_sqlite_transaction())
+      raise("25P02", "the transaction was rolled back: it cannot go on from a savepoint");
     raw("ROLLBACK TO s" + std::to_string(i + 1));
     savepoints_.resize(i + 1);
     block_ = Block::kOpen;
@@ -138,10 +142,12 @@ void Session::commit_now() {
 
 void Session::rollback_now() {
   // What is still being read would make it fail.
-  for (sqlite3_stmt* running = sqlite3_next_stmt(connection_.get(), nullptr); running != nullptr; running = sqlite3_next_stmt(connection_.get(), running)) {
+  for (sqlite3_stmt* running = sqlite3_next_stmt(connection_.get(), nullptr); running != nullptr;
+       running = sqlite3_next_stmt(connection_.get(), running)) {
     if (sqlite3_stmt_busy(running) != 0) sqlite3_reset(running);
   }
-  if (in_sqlite_transaction()) sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  if (in_sqlite_transaction())
+    sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   pending_ = nullptr;
   settings_.rollback();
   conversion_.clock.zone = Zone::find(settings_.get("timezone").value_or("UTC"));
@@ -159,7 +165,12 @@ void Session::after_commit() {
   database_->writer_done();
   const auto shipped = database_->after_commit(connection_.get(), wal_frames_);
   if (!shipped) {
-    throw SqlError{.report = {.severity = "FATAL", .sqlstate = "57P02", .message = "the commit was made here, but not confirmed: " + shipped.error().message, .hint = shipped.error().hint}, .fatal = true};
+    throw SqlError{.report = {.severity = "FATAL",
+                              .sqlstate = "57P02",
+                              .message = "the commit was made here, but not confirmed: " +
+                                         shipped.error().message,
+                              .hint = shipped.error().hint},
+                   .fatal = true};
   }
 }
 
@@ -178,8 +189,11 @@ void Session::fail_block() {
 
 void Session::ensure_catalog_table() {
   if (catalog().initialized) return;
-  raw(std::string("CREATE TABLE IF NOT EXISTS ") + kCatalogTable + "(kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, name)) STRICT, WITHOUT ROWID");
-  raw("CREATE TABLE IF NOT EXISTS calf_sequence(name TEXT PRIMARY KEY, last INTEGER NOT NULL, called INTEGER NOT NULL) STRICT, WITHOUT ROWID");
+  raw(std::string("CREATE TABLE IF NOT EXISTS ") + kCatalogTable +
+      "(kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, name)) "
+      "STRICT, WITHOUT ROWID");
+  raw("CREATE TABLE IF NOT EXISTS calf_sequence(name TEXT PRIMARY KEY, last INTEGER NOT NULL, "
+      "called INTEGER NOT NULL) STRICT, WITHOUT ROWID");
   schema_changed();
 }
 
@@ -188,20 +202,29 @@ void Session::store_sequences() {
     const Sequence* sequence = catalog().sequence_by_oid(oid);
     if (sequence == nullptr) continue;
     const Database::SequenceState state = database_->sequence_state(oid);
-    Connection(connection_.get()).execute("INSERT INTO calf_sequence VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET last = excluded.last, called = excluded.called",
-                                          {Datum::of(sqlite_name_of(sequence->schema, sequence->name)), Datum::of(state.last), Datum::of_bool(state.called)});
+    Connection(connection_.get())
+        .execute(
+            "INSERT INTO calf_sequence VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET last = "
+            "excluded.last, called = excluded.called",
+            {Datum::of(sqlite_name_of(sequence->schema, sequence->name)), Datum::of(state.last),
+             Datum::of_bool(state.called)});
   }
   dirty_sequences_.clear();
 }
 
 std::int64_t Session::next_value(Oid oid) {
   const Sequence* sequence = catalog().sequence_by_oid(oid);
-  if (sequence == nullptr) raise("42P01", "relation with OID " + std::to_string(oid) + " does not exist");
+  if (sequence == nullptr)
+    raise("42P01", "relation with OID " + std::to_string(oid) + " does not exist");
   std::optional<Database::SequenceState> stored;
   if (!database_->knows_sequence(oid)) {
-    Connection(connection_.get()).query("SELECT last, called FROM calf_sequence WHERE name = ?1", [&](const Row& row) {
-      stored = Database::SequenceState{.last = row.integer(0), .called = row.integer(1) != 0};
-    }, {Datum::of(sqlite_name_of(sequence->schema, sequence->name))});
+    Connection(connection_.get())
+        .query("SELECT last, called FROM calf_sequence WHERE name = ?1",
+               [&](const Row& row) {
+                 stored =
+                     Database::SequenceState{.last = row.integer(0), .called = row.integer(1) != 0};
+               },
+               {Datum::of(sqlite_name_of(sequence->schema, sequence->name))});
   }
   const std::int64_t value = database_->next_value(*sequence, stored);
   dirty_sequences_.insert(oid);
@@ -214,14 +237,19 @@ std::int64_t Session::current_value(Oid oid) {
   const auto found = sequence_values_.find(oid);
   if (found != sequence_values_.end()) return found->second;
   const Sequence* sequence = catalog().sequence_by_oid(oid);
-  raise("55000", "currval of sequence \"" + (sequence == nullptr ? std::to_string(oid) : sequence->name) + "\" is not yet defined in this session");
+  raise("55000", "currval of sequence \"" +
+                     (sequence == nullptr ? std::to_string(oid) : sequence->name) +
+                     "\" is not yet defined in this session");
 }
 
 void Session::set_value(Oid oid, std::int64_t value, bool called) {
   const Sequence* sequence = catalog().sequence_by_oid(oid);
-  if (sequence == nullptr) raise("42P01", "relation with OID " + std::to_string(oid) + " does not exist");
+  if (sequence == nullptr)
+    raise("42P01", "relation with OID " + std::to_string(oid) + " does not exist");
   if (value < sequence->minimum || value > sequence->maximum) {
-    raise("22003", "setval: value " + std::to_string(value) + " is out of bounds for sequence \"" + sequence->name + "\" (" + std::to_string(sequence->minimum) + ".." + std::to_string(sequence->maximum) + ")");
+    raise("22003", "setval: value " + std::to_string(value) + " is out of bounds for sequence \"" +
+                       sequence->name + "\" (" + std::to_string(sequence->minimum) + ".." +
+                       std::to_string(sequence->maximum) + ")");
   }
   database_->set_sequence(oid, {.last = value, .called = called});
   dirty_sequences_.insert(oid);
@@ -238,7 +266,8 @@ std::int64_t Session::last_value() {
 
 std::string Session::setting(const std::string& name, bool missing_ok) {
   auto value = settings_.get(name);
-  if (!value && !missing_ok) raise("42704", "unrecognized configuration parameter \"" + name + "\"");
+  if (!value && !missing_ok)
+    raise("42704", "unrecognized configuration parameter \"" + name + "\"");
   return value.value_or("");
 }
 
@@ -249,13 +278,19 @@ void Session::set_setting(const std::string& name, const std::string& value, boo
 }
 
 void Session::sleep(double seconds) {
-  const auto end = ClientIo::Clock::now() + std::chrono::microseconds(static_cast<std::int64_t>(std::max(seconds, 0.0) * 1e6));
+  const auto end =
+      ClientIo::Clock::now() +
+      std::chrono::microseconds(static_cast<std::int64_t>(std::max(seconds, 0.0) * 1e6));
   while (ClientIo::Clock::now() < end) {
     if (deadline_ && ClientIo::Clock::now() > *deadline_) timed_out_ = true;
     if (timed_out_) raise("57014", "canceling statement due to statement timeout");
     if (cancelled_) raise("57014", "canceling statement due to user request");
-    if (terminated_) throw SqlError{.report = {.sqlstate = "57P01", .message = "terminating connection due to administrator command"}, .fatal = true};
-    std::this_thread::sleep_for(std::min<ClientIo::Clock::duration>(end - ClientIo::Clock::now(), std::chrono::milliseconds(10)));
+    if (terminated_)
+      throw SqlError{.report = {.sqlstate = "57P01",
+                                .message = "terminating connection due to administrator command"},
+                     .fatal = true};
+    std::this_thread::sleep_for(std::min<ClientIo::Clock::duration>(end - ClientIo::Clock::now(),
+                                                                    std::chrono::milliseconds(10)));
   }
 }
 

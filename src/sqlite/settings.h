@@ -1,5 +1,6 @@
-// The settings of a session: SET, SHOW, RESET. What clients set at login is accepted when its meaning
-// can be kept; a value that would change what comes back, and is not implemented, is refused.
+// The settings of a session: SET, SHOW, RESET. What clients set at login is accepted when its
+// meaning can be kept; a value that would change what comes back, and is not implemented, is
+// refused.
 #pragma once
 
 #include <map>
@@ -14,7 +15,7 @@ struct SettingInfo {
   const char* name;  // as SHOW and ParameterStatus write it
   const char* value;
   const char* description;
-  bool report = false;    // the client is told of changes
+  bool report = false;  // the client is told of changes
   bool read_only = false;
 };
 
@@ -31,9 +32,9 @@ class Settings {
   // Like set, for the value that RESET goes back to.
   void set_default(std::string_view name, std::string_view value, bool force = false);
 
-  void begin();          // of a transaction
-  void commit();         // what was LOCAL goes
-  void rollback();       // and what was set since begin(), too
+  void begin();     // of a transaction
+  void commit();    // what was LOCAL goes
+  void rollback();  // and what was set since begin(), too
 
   // Reported settings that have changed since the last call: for ParameterStatus.
   std::vector<std::pair<std::string, std::string>> take_reports();
@@ -46,7 +47,7 @@ class Settings {
   static std::string key_of(std::string_view name);
   std::string checked(const std::string& key, std::string_view value) const;
 
-  std::map<std::string, std::string> values_;    // by lower-case name
+  std::map<std::string, std::string> values_;  // by lower-case name
   std::map<std::string, std::string> defaults_;
   std::map<std::string, std::string> at_begin_;
   std::map<std::string, std::string> after_commit_;  // what LOCAL ones were before

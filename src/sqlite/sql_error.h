@@ -1,6 +1,6 @@
 // An error of SQL, as PostgreSQL would report it. Thrown: the rewriter and the functions are deep
-// recursions over hostile input, in which PostgreSQL itself jumps (ereport). It is caught at the end
-// of each statement (session) and at SQLite's C callbacks (function_bridge), and nowhere else.
+// recursions over hostile input, in which PostgreSQL itself jumps (ereport). It is caught at the
+// end of each statement (session) and at SQLite's C callbacks (function_bridge), and nowhere else.
 #pragma once
 
 #include <string>
@@ -19,8 +19,8 @@ struct SqlError {
 [[noreturn]] void raise(std::string_view sqlstate, std::string message, std::string hint = {},
                         std::string detail = {});
 
-// raise_at(location, …): `location` is a byte offset in the query, -1 for none; the session turns it
-// into a position in characters.
+// raise_at(location, …): `location` is a byte offset in the query, -1 for none; the session turns
+// it into a position in characters.
 [[noreturn]] void raise_at(int location, std::string_view sqlstate, std::string message,
                            std::string hint = {}, std::string detail = {});
 

@@ -63,8 +63,10 @@ double read_float(std::string_view text, Oid type) {
   const std::string trimmed(trim(text));
   char* end = nullptr;
   errno = 0;
-  double value = type == oid::kFloat4 ? std::strtof(trimmed.c_str(), &end) : std::strtod(trimmed.c_str(), &end);
-  if (trimmed.empty() || *end != '\0' || trimmed.find_first_of("xXpP") != std::string::npos) bad_syntax(name, text);
+  double value = type == oid::kFloat4 ? std::strtof(trimmed.c_str(), &end)
+                                      : std::strtod(trimmed.c_str(), &end);
+  if (trimmed.empty() || *end != '\0' || trimmed.find_first_of("xXpP") != std::string::npos)
+    bad_syntax(name, text);
   if (errno == ERANGE && (value == 0 || std::isinf(value))) {
     raise("22003", "\"" + trimmed + "\" is out of range for type " + name);
   }
@@ -117,8 +119,10 @@ std::string read_bytea(std::string_view text) {
       out += '\\';
       ++i;
     } else if (i + 3 < text.size() && text[i + 1] >= '0' && text[i + 1] <= '3' &&
-               text[i + 2] >= '0' && text[i + 2] <= '7' && text[i + 3] >= '0' && text[i + 3] <= '7') {
-      out += static_cast<char>((text[i + 1] - '0') << 6 | (text[i + 2] - '0') << 3 | (text[i + 3] - '0'));
+               text[i + 2] >= '0' && text[i + 2] <= '7' && text[i + 3] >= '0' &&
+               text[i + 3] <= '7') {
+      out += static_cast<char>((text[i + 1] - '0') << 6 | (text[i + 2] - '0') << 3 |
+                               (text[i + 3] - '0'));
       i += 3;
     } else {
       bad_syntax("bytea", text);
@@ -152,7 +156,9 @@ std::string read_uuid(std::string_view text) {
   std::string out;
   int digits = 0;
   for (std::size_t i = 0; i < rest.size(); ++i) {
-    if (rest[i] == '-' && digits > 0 && digits % 4 == 0 && i + 1 < rest.size() && rest[i - 1] != '-') continue;
+    if (rest[i] == '-' && digits > 0 && digits % 4 == 0 && i + 1 < rest.size() &&
+        rest[i - 1] != '-')
+      continue;
     if (hex_digit(rest[i]) < 0) bad_syntax("uuid", text);
     if (digits == 8 || digits == 12 || digits == 16 || digits == 20) out += '-';
     out += static_cast<char>(std::tolower(static_cast<unsigned char>(rest[i])));
@@ -213,7 +219,8 @@ Datum apply_modifier(Datum value, Type type) {
 }
 
 std::size_t character_count(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 std::size_t byte_of_character(std::string_view text, std::size_t characters) {
@@ -226,6 +233,32 @@ std::size_t byte_of_character(std::string_view text, std::size_t characters) {
 }
 
 }  // namespace
+
+void check_utf8(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const auto first = static_cast<unsigned char>(text[i]);
+    const std::size_t size = first == 0     ? 0
+                             : first < 0x80 ? 1
+                             : first < 0xc2 ? 0
+                             : first < 0xe0 ? 2
+                             : first < 0xf0 ? 3
+                             : first < 0xf5 ? 4
+                                            : 0;
+    bool good = size > 0 && i + size <= text.size();
+    for (std::size_t k = 1; good && k < size; ++k) good = (text[i + k] & 0xc0) == 0x80;
+    const auto second = good && size > 1 ? static_cast<unsigned char>(text[i + 1]) : 0x80;
+    // Overlong forms, surrogates, and what is above U+10FFFF.
+    good = good && !(first == 0xe0 && second < 0xa0) && !(first == 0xed && second > 0x9f) &&
+           !(first == 0xf0 && second < 0x90) && !(first == 0xf4 && second > 0x8f);
+    if (!good) {
+      char byte[8];
+      std::snprintf(byte, sizeof byte, "0x%02x", first);
+      raise("22021", std::string("invalid byte sequence for encoding \"UTF8\": ") + byte);
+    }
+    i += size;
+  }
+}
 
 std::string fit_string(std::string text, Type type, bool explicitly) {
   if (type.oid == oid::kName) {
@@ -262,9 +295,9 @@ std::string float_text(double value, Oid type) {
   // The shortest digits that read back the same; positional between 1e-5 and 1e15 (1e6 for real).
   char text[64];
   const auto shortest = [&](std::chars_format format) {
-    const auto end = type == oid::kFloat4
-                         ? std::to_chars(text, text + sizeof text, static_cast<float>(value), format)
-                         : std::to_chars(text, text + sizeof text, value, format);
+    const auto end = type == oid::kFloat4 ? std::to_chars(text, text + sizeof text,
+                                                          static_cast<float>(value), format)
+                                          : std::to_chars(text, text + sizeof text, value, format);
     return std::string(text, end.ptr);
   };
   const std::string scientific = shortest(std::chars_format::scientific);
@@ -275,6 +308,7 @@ std::string float_text(double value, Oid type) {
 }
 
 Datum from_text(std::string_view text, Type type, const ConversionContext& context) {
+  if (storage_of(type.oid) == Storage::kText) check_utf8(text);
   if (is_array(type.oid)) return Datum::of(read_array_text(text, type, context));
   switch (type.oid) {
     case oid::kBool:

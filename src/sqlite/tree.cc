@@ -2,6 +2,10 @@
 
 #include <pg_query.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "sqlite/array_text.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -13,24 +17,64 @@ struct ParseResult {
   ~ParseResult() { pg_query_free_protobuf_parse_result(result); }
 };
 
-// The grammar's own messages come without a class; those below are its only ones that are not 42601.
+// The grammar's own messages come without a class; those below are its only ones that are not
+// 42601.
 std::string_view state_of(std::string_view message) {
   if (message.starts_with("there is no parameter")) return "42P02";
-  if (message.find("not supported") != std::string_view::npos || message.find("not implemented") != std::string_view::npos) return "0A000";
+  if (message.find("not supported") != std::string_view::npos ||
+      message.find("not implemented") != std::string_view::npos)
+    return "0A000";
   if (message.find("out of range") != std::string_view::npos) return "22003";
   return "42601";
+}
+
+// How deep the tree can get at most: tokens since the last comma, summed up over the parentheses
+// that are open. The parse tree is packed and unpacked by recursion, which a stack must be able to
+// hold.
+void check_depth(std::string_view sql) {
+  constexpr std::size_t kMaxDepth = 10'000;
+  std::vector<std::size_t> levels{0};
+  std::size_t depth = 0;
+  bool in_word = false;
+  for (std::size_t i = 0; i < sql.size(); ++i) {
+    const char c = sql[i];
+    const bool word =
+        std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+    if (c == '\'' || c == '"') {
+      i = std::min(sql.find(c, i + 1), sql.size() - 1);
+    } else if (c == '(' || c == '[') {
+      levels.push_back(0);
+      ++depth;
+    } else if ((c == ')' || c == ']') && levels.size() > 1) {
+      depth -= levels.back() + 1;
+      levels.pop_back();
+    } else if (c == ',' || c == ';') {
+      depth -= levels.back();
+      levels.back() = 0;
+    } else if (std::isspace(static_cast<unsigned char>(c)) == 0 && !(word && in_word)) {
+      ++levels.back();
+      ++depth;
+    }
+    in_word = word;
+    if (depth > kMaxDepth)
+      raise("54001", "stack depth limit exceeded", "The statement is nested too deeply.");
+  }
 }
 
 }  // namespace
 
 std::shared_ptr<const Script> Script::parse(std::string sql) {
+  check_utf8(sql);
+  check_depth(sql);
   const ParseResult parsed(sql.c_str());
   if (const PgQueryError* error = parsed.result.error; error != nullptr) {
     raise_at(error->cursorpos - 1, state_of(error->message), error->message);
   }
-  auto* tree = pg_query__parse_result__unpack(nullptr, parsed.result.parse_tree.len,
-                                              reinterpret_cast<const std::uint8_t*>(parsed.result.parse_tree.data));
-  if (tree == nullptr) raise("54001", "stack depth limit exceeded", "The statement is nested too deeply.");
+  auto* tree = pg_query__parse_result__unpack(
+      nullptr, parsed.result.parse_tree.len,
+      reinterpret_cast<const std::uint8_t*>(parsed.result.parse_tree.data));
+  if (tree == nullptr)
+    raise("54001", "stack depth limit exceeded", "The statement is nested too deeply.");
   return std::shared_ptr<const Script>(new Script(std::move(sql), tree));
 }
 
@@ -42,7 +86,9 @@ std::string_view Script::text(std::size_t i) const {
   const PgQuery__RawStmt& raw = *tree_->stmts[i];
   const std::string_view all(sql_);
   const auto begin = static_cast<std::size_t>(raw.stmt_location);
-  const std::string_view text = raw.stmt_len > 0 ? all.substr(begin, static_cast<std::size_t>(raw.stmt_len)) : all.substr(begin);
+  const std::string_view text = raw.stmt_len > 0
+                                    ? all.substr(begin, static_cast<std::size_t>(raw.stmt_len))
+                                    : all.substr(begin);
   const std::size_t first = text.find_first_not_of(" \t\r\n");
   return first == std::string_view::npos ? std::string_view() : text.substr(first);
 }
@@ -63,7 +109,8 @@ std::string statement_text(const pg::Node& node) {
   tree.stmts = statements;
   std::string packed(pg_query__parse_result__get_packed_size(&tree), '\0');
   pg_query__parse_result__pack(&tree, reinterpret_cast<std::uint8_t*>(packed.data()));
-  const PgQueryDeparseResult deparsed = pg_query_deparse_protobuf({.len = packed.size(), .data = packed.data()});
+  const PgQueryDeparseResult deparsed =
+      pg_query_deparse_protobuf({.len = packed.size(), .data = packed.data()});
   if (deparsed.error != nullptr) {
     const std::string message = deparsed.error->message;
     pg_query_free_deparse_result(deparsed);

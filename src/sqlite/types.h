@@ -28,15 +28,15 @@ enum class Storage { kInteger, kReal, kText, kBlob };
 
 struct TypeInfo {
   Oid oid;
-  const char* name;         // of pg_type: int4
-  const char* sql_name;     // of format_type: integer
-  Oid array;                // 0: none here
-  std::int16_t size;        // typlen
-  char category;            // typcategory
-  bool preferred;           // typispreferred
+  const char* name;      // of pg_type: int4
+  const char* sql_name;  // of format_type: integer
+  Oid array;             // 0: none here
+  std::int16_t size;     // typlen
+  char category;         // typcategory
+  bool preferred;        // typispreferred
   Storage storage;
-  const char* collation;    // of SQLite; "": BINARY
-  bool ordered = true;      // has < and =
+  const char* collation;  // of SQLite; "": BINARY
+  bool ordered = true;    // has < and =
 };
 
 struct Type {
@@ -56,7 +56,9 @@ const std::vector<TypeInfo>& all_types();  // scalars, then pseudo-types; no arr
 Oid element_of(Oid array);
 // The array type of a type. Raises 0A000 when there is none here.
 Oid array_of(Oid element);
-inline bool is_array(Oid type) { return element_of(type) != 0; }
+inline bool is_array(Oid type) {
+  return element_of(type) != 0;
+}
 bool is_string(Oid type);   // text, varchar, bpchar, name, "char"
 bool is_integer(Oid type);  // int2, int4, int8
 bool is_number(Oid type);   // those, numeric, float4, float8

@@ -32,11 +32,13 @@ std::string value_text(const pg::Node& node) {
   unsupported("this value of a setting");
 }
 
-void set_isolation(Session& session, const PgQuery__DefElem& option, const std::function<void(const std::string&, const std::string&)>& set) {
+void set_isolation(Session& session, const PgQuery__DefElem& option,
+                   const std::function<void(const std::string&, const std::string&)>& set) {
   (void)session;
   const std::string name = option.defname;
   if (name == "transaction_isolation") set(name, value_text(*option.arg));
-  if (name == "transaction_read_only") set(name, CALF_IS(option.arg, A_CONST) && value_text(*option.arg) == "0" ? "off" : "on");
+  if (name == "transaction_read_only")
+    set(name, CALF_IS(option.arg, A_CONST) && value_text(*option.arg) == "0" ? "off" : "on");
 }
 
 }  // namespace
@@ -45,7 +47,10 @@ std::vector<OutputColumn> Utility::columns(const Prepared& prepared) {
   const pg::Node& node = prepared.node();
   if (CALF_IS(&node, VARIABLE_SHOW_STMT)) {
     const std::string name = node.variable_show_stmt->name;
-    if (name == "all") return {{.name = "name", .type = {oid::kText}}, {.name = "setting", .type = {oid::kText}}, {.name = "description", .type = {oid::kText}}};
+    if (name == "all")
+      return {{.name = "name", .type = {oid::kText}},
+              {.name = "setting", .type = {oid::kText}},
+              {.name = "description", .type = {oid::kText}}};
     std::string shown = name;
     for (const auto& [info, value] : session_.settings_.all()) {
       if (sqlite3_stricmp(info.name, name.c_str()) == 0) shown = info.name;
@@ -53,10 +58,12 @@ std::vector<OutputColumn> Utility::columns(const Prepared& prepared) {
     return {{.name = shown, .type = {oid::kText}}};
   }
   if (CALF_IS(&node, EXPLAIN_STMT)) return {{.name = "QUERY PLAN", .type = {oid::kText}}};
-  if (CALF_IS(&node, EXECUTE_STMT)) return session_.prepared_named(node.execute_stmt->name)->statement.columns;
+  if (CALF_IS(&node, EXECUTE_STMT))
+    return session_.prepared_named(node.execute_stmt->name)->statement.columns;
   if (CALF_IS(&node, FETCH_STMT) && node.fetch_stmt->ismove == 0) {
     const auto found = session_.portals_.find(node.fetch_stmt->portalname);
-    if (found == session_.portals_.end()) raise("34000", std::string("cursor \"") + node.fetch_stmt->portalname + "\" does not exist");
+    if (found == session_.portals_.end())
+      raise("34000", std::string("cursor \"") + node.fetch_stmt->portalname + "\" does not exist");
     return found->second.prepared->statement.columns;
   }
   return {};
@@ -98,7 +105,8 @@ void Utility::run(Portal& portal) {
       return fetch(*node.fetch_stmt, portal);
     case PG_QUERY__NODE__NODE_CLOSE_PORTAL_STMT: {
       const char* name = node.close_portal_stmt->portalname;
-      if (given(name) && !session_.portals_.contains(name)) raise("34000", std::string("cursor \"") + name + "\" does not exist");
+      if (given(name) && !session_.portals_.contains(name))
+        raise("34000", std::string("cursor \"") + name + "\" does not exist");
       if (given(name)) session_.portals_.erase(name);
       portal.tag = "CLOSE CURSOR";
       return;
@@ -107,13 +115,15 @@ void Utility::run(Portal& portal) {
       return Copy(session_).run(*node.copy_stmt, portal);
     case PG_QUERY__NODE__NODE_VACUUM_STMT: {
       const bool vacuum = node.vacuum_stmt->is_vacuumcmd != 0;
-      if (vacuum && session_.block_ != Session::Block::kNone) raise("25001", "VACUUM cannot run inside a transaction block");
+      if (vacuum && session_.block_ != Session::Block::kNone)
+        raise("25001", "VACUUM cannot run inside a transaction block");
       session_.raw(vacuum ? "VACUUM" : "ANALYZE");
       portal.tag = vacuum ? "VACUUM" : "ANALYZE";
       return;
     }
     case PG_QUERY__NODE__NODE_CONSTRAINTS_SET_STMT:
-      session_.raw(std::string("PRAGMA defer_foreign_keys = ") + (node.constraints_set_stmt->deferred != 0 ? "ON" : "OFF"));
+      session_.raw(std::string("PRAGMA defer_foreign_keys = ") +
+                   (node.constraints_set_stmt->deferred != 0 ? "ON" : "OFF"));
       portal.tag = "SET CONSTRAINTS";
       return;
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
@@ -136,10 +146,16 @@ void Utility::transaction(const PgQuery__TransactionStmt& stmt, Portal& portal) 
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_START: {
       session_.begin_block(session_.settings_.get("calf.transaction_mode").value_or("deferred"));
       for (const pg::Node* option : CALF_LIST(&stmt, options)) {
-        set_isolation(session_, *option->def_elem, [&](const std::string& key, const std::string& value) { session_.settings_.set(key, value, true); });
+        set_isolation(session_, *option->def_elem,
+                      [&](const std::string& key, const std::string& value) {
+                        session_.settings_.set(key, value, true);
+                      });
       }
-      if (session_.settings_.get("transaction_read_only") == "on") session_.raw("PRAGMA query_only = ON");
-      portal.tag = stmt.kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN ? "BEGIN" : "START TRANSACTION";
+      if (session_.settings_.get("transaction_read_only") == "on")
+        session_.raw("PRAGMA query_only = ON");
+      portal.tag = stmt.kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_BEGIN
+                       ? "BEGIN"
+                       : "START TRANSACTION";
       return;
     }
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT:
@@ -171,8 +187,10 @@ void Utility::set(const PgQuery__VariableSetStmt& stmt, Portal& portal) {
   switch (stmt.kind) {
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE: {
       std::string value;
-      for (const pg::Node* argument : CALF_LIST(&stmt, args)) value += (value.empty() ? "" : ", ") + value_text(*argument);
-      if (local && session_.block_ == Session::Block::kNone) session_.notice("25P01", "SET LOCAL can only be used in transaction blocks", "WARNING");
+      for (const pg::Node* argument : CALF_LIST(&stmt, args))
+        value += (value.empty() ? "" : ", ") + value_text(*argument);
+      if (local && session_.block_ == Session::Block::kNone)
+        session_.notice("25P01", "SET LOCAL can only be used in transaction blocks", "WARNING");
       session_.set_setting(name, value, local);
       return;
     }
@@ -190,9 +208,11 @@ void Utility::set(const PgQuery__VariableSetStmt& stmt, Portal& portal) {
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
       for (const pg::Node* argument : CALF_LIST(&stmt, args)) {
         if (!CALF_IS(argument, DEF_ELEM)) continue;
-        set_isolation(session_, *argument->def_elem, [&](const std::string& key, const std::string& value) {
-          session_.set_setting(name == "SESSION CHARACTERISTICS" ? "default_" + key : key, value, name != "SESSION CHARACTERISTICS");
-        });
+        set_isolation(
+            session_, *argument->def_elem, [&](const std::string& key, const std::string& value) {
+              session_.set_setting(name == "SESSION CHARACTERISTICS" ? "default_" + key : key,
+                                   value, name != "SESSION CHARACTERISTICS");
+            });
       }
       return;
     default:
@@ -203,7 +223,9 @@ void Utility::set(const PgQuery__VariableSetStmt& stmt, Portal& portal) {
 void Utility::show(const std::string& name, Portal& portal) {
   portal.tag = "SHOW";
   if (name == "all") {
-    for (const auto& [info, value] : session_.settings_.all()) portal.results.push_back({Datum::of(info.name), Datum::of(value), Datum::of(info.description)});
+    for (const auto& [info, value] : session_.settings_.all())
+      portal.results.push_back(
+          {Datum::of(info.name), Datum::of(value), Datum::of(info.description)});
     return;
   }
   portal.results.push_back({Datum::of(session_.setting(name, false))});
@@ -215,16 +237,19 @@ void Utility::explain(const PgQuery__ExplainStmt& stmt, Portal& portal) {
   Analyzer analyzer({.catalog = &session_.catalog(), .conversion = &session_.conversion_});
   const Statement statement = analyzer.analyze(*stmt.query);
   std::map<std::int64_t, int> depths;
-  Connection(session_.connection_.get()).query("EXPLAIN QUERY PLAN " + statement.sql, [&](const Row& row) {
-    const int depth = depths.contains(row.integer(1)) ? depths[row.integer(1)] + 1 : 0;
-    depths[row.integer(0)] = depth;
-    portal.results.push_back({Datum::of(std::string(static_cast<std::size_t>(depth) * 2, ' ') + row.text(3))});
-  });
+  Connection(session_.connection_.get())
+      .query("EXPLAIN QUERY PLAN " + statement.sql, [&](const Row& row) {
+        const int depth = depths.contains(row.integer(1)) ? depths[row.integer(1)] + 1 : 0;
+        depths[row.integer(0)] = depth;
+        portal.results.push_back(
+            {Datum::of(std::string(static_cast<std::size_t>(depth) * 2, ' ') + row.text(3))});
+      });
 }
 
 void Utility::discard(const PgQuery__DiscardStmt& stmt, Portal& portal) {
   if (stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_ALL) {
-    if (session_.block_ != Session::Block::kNone) raise("25001", "DISCARD ALL cannot run inside a transaction block");
+    if (session_.block_ != Session::Block::kNone)
+      raise("25001", "DISCARD ALL cannot run inside a transaction block");
     session_.settings_.reset_all();
     std::erase_if(session_.prepared_, [](const auto& entry) { return !entry.first.empty(); });
     session_.sequence_values_.clear();
@@ -232,32 +257,46 @@ void Utility::discard(const PgQuery__DiscardStmt& stmt, Portal& portal) {
     portal.tag = "DISCARD ALL";
     return;
   }
-  portal.tag = stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP ? "DISCARD TEMP" : stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS ? "DISCARD PLANS" : "DISCARD SEQUENCES";
+  portal.tag = stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP    ? "DISCARD TEMP"
+               : stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS ? "DISCARD PLANS"
+                                                                      : "DISCARD SEQUENCES";
 }
 
 void Utility::prepare_statement(const PgQuery__PrepareStmt& stmt, Portal& portal) {
   const std::string name = stmt.name;
-  if (session_.prepared_.contains(name)) raise("42P05", "prepared statement \"" + name + "\" already exists");
+  if (session_.prepared_.contains(name))
+    raise("42P05", "prepared statement \"" + name + "\" already exists");
   Analyzer types({.catalog = &session_.catalog(), .conversion = &session_.conversion_});
   std::vector<Oid> declared;
-  for (const pg::Node* type : CALF_LIST(&stmt, argtypes)) declared.push_back(types.type_of(*type->type_name).oid);
-  session_.prepared_[name] = session_.prepare(Script::parse(statement_text(*stmt.query)), 0, std::move(declared));
+  for (const pg::Node* type : CALF_LIST(&stmt, argtypes))
+    declared.push_back(types.type_of(*type->type_name).oid);
+  session_.prepared_[name] =
+      session_.prepare(Script::parse(statement_text(*stmt.query)), 0, std::move(declared));
   portal.tag = "PREPARE";
 }
 
 void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal) {
   auto prepared = session_.prepared_named(stmt.name);
   if (stmt.n_params != prepared->parameter_types.size()) {
-    raise("42601", std::string("wrong number of parameters for prepared statement \"") + stmt.name + "\"", {}, "Expected " + std::to_string(prepared->parameter_types.size()) + " parameters but got " + std::to_string(stmt.n_params) + ".");
+    raise("42601",
+          std::string("wrong number of parameters for prepared statement \"") + stmt.name + "\"",
+          {},
+          "Expected " + std::to_string(prepared->parameter_types.size()) + " parameters but got " +
+              std::to_string(stmt.n_params) + ".");
   }
   Portal inner;
   inner.prepared = prepared;
   for (std::size_t i = 0; i < stmt.n_params; ++i) {
     // Each argument is an expression of its own: SQLite computes it.
     Analyzer analyzer({.catalog = &session_.catalog(), .conversion = &session_.conversion_});
-    const std::string sql = "SELECT " + analyzer.column_expression(*stmt.params[i], nullptr, Type{prepared->parameter_types[i]});
+    const std::string sql =
+        "SELECT " +
+        analyzer.column_expression(*stmt.params[i], nullptr, Type{prepared->parameter_types[i]});
     sqlite3_stmt* made = nullptr;
-    if (const int code = sqlite3_prepare_v2(session_.connection_.get(), sql.c_str(), -1, &made, nullptr); code != SQLITE_OK) throw session_.sqlite_error(code);
+    if (const int code =
+            sqlite3_prepare_v2(session_.connection_.get(), sql.c_str(), -1, &made, nullptr);
+        code != SQLITE_OK)
+      throw session_.sqlite_error(code);
     const std::unique_ptr<sqlite3_stmt, int (*)(sqlite3_stmt*)> owned(made, sqlite3_finalize);
     session_.step(made);
     inner.parameters.push_back(Datum::column(made, 0));
@@ -272,7 +311,8 @@ void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal
   portal.columns = prepared->statement.columns;
   collect(inner, portal, -1);
   const std::string& tag = prepared->statement.tag;
-  const std::int64_t count = tag == "SELECT" ? static_cast<std::int64_t>(portal.results.size()) : sqlite3_changes64(session_.connection_.get());
+  const std::int64_t count = tag == "SELECT" ? static_cast<std::int64_t>(portal.results.size())
+                                             : sqlite3_changes64(session_.connection_.get());
   session_.stop(inner);
   portal.tag = tag + " " + std::to_string(count);
 }
@@ -280,7 +320,8 @@ void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal
 void Utility::collect(Portal& from, Portal& to, std::int64_t limit) {
   while (from.row_ready && limit != 0) {
     std::vector<Datum> row;
-    for (std::size_t i = 0; i < from.prepared->statement.columns.size(); ++i) row.push_back(Datum::column(from.statement, static_cast<int>(i)));
+    for (std::size_t i = 0; i < from.prepared->statement.columns.size(); ++i)
+      row.push_back(Datum::column(from.statement, static_cast<int>(i)));
     to.results.push_back(std::move(row));
     from.row_ready = session_.step(from.statement) == SQLITE_ROW;
     if (limit > 0) --limit;
@@ -289,9 +330,11 @@ void Utility::collect(Portal& from, Portal& to, std::int64_t limit) {
 
 void Utility::declare_cursor(const PgQuery__DeclareCursorStmt& stmt, Portal& portal) {
   constexpr int kHold = 0x20;
-  if (session_.block_ == Session::Block::kNone) raise("25P01", "DECLARE CURSOR can only be used in transaction blocks");
+  if (session_.block_ == Session::Block::kNone)
+    raise("25P01", "DECLARE CURSOR can only be used in transaction blocks");
   if ((stmt.options & kHold) != 0) unsupported("a cursor WITH HOLD");
-  if (session_.portals_.contains(stmt.portalname)) raise("42P03", std::string("cursor \"") + stmt.portalname + "\" already exists");
+  if (session_.portals_.contains(stmt.portalname))
+    raise("42P03", std::string("cursor \"") + stmt.portalname + "\" already exists");
   auto prepared = session_.prepare(Script::parse(statement_text(*stmt.query)), 0, {});
   Portal& cursor = session_.portals_[stmt.portalname];
   cursor.prepared = std::move(prepared);
@@ -300,12 +343,15 @@ void Utility::declare_cursor(const PgQuery__DeclareCursorStmt& stmt, Portal& por
 }
 
 void Utility::fetch(const PgQuery__FetchStmt& stmt, Portal& portal) {
-  if (stmt.direction != PG_QUERY__FETCH_DIRECTION__FETCH_FORWARD) unsupported("fetching backward or by position");
+  if (stmt.direction != PG_QUERY__FETCH_DIRECTION__FETCH_FORWARD)
+    unsupported("fetching backward or by position");
   const auto found = session_.portals_.find(stmt.portalname);
-  if (found == session_.portals_.end()) raise("34000", std::string("cursor \"") + stmt.portalname + "\" does not exist");
+  if (found == session_.portals_.end())
+    raise("34000", std::string("cursor \"") + stmt.portalname + "\" does not exist");
   constexpr std::int64_t kAll = INT64_MAX;
   Portal rows;
-  collect(found->second, rows, stmt.how_many == kAll || stmt.how_many == INT32_MAX ? -1 : stmt.how_many);
+  collect(found->second, rows,
+          stmt.how_many == kAll || stmt.how_many == INT32_MAX ? -1 : stmt.how_many);
   const auto count = static_cast<std::int64_t>(rows.results.size());
   if (stmt.ismove != 0) {
     portal.tag = "MOVE " + std::to_string(count);

@@ -1,4 +1,5 @@
-// Statements that SQLite does not run: transactions, settings, declarations, COPY, EXPLAIN, cursors.
+// Statements that SQLite does not run: transactions, settings, declarations, COPY, EXPLAIN,
+// cursors.
 #pragma once
 
 #include <vector>

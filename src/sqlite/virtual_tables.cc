@@ -54,9 +54,12 @@ int guarded(Table& table, Body body) {
 }
 
 std::string declaration(const Relation* relation) {
-  if (relation == nullptr) return "CREATE TABLE x(c1, c2, ord, f HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 HIDDEN)";
+  if (relation == nullptr)
+    return "CREATE TABLE x(c1, c2, ord, f HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 "
+           "HIDDEN)";
   std::string columns;
-  for (const Column& column : relation->columns) columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
+  for (const Column& column : relation->columns)
+    columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
   return "CREATE TABLE x(" + columns + ")";
 }
 
@@ -117,7 +120,8 @@ int next(sqlite3_vtab_cursor* base) {
 }
 
 const Function& function_of(const std::string& internal) {
-  for (const Function* function : FunctionTable::get().named(internal.substr(0, internal.find('(', 1)))) {
+  for (const Function* function :
+       FunctionTable::get().named(internal.substr(0, internal.find('(', 1)))) {
     if (function->internal == internal) return *function;
   }
   raise("XX000", "no function " + internal);
@@ -153,8 +157,10 @@ int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
   const auto& cursor = *static_cast<Cursor*>(base);
   auto& table = *static_cast<Table*>(cursor.pVtab);
   return guarded(table, [&] {
-    if (table.data->relation == nullptr && index == kOrdinality) return sqlite3_result_int64(context, cursor.number);
-    if (static_cast<std::size_t>(index) < cursor.row.size()) cursor.row[static_cast<std::size_t>(index)].result(context);
+    if (table.data->relation == nullptr && index == kOrdinality)
+      return sqlite3_result_int64(context, cursor.number);
+    if (static_cast<std::size_t>(index) < cursor.row.size())
+      cursor.row[static_cast<std::size_t>(index)].result(context);
   });
 }
 
@@ -197,11 +203,13 @@ class Rows final : public RowSource {
 
 }  // namespace
 
-void install_virtual_tables(sqlite3* connection, FunctionHost& host, std::exception_ptr& pending, SystemRows system_rows) {
+void install_virtual_tables(sqlite3* connection, FunctionHost& host, std::exception_ptr& pending,
+                            SystemRows system_rows) {
   const auto shared = std::make_shared<Shared>(Shared{&host, &pending, std::move(system_rows)});
   const auto install = [&](const std::string& name, const Relation* relation) {
-    const int made = sqlite3_create_module_v2(connection, name.c_str(), &module_methods(), new ModuleData{shared, relation},
-                                              [](void* data) { delete static_cast<ModuleData*>(data); });
+    const int made = sqlite3_create_module_v2(
+        connection, name.c_str(), &module_methods(), new ModuleData{shared, relation},
+        [](void* data) { delete static_cast<ModuleData*>(data); });
     ASSERT(made == SQLITE_OK);
   };
   install("calf_rows", nullptr);

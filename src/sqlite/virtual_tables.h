@@ -1,5 +1,5 @@
-// SQLite virtual tables of this engine: calf_rows, which calls a function that returns rows, and one
-// for each relation of pg_catalog.
+// SQLite virtual tables of this engine: calf_rows, which calls a function that returns rows, and
+// one for each relation of pg_catalog.
 #pragma once
 
 #include <exception>

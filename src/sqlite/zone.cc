@@ -20,8 +20,8 @@ class FixedZone final : public Zone {
   Offset offset_;
 };
 
-// A compiled zone file (RFC 9636), the 64-bit part. Moments behind its last transition keep the last
-// rule, which Debian's files have until 2037.
+// A compiled zone file (RFC 9636), the 64-bit part. Moments behind its last transition keep the
+// last rule, which Debian's files have until 2037.
 class FileZone final : public Zone {
  public:
   static std::shared_ptr<const Zone> parse(const std::string& data);
@@ -53,7 +53,8 @@ constexpr std::size_t kHeaderBytes = 44;
 bool read_counts(const std::string& data, std::size_t at, Counts& counts) {
   if (data.size() < at + kHeaderBytes || data.compare(at, 4, "TZif") != 0) return false;
   const auto count = [&](std::size_t i) {
-    return static_cast<std::size_t>(static_cast<std::uint32_t>(big_endian(data, at + 20 + i * 4, 4)));
+    return static_cast<std::size_t>(
+        static_cast<std::uint32_t>(big_endian(data, at + 20 + i * 4, 4)));
   };
   counts = {count(0), count(1), count(2), count(3), count(4), count(5)};
   return true;
@@ -72,7 +73,8 @@ std::shared_ptr<const Zone> FileZone::parse(const std::string& data) {
   std::size_t at = second + kHeaderBytes;
   if (data.size() < at + block_bytes(counts, 8)) return nullptr;
   auto zone = std::make_shared<FileZone>();
-  for (std::size_t i = 0; i < counts.times; ++i) zone->times_.push_back(big_endian(data, at + i * 8, 8));
+  for (std::size_t i = 0; i < counts.times; ++i)
+    zone->times_.push_back(big_endian(data, at + i * 8, 8));
   at += counts.times * 8;
   for (std::size_t i = 0; i < counts.times; ++i) {
     zone->indexes_.push_back(static_cast<unsigned char>(data[at + i]));
