@@ -79,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void handle() {
-    keep_alive_ = parser_->get().keep_alive();
+    // No route has HEAD, whose answer has no body: the end of the connection ends it.
+    keep_alive_ = parser_->get().keep_alive() && parser_->get().method() != http::verb::head;
     boost::system::error_code error;
     const auto local = stream_.socket().local_endpoint(error);
     if (error) return close();

@@ -14,6 +14,10 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMostTemplates = 1000;
 constexpr std::size_t kMostAhead = 4;
+// The first database of a template boots, and while the second one does, what all others go on from
+// is recorded: better before somebody waits for it. Later ones wake with their client, in some
+// milliseconds; to do that ahead would cost a session more for each test.
+constexpr int kWokenAhead = 2;
 constexpr auto kLookAtWaitersEvery = 200ms;
 
 nlohmann::json describe(const std::string& hash, const Reach& reach, const std::string& branch) {
@@ -347,7 +351,7 @@ void Templates::make(const TemplatePointer& one, int id) {
     const std::lock_guard lock(mutex_);
     finish(one, id, made);
   }
-  if (made) wake_if_clean(one, id);
+  if (made && id <= kWokenAhead) wake_if_clean(one, id);
   const std::lock_guard lock(mutex_);
   end_job(one);
 }
@@ -377,13 +381,9 @@ void Templates::recycle(const TemplatePointer& one) {
 void Templates::reset(const TemplatePointer& one, int id, const Reply& reply) {
   const auto made = databases_.reset_test(one->branch, one->branch_of(id));
   if (!made) (void)databases_.drop(one->branch_of(id));  // it may be gone already
-  {
-    const std::lock_guard lock(mutex_);
-    finish(one, id, made);
-    reply(made ? Answer{} : failed(made.error()));
-  }
-  if (made) wake_if_clean(one, id);
   const std::lock_guard lock(mutex_);
+  finish(one, id, made);
+  reply(made ? Answer{} : failed(made.error()));
   end_job(one);
 }
 
