@@ -105,8 +105,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (fields.count(http::field::origin) != 0) return "web pages are not served";
     const auto header = fields[http::field::host];
     const std::string host(header.substr(0, header.rfind(':')));
-    if (!local.is_loopback() || host.empty() || host == "localhost" || host.starts_with('['))
-      return "";
+    // A name without a dot is of this network, and none that a page could have.
+    const bool has_domain = !host.starts_with('[') && host.find('.') != std::string::npos;
+    if (!local.is_loopback() || !has_domain) return "";
     boost::system::error_code not_numeric;
     asio::ip::make_address_v4(host, not_numeric);
     return not_numeric ? "say localhost or 127.0.0.1 for the host" : "";
