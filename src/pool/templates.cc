@@ -114,27 +114,27 @@ void Templates::handle(const Call& call, Reach reach, Reply reply) {
   using Kind = Call::Kind;
   const std::lock_guard lock(mutex_);
   if (stopping_) return reply(Answer::error(503, "the server is being stopped"));
-  if (call.kind == Kind::kInitialize) return initialize(call, std::move(reach), std::move(reply));
+  if (call.kind == Kind::kInitialize) return initialize(call, reach, reply);
   if (call.kind == Kind::kDiscardAll) return discard_all(std::move(reply));
   const auto found = templates_.find(call.hash);
   if (found == templates_.end()) return reply(Answer::error(404, "template not found"));
-  TemplatePointer one = found->second;
+  const TemplatePointer one = found->second;
   switch (call.kind) {
     case Kind::kFinalize:
       return finalize(one, reply);
     case Kind::kDiscard:
       templates_.erase(found);
-      return discard(std::move(one), std::move(reply));
+      return discard(one, std::move(reply));
     case Kind::kTake:
       return take(one, std::move(reach), std::move(reply));
     case Kind::kUnlock:
       return unlock(one, call.id, reply);
     default:
-      return recreate(one, call.id, std::move(reply));
+      return recreate(one, call.id, reply);
   }
 }
 
-void Templates::initialize(const Call& call, Reach reach, Reply reply) {
+void Templates::initialize(const Call& call, const Reach& reach, const Reply& reply) {
   if (templates_.contains(call.hash)) {
     return reply(Answer::error(423, "template is already initialized"));
   }
@@ -168,7 +168,7 @@ void Templates::discard_all(Reply reply) {
     if (answer.status != 204) outcome->answer = std::move(answer);
     if (--outcome->left == 0) reply(outcome->answer);
   };
-  for (auto& [hash, one] : templates_) discard(std::move(one), one_is_gone);
+  for (const auto& [hash, one] : templates_) discard(one, one_is_gone);
   templates_.clear();
 }
 
@@ -196,7 +196,7 @@ void Templates::unlock(const TemplatePointer& one, int id, const Reply& reply) {
   serve(*one);
 }
 
-void Templates::recreate(const TemplatePointer& one, int id, Reply reply) {
+void Templates::recreate(const TemplatePointer& one, int id, const Reply& reply) {
   const auto found = one->tests.find(id);
   if (found == one->tests.end()) return reply(Answer::error(404, "test database not found"));
   if (found->second.state != Test::State::kOut) return reply({});  // it is clean, or will be
@@ -209,7 +209,7 @@ void Templates::recreate(const TemplatePointer& one, int id, Reply reply) {
 // --- What follows from them
 
 // The branches go when no job uses them any more.
-void Templates::discard(TemplatePointer one, Reply reply) {
+void Templates::discard(const TemplatePointer& one, Reply reply) {
   one->discarded = true;
   one->on_drop = std::move(reply);
   answer_waiters(*one, Answer::error(410, "template was just discarded"));
