@@ -98,11 +98,11 @@ Result<std::string> percent_decoded(std::string_view text) {
   return out;
 }
 
-Result<void> set_url_parameter(std::string_view name, std::string value, ServerUrl& url) {
-  if (name == "host") url.host = std::move(value);
-  if (name == "user") url.user = std::move(value);
-  if (name == "password") url.password = std::move(value);
-  if (name == "dbname") url.database = std::move(value);
+Result<void> set_url_parameter(std::string_view name, const std::string& value, ServerUrl& url) {
+  if (name == "host") url.host = value;
+  if (name == "user") url.user = value;
+  if (name == "password") url.password = value;
+  if (name == "dbname") url.database = value;
   if (name == "port") {
     CALF_TRY(url.port, parse_port(value));
   }
@@ -171,8 +171,9 @@ Result<ServerUrl> parse_server_url(const std::string& text, ServerUrl url) {
     const std::string_view one = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(one.size() + 1, query.size()));
     const std::size_t equals = std::min(one.find('='), one.size());
-    CALF_TRY(std::string value, percent_decoded(one.substr(std::min(equals + 1, one.size()))));
-    CALF_CHECK_OK(set_url_parameter(one.substr(0, equals), std::move(value), url));
+    CALF_TRY(const std::string value,
+             percent_decoded(one.substr(std::min(equals + 1, one.size()))));
+    CALF_CHECK_OK(set_url_parameter(one.substr(0, equals), value, url));
   }
   return url;
 }

@@ -79,7 +79,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void handle() {
-    keep_alive_ = parser_->get().keep_alive();
+    // No route has HEAD, whose answer has no body: the end of the connection ends it.
+    keep_alive_ = parser_->get().keep_alive() && parser_->get().method() != http::verb::head;
     boost::system::error_code error;
     const auto local = stream_.socket().local_endpoint(error);
     if (error) return close();
@@ -104,8 +105,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     if (fields.count(http::field::origin) != 0) return "web pages are not served";
     const auto header = fields[http::field::host];
     const std::string host(header.substr(0, header.rfind(':')));
-    if (!local.is_loopback() || host.empty() || host == "localhost" || host.starts_with('['))
-      return "";
+    // A name without a dot is of this network, and none that a page could have.
+    const bool has_domain = !host.starts_with('[') && host.find('.') != std::string::npos;
+    if (!local.is_loopback() || !has_domain) return "";
     boost::system::error_code not_numeric;
     asio::ip::make_address_v4(host, not_numeric);
     return not_numeric ? "say localhost or 127.0.0.1 for the host" : "";

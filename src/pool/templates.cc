@@ -14,6 +14,10 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kMostTemplates = 1000;
 constexpr std::size_t kMostAhead = 4;
+// The first database of a template boots, and while the second one does, what all others go on from
+// is recorded: better before somebody waits for it. Later ones wake with their client, in some
+// milliseconds; to do that ahead would cost a session more for each test.
+constexpr int kWokenAhead = 2;
 constexpr auto kLookAtWaitersEvery = 200ms;
 
 nlohmann::json describe(const std::string& hash, const Reach& reach, const std::string& branch) {
@@ -110,27 +114,27 @@ void Templates::handle(const Call& call, Reach reach, Reply reply) {
   using Kind = Call::Kind;
   const std::lock_guard lock(mutex_);
   if (stopping_) return reply(Answer::error(503, "the server is being stopped"));
-  if (call.kind == Kind::kInitialize) return initialize(call, std::move(reach), std::move(reply));
+  if (call.kind == Kind::kInitialize) return initialize(call, reach, reply);
   if (call.kind == Kind::kDiscardAll) return discard_all(std::move(reply));
   const auto found = templates_.find(call.hash);
   if (found == templates_.end()) return reply(Answer::error(404, "template not found"));
-  TemplatePointer one = found->second;
+  const TemplatePointer one = found->second;
   switch (call.kind) {
     case Kind::kFinalize:
       return finalize(one, reply);
     case Kind::kDiscard:
       templates_.erase(found);
-      return discard(std::move(one), std::move(reply));
+      return discard(one, std::move(reply));
     case Kind::kTake:
       return take(one, std::move(reach), std::move(reply));
     case Kind::kUnlock:
       return unlock(one, call.id, reply);
     default:
-      return recreate(one, call.id, std::move(reply));
+      return recreate(one, call.id, reply);
   }
 }
 
-void Templates::initialize(const Call& call, Reach reach, Reply reply) {
+void Templates::initialize(const Call& call, const Reach& reach, const Reply& reply) {
   if (templates_.contains(call.hash)) {
     return reply(Answer::error(423, "template is already initialized"));
   }
@@ -164,7 +168,7 @@ void Templates::discard_all(Reply reply) {
     if (answer.status != 204) outcome->answer = std::move(answer);
     if (--outcome->left == 0) reply(outcome->answer);
   };
-  for (auto& [hash, one] : templates_) discard(std::move(one), one_is_gone);
+  for (const auto& [hash, one] : templates_) discard(one, one_is_gone);
   templates_.clear();
 }
 
@@ -192,7 +196,7 @@ void Templates::unlock(const TemplatePointer& one, int id, const Reply& reply) {
   serve(*one);
 }
 
-void Templates::recreate(const TemplatePointer& one, int id, Reply reply) {
+void Templates::recreate(const TemplatePointer& one, int id, const Reply& reply) {
   const auto found = one->tests.find(id);
   if (found == one->tests.end()) return reply(Answer::error(404, "test database not found"));
   if (found->second.state != Test::State::kOut) return reply({});  // it is clean, or will be
@@ -205,7 +209,7 @@ void Templates::recreate(const TemplatePointer& one, int id, Reply reply) {
 // --- What follows from them
 
 // The branches go when no job uses them any more.
-void Templates::discard(TemplatePointer one, Reply reply) {
+void Templates::discard(const TemplatePointer& one, Reply reply) {
   one->discarded = true;
   one->on_drop = std::move(reply);
   answer_waiters(*one, Answer::error(410, "template was just discarded"));
@@ -347,7 +351,7 @@ void Templates::make(const TemplatePointer& one, int id) {
     const std::lock_guard lock(mutex_);
     finish(one, id, made);
   }
-  if (made) wake_if_clean(one, id);
+  if (made && id <= kWokenAhead) wake_if_clean(one, id);
   const std::lock_guard lock(mutex_);
   end_job(one);
 }
@@ -377,13 +381,9 @@ void Templates::recycle(const TemplatePointer& one) {
 void Templates::reset(const TemplatePointer& one, int id, const Reply& reply) {
   const auto made = databases_.reset_test(one->branch, one->branch_of(id));
   if (!made) (void)databases_.drop(one->branch_of(id));  // it may be gone already
-  {
-    const std::lock_guard lock(mutex_);
-    finish(one, id, made);
-    reply(made ? Answer{} : failed(made.error()));
-  }
-  if (made) wake_if_clean(one, id);
   const std::lock_guard lock(mutex_);
+  finish(one, id, made);
+  reply(made ? Answer{} : failed(made.error()));
   end_job(one);
 }
 

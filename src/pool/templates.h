@@ -55,15 +55,15 @@ class Templates {
   using TemplatePointer = std::shared_ptr<Template>;
 
   // --- Calls, under mutex_
-  void initialize(const Call& call, Reach reach, Reply reply);
+  void initialize(const Call& call, const Reach& reach, const Reply& reply);
   void finalize(const TemplatePointer& one, const Reply& reply);
   void discard_all(Reply reply);
   void take(const TemplatePointer& one, Reach reach, Reply reply);
   void unlock(const TemplatePointer& one, int id, const Reply& reply);
-  void recreate(const TemplatePointer& one, int id, Reply reply);
+  void recreate(const TemplatePointer& one, int id, const Reply& reply);
 
   // --- What follows from them, under mutex_
-  void discard(TemplatePointer one, Reply reply);
+  void discard(const TemplatePointer& one, Reply reply);
   void serve(Template& one);
   void fill(const TemplatePointer& one);
   void finish(const TemplatePointer& one, int id, const Result<void>& made);
