@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "cli/sql_session.h"
+#include "client/session.h"
 #include "node/data_directory.h"
 #include "node/embedded.h"
 #include "os/clock.h"
@@ -50,17 +50,17 @@ class ClusterEngine final : public server::Engine {
   void set_exit_handler(std::function<void(Error)>) override {}
 
   void run(const std::string& sql) {
-    auto done = cli::execute(*session(), sql);
+    auto done = client::execute(*session(), sql);
     ASSERT_TRUE(done) << done.error().to_string();
   }
   std::string ask(const std::string& sql) {
-    auto value = cli::query_value(*session(), sql);
+    auto value = client::query_value(*session(), sql);
     return value ? value->value_or("NULL") : value.error().to_string();
   }
 
  private:
-  std::unique_ptr<cli::SqlSession> session() {
-    auto session = cli::SqlSession::connect(*this, {.timeout = std::chrono::seconds(30)});
+  std::unique_ptr<client::Session> session() {
+    auto session = client::Session::connect(*this, {.timeout = std::chrono::seconds(30)});
     EXPECT_TRUE(session) << session.error().to_string();
     return std::move(*session);
   }

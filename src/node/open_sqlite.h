@@ -1,4 +1,5 @@
-// The composition root for the SQLite engine.
+// The composition root for the SQLite engine: node/sqlite in the program, capi/without_sqlite.cc in
+// the library.
 #pragma once
 
 #include "base/result.h"

@@ -26,7 +26,7 @@ uint64_t number_from(const char* variable, uint64_t otherwise) {
 // The files of the session's database that belong to a relation: ",1259,1249,". Others are of
 // tables whose creation was never committed. PostgreSQL does not look at them any more, nor flush
 // their WAL before their pages, so anything may be in them.
-std::string files_in_use(SqlSession& session) {
+std::string files_in_use(Session& session) {
   return ask(session,
              "select ',' || string_agg(pg_relation_filenode(oid)::text, ',') || ',' "
              "from pg_class");
