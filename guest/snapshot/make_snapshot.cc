@@ -3,23 +3,14 @@
 #include "postgres/make_snapshot.h"
 
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <span>
 
 #include "os/clock.h"
 #include "vfs/pack.h"
+#include "vfs/tool_files.h"
 
 namespace calf {
 namespace {
-
-Result<std::string> read_input(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string blob(std::istreambuf_iterator<char>(file), {});
-  if (!file) return fail(ErrorCode::kIo, "reading " + path.string() + " failed");
-  return blob;
-}
 
 Result<std::shared_ptr<vfs::MemoryFileSystem>> in_memory(const std::string& blob, bool read_only) {
   CALF_TRY(auto pack, vfs::Pack::open(std::as_bytes(std::span(blob))));
@@ -31,28 +22,14 @@ Result<std::shared_ptr<vfs::MemoryFileSystem>> in_memory(const std::string& blob
   return std::shared_ptr<vfs::MemoryFileSystem>(std::move(*made));
 }
 
-Result<void> write_output(const std::filesystem::path& path, const std::string& blob) {
-  // A build that is interrupted must not leave half a snapshot.
-  std::filesystem::path partial = path;
-  partial += ".partial";
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file.write(blob.data(), static_cast<std::streamsize>(blob.size()));
-  file.close();
-  if (!file) return fail(ErrorCode::kIo, "writing " + partial.string() + " failed");
-  std::error_code error;
-  std::filesystem::rename(partial, path, error);
-  if (error) return fail(Error::from_errno("renaming to " + path.string(), error.value()));
-  return {};
-}
-
 Result<void> make(char** arguments) {
-  CALF_TRY(const std::string installation_blob, read_input(arguments[1]));
-  CALF_TRY(const std::string template_blob, read_input(arguments[2]));
+  CALF_TRY(const std::string installation_blob, vfs::read_tool_file(arguments[1]));
+  CALF_TRY(const std::string template_blob, vfs::read_tool_file(arguments[2]));
   CALF_TRY(auto installation, in_memory(installation_blob, true));
   CALF_TRY(auto data, in_memory(template_blob, false));
   CALF_TRY(const std::string snapshot,
            postgres::make_snapshot(std::move(installation), std::move(data)));
-  return write_output(arguments[3], snapshot);
+  return vfs::write_tool_file(arguments[3], snapshot);
 }
 
 }  // namespace

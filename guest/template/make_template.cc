@@ -3,38 +3,16 @@
 // pack too. Part of the build.
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <span>
 
 #include "initdb/initdb.h"
 #include "os/clock.h"
 #include "vfs/memory_file_system.h"
 #include "vfs/pack.h"
+#include "vfs/tool_files.h"
 
 namespace calf {
 namespace {
-
-Result<void> write_output(const std::filesystem::path& path, const std::string& blob) {
-  // A build that is interrupted must not leave half a pack.
-  std::filesystem::path partial = path;
-  partial += ".partial";
-  std::ofstream file(partial, std::ios::binary | std::ios::trunc);
-  file.write(blob.data(), static_cast<std::streamsize>(blob.size()));
-  file.close();
-  if (!file) return fail(ErrorCode::kIo, "writing " + partial.string() + " failed");
-  std::error_code error;
-  std::filesystem::rename(partial, path, error);
-  if (error) return fail(Error::from_errno("renaming to " + path.string(), error.value()));
-  return {};
-}
-
-Result<std::string> read_input(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string blob(std::istreambuf_iterator<char>(file), {});
-  if (!file) return fail(ErrorCode::kIo, "reading " + path.string() + " failed");
-  return blob;
-}
 
 Result<std::shared_ptr<vfs::FileSystem>> in_memory(std::shared_ptr<const vfs::Pack> pack) {
   vfs::MemoryFileSystem::Options options;
@@ -48,7 +26,7 @@ Result<std::shared_ptr<vfs::FileSystem>> in_memory(std::shared_ptr<const vfs::Pa
 
 Result<void> make_template(const std::filesystem::path& installation_pack,
                            const std::filesystem::path& output) {
-  CALF_TRY(const std::string blob, read_input(installation_pack));
+  CALF_TRY(const std::string blob, vfs::read_tool_file(installation_pack));
   CALF_TRY(auto pack, vfs::Pack::open(std::as_bytes(std::span(blob))));
   CALF_TRY(auto installation, in_memory(std::move(pack)));
   CALF_TRY(const auto data, in_memory(nullptr));
@@ -56,7 +34,7 @@ Result<void> make_template(const std::filesystem::path& installation_pack,
   vfs::PackBuilder builder({});
   CALF_CHECK_OK(builder.add_tree(*data, "", ""));
   CALF_TRY(const std::string packed, std::move(builder).finish());
-  return write_output(output, packed);
+  return vfs::write_tool_file(output, packed);
 }
 
 }  // namespace

@@ -1,15 +1,14 @@
 #include "cli/check_command.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <set>
 
 #include "cli/amcheck.h"
 #include "cli/check_report.h"
 #include "cli/interrupter.h"
+#include "cli/progress.h"
 #include "cli/ready.h"
 #include "os/files.h"
 #include "pgfiles/relation_files.h"
@@ -18,38 +17,12 @@
 namespace calf::cli {
 namespace {
 
-// A line on standard error that says how far the check is: rewritten on a terminal, else now and
-// then a new one.
-class Progress {
- public:
-  explicit Progress(bool quiet) : quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
-  ~Progress() { clear(); }
-
-  void say(const std::string& text) {
-    const auto every = terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(5);
-    const auto now = std::chrono::steady_clock::now();
-    if (quiet_ || now - last_ < every) return;
-    last_ = now;
-    std::fprintf(stderr, terminal_ ? "\r\033[K%s" : "%s\n", text.c_str());
-    std::fflush(stderr);
-    shown_ = terminal_;
-  }
-  void clear() {
-    if (shown_) std::fprintf(stderr, "\r\033[K");
-    shown_ = false;
-  }
-
- private:
-  const bool quiet_;
-  const bool terminal_;
-  bool shown_ = false;
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
 class Check {
  public:
   explicit Check(const CheckOptions& options)
-      : path_(options.directory), user_(options.user), progress_(options.json || options.quiet) {
+      : path_(options.directory),
+        user_(options.user),
+        progress_("reading pages", &signals_, options.json || options.quiet) {
     report_.directory = path_.string();
   }
 
@@ -117,11 +90,8 @@ class Check {
     CALF_TRY(const Files files, pgfiles::list_relation_files(data));
     uint64_t total = 0;
     for (const auto& file : files) total += file.size_bytes;
-    constexpr double kMegabyte = 1e6;
     const auto say = [&](uint64_t done) {
-      progress_.say(fmt::format("pages: {:.0f} of {:.0f} MB", static_cast<double>(done) / kMegabyte,
-                                static_cast<double>(total) / kMegabyte));
-      return signals_.take() == 0;
+      return progress_.report(done, total, Progress::Clock::now()).has_value();
     };
     CALF_TRY(auto checked, pgfiles::check_pages(data, control, files, say));
     report_.files = files.size();

@@ -25,6 +25,17 @@ TEST(Progress, says_nothing_about_quick_work_and_a_line_now_and_then_about_long)
             "calf: saving: 200.0 MB of 1.0 GB (20 %)\ncalf: saving: 400.0 MB of 1.0 GB (40 %)\n");
 }
 
+TEST(Progress, says_what_is_done_now_but_not_too_often) {
+  std::FILE* stream = std::tmpfile();
+  Progress progress("checking", nullptr, false, stream);
+  const auto later = Progress::Clock::now() + Progress::kBetweenLines;
+  progress.say("a table", Progress::Clock::now());
+  progress.say("an index", later);
+  progress.say("a view", later + std::chrono::seconds(1));
+  progress.clear();  // nothing to take away: not a terminal
+  EXPECT_EQ(text_of(stream), "calf: an index\n");
+}
+
 TEST(Progress, is_silent_when_told_so) {
   std::FILE* stream = std::tmpfile();
   Progress progress("saving", nullptr, true, stream);

@@ -167,10 +167,12 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   Progress progress("reading the snapshot", &signals, options.quiet || options.json_only);
   ClusterOptions chosen = cluster_options(options, port);
   chosen.observer = progress.observer();
-  CALF_TRY(OpenedCluster cluster, open_cluster(chosen));
-  running.engine = std::move(cluster.engine);
+  auto cluster = open_cluster(chosen);
+  progress.clear();
+  if (!cluster) return fail(std::move(cluster).error());
+  running.engine = std::move(cluster->engine);
   running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
-  CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
+  CALF_CHECK_OK(bootstrap(*running.engine, options, cluster->created));
   if (!loopback_only && !options.auth && options.engine == EngineKind::kPostgres)
     CALF_CHECK_OK(check_hba(*running.engine));
   running.server->serve(*running.engine);

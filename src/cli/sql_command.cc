@@ -210,6 +210,7 @@ int run_sql(const SqlOptions& options) {
                                .from = options.from,
                                .observer = progress.observer(),
                                .settings = options.settings});
+  progress.clear();
   if (!cluster) {
     print_error(cluster.error());
     return kExitBadConnection;

@@ -6,10 +6,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 
 #include "vfs/pack.h"
+#include "vfs/tool_files.h"
 
 namespace {
 
@@ -23,11 +23,7 @@ Result<void> create(const std::string& directory, const std::string& out,
   PackBuilder builder(options);
   CALF_CHECK_OK(builder.add_host_directory(directory, ""));
   CALF_TRY(std::string blob, std::move(builder).finish());
-  std::ofstream file(out, std::ios::binary | std::ios::trunc);
-  file.write(blob.data(), static_cast<std::streamsize>(blob.size()));
-  file.close();
-  if (!file) return calf::fail(calf::Error::from_errno("writing " + out, errno));
-  return {};
+  return calf::vfs::write_tool_file(out, blob);
 }
 
 // The mapping lives until the process ends.
