@@ -202,7 +202,12 @@ void Process::deliver_signals() {
     // InitPostmasterChild() sets SignalHandlerForCrashExit; the image has lost that function, for
     // it does just this.
     if (signal == kSigQuit && !is_postmaster() && !handles_quit_) exit({.code = 2});
-    if (signal == kSigHup && is_postmaster()) kernel_.forget_fork_image();
+    if (signal == kSigHup && is_postmaster()) {
+      // Now: it signals its children before it reads pg_hba.conf, and what is forked then must not
+      // become the image of later ones.
+      kernel_.start_deferred();
+      kernel_.forget_fork_image();
+    }
     pg_raise(static_cast<u32>(signal));
   }
 }
