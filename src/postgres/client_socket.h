@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,9 @@ class ClientSocket {
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
+  [[nodiscard]] bool is_tls() const { return is_tls_; }
+  // What TLS negotiated; nothing for a clear connection.
+  [[nodiscard]] std::optional<net::TlsDetails> tls() const { return transport_->tls(); }
   [[nodiscard]] bool is_in_process() const { return transport_->descriptor() < 0; }
 
  private:

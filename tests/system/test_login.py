@@ -264,6 +264,47 @@ def test_tls_cancel_and_concurrent_sessions(tls_server):
     assert {each.error(5).sqlstate for each in pending} == {"57014"}
 
 
+def test_pg_stat_ssl_tells_what_was_negotiated(tls_server):
+    question = "select ssl, version, cipher, bits from pg_stat_ssl where pid = pg_backend_pid()"
+    with tls_server.connect(sslmode="require") as new, tls_server.connect(sslmode="require", ssl_max_protocol_version="TLSv1.2") as old:
+        ssl_on, version, cipher, bits = new.execute(question).fetchone()
+        assert (ssl_on, version) == (True, "TLSv1.3")
+        assert cipher.startswith("TLS_") and bits in (128, 256)
+        assert old.execute(question).fetchone()[:2] == (True, "TLSv1.2")
+        assert new.execute("select version from pg_stat_ssl where pid = %s", (old.info.backend_pid,)).fetchone() == ("TLSv1.2",)
+        seen = new.execute("select count(*) from pg_stat_ssl where ssl").fetchone()[0]
+    assert seen >= 2
+    with tls_server.connect(sslmode="disable") as clear:
+        assert clear.execute(question).fetchone() == (False, None, None, None)
+
+
+def test_hostssl_and_hostnossl_rules(own_server):
+    server = own_server(tls=True)
+
+    def use_rules(*rules):
+        with server.connect(sslmode="prefer", unix=True) as admin:
+            lines = " union all ".join(f"select '{rule}'" for rule in ("local all all trust", *rules))
+            path = admin.execute("show hba_file").fetchone()[0]
+            admin.execute(f"copy ({lines}) to '{path}'")
+            admin.execute("select pg_reload_conf()")
+            assert admin.execute("select count(error) from pg_hba_file_rules").fetchone() == (0,)
+
+    def refusal(sslmode) -> str:
+        try:
+            with server.connect(sslmode=sslmode) as one:
+                return "" if one.execute("select 1").fetchone() == (1,) else "no answer"
+        except psycopg.OperationalError as error:
+            return str(error)
+
+    use_rules("hostnossl all all all reject", "hostssl all all all trust")
+    eventually(lambda: "no encryption" in refusal("disable"))
+    assert refusal("require") == ""
+    use_rules("hostnossl all all all trust")
+    eventually(lambda: refusal("disable") == "")
+    assert "no pg_hba.conf entry for host" in refusal("require")
+    assert "SSL encryption" in refusal("require")
+
+
 def test_plain_bytes_stuffed_behind_the_tls_request_are_refused(tls_server):
     """CVE-2021-23214: what came unencrypted before the handshake must not be read as if it were encrypted."""
     with tls_server.raw() as raw:
