@@ -14,6 +14,8 @@
 #include "cli/engine_factory.h"
 #include "node/embedded.h"
 #include "os/clock.h"
+#include "os/random.h"
+#include "pgfiles/new_identity.h"
 #include "vfs/directory_file_system.h"
 
 namespace calf::node {
@@ -160,6 +162,23 @@ void remove_leftovers(vfs::FileSystem& parent, const std::string& prefix, const 
   }
 }
 
+// The template's files as a cluster of its own, on the disk.
+Result<void> unpack_template(const vfs::Pack& pack, const std::shared_ptr<os::Files>& files,
+                             const fs::path& path) {
+  CALF_CHECK_OK(pack.unpack_to(path.string(), {.subtree = "", .files = files.get()}));
+  CALF_TRY(auto data, vfs::DirectoryFileSystem::open({.path = path.string(), .files = files}));
+  os::SystemRandom random;
+  CALF_CHECK_OK(pgfiles::give_new_identity(*data, os::SystemClock(), random));
+  // One flush of the whole file system: an fsync for each of a thousand files takes seconds.
+  auto directory =
+      files->open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0, os::Resolve::kAnywhere);
+  if (!directory) return fail(os::to_error("opening " + path.string(), directory.error()));
+  const os::FileDescriptor held(*files, *directory);
+  if (auto synced = files->syncfs(held.get()); !synced)
+    return fail(os::to_error("syncing " + path.string(), synced.error()));
+  return {};
+}
+
 }  // namespace
 
 Result<void> create_data_directory(const std::shared_ptr<os::Files>& files, const fs::path& path) {
@@ -171,11 +190,9 @@ Result<void> create_data_directory(const std::shared_ptr<os::Files>& files, cons
   const std::string fresh = prefix + std::to_string(getpid());
   remove_leftovers(*tree, prefix, fresh);
   CALF_TRY(auto pack, template_pack());
-  auto unpacked = pack->unpack_to((parent / fresh).string(),
-                                  {.subtree = "", .sync = true, .files = files.get()});
-  if (!unpacked) {
+  if (auto made = unpack_template(*pack, files, parent / fresh); !made) {
     remove_tree(*tree, fresh);
-    return unpacked;
+    return made;
   }
   if (auto renamed = tree->rename(fresh, name); !renamed) {
     remove_tree(*tree, fresh);

@@ -12,6 +12,8 @@
 #include "node/snapshot_files.h"
 #include "os/clock.h"
 #include "os/files.h"
+#include "os/random.h"
+#include "pgfiles/new_identity.h"
 #include "postgres/cluster.h"
 #include "postgres/make_snapshot.h"
 #include "vfs/branched_directory.h"
@@ -186,6 +188,8 @@ Result<Place> open_memory(const cli::ClusterOptions& options) {
   CALF_TRY(place.snapshot, snapshot_for(options));
   CALF_TRY(auto pack, place.snapshot != nullptr ? fresh_cluster_pack() : template_pack());
   CALF_TRY(place.data, file_system_of(std::move(pack), false));
+  os::SystemRandom random;
+  CALF_CHECK_OK(pgfiles::give_new_identity(*place.data, os::SystemClock(), random));
   return place;
 }
 

@@ -19,6 +19,7 @@ constexpr size_t kStateAt = 16;
 constexpr size_t kBlockBytesAt = 216;
 constexpr size_t kSegmentPagesAt = 220;
 constexpr size_t kChecksumVersionAt = 252;
+constexpr size_t kNonceAt = 257;
 constexpr size_t kCrcAt = 292;
 constexpr size_t kBytes = 296;
 
@@ -31,34 +32,50 @@ constexpr std::string_view kStates[] = {
 
 using Crc32c = boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true>;
 
+uint32_t crc_of(std::span<const std::byte, kBytes> bytes) {
+  Crc32c crc;
+  crc.process_bytes(bytes.data(), kCrcAt);
+  return crc.checksum();
+}
+
 uint32_t word(std::span<const std::byte> bytes, size_t at) {
   uint32_t value = 0;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
 }
 
-}  // namespace
+using Bytes = std::array<std::byte, kBytes>;
 
-Result<ControlFile> read_control_file(vfs::FileSystem& data) {
-  auto file = data.open(kControlFile, {});
+Result<std::unique_ptr<vfs::File>> open_control_file(vfs::FileSystem& data, vfs::Access access) {
+  auto file = data.open(kControlFile, {.access = access});
   if (!file) return fail(os::to_error(std::string("opening ") + kControlFile, file.error()));
-  std::array<std::byte, kBytes> bytes{};
-  auto size = (*file)->pread(bytes, 0);
+  return std::move(*file);
+}
+
+// The contents, whose CRC and version are right.
+Result<Bytes> read_whole(vfs::File& file) {
+  Bytes bytes{};
+  auto size = file.pread(bytes, 0);
   if (!size) return fail(os::to_error(std::string("reading ") + kControlFile, size.error()));
   if (*size < kBytes)
     return fail(ErrorCode::kDataCorrupted,
                 fmt::format("{} ends after {} of {} bytes", kControlFile, *size, kBytes));
-  Crc32c crc;
-  crc.process_bytes(bytes.data(), kCrcAt);
-  const uint32_t version = word(bytes, kVersionAt);
-  if (crc.checksum() != word(bytes, kCrcAt))
+  if (crc_of(bytes) != word(bytes, kCrcAt))
     return fail(ErrorCode::kDataCorrupted,
                 fmt::format("{}: its CRC is {:08X}, but its contents give {:08X}", kControlFile,
-                            word(bytes, kCrcAt), crc.checksum()),
+                            word(bytes, kCrcAt), crc_of(bytes)),
                 "restore the directory from a backup");
-  if (version != kVersion)
+  if (const uint32_t version = word(bytes, kVersionAt); version != kVersion)
     return fail(ErrorCode::kUnsupported, fmt::format("{} has version {}, this program reads {}",
                                                      kControlFile, version, kVersion));
+  return bytes;
+}
+
+}  // namespace
+
+Result<ControlFile> read_control_file(vfs::FileSystem& data) {
+  CALF_TRY(auto file, open_control_file(data, vfs::Access::kRead));
+  CALF_TRY(const Bytes bytes, read_whole(*file));
   ControlFile out;
   std::memcpy(&out.system_identifier, bytes.data(), sizeof out.system_identifier);
   const uint32_t state = word(bytes, kStateAt);
@@ -71,6 +88,19 @@ Result<ControlFile> read_control_file(vfs::FileSystem& data) {
     return fail(ErrorCode::kUnsupported, fmt::format("{}: pages of {} bytes are not supported",
                                                      kControlFile, out.page_bytes));
   return out;
+}
+
+Result<void> write_identity(vfs::FileSystem& data, const Identity& identity) {
+  CALF_TRY(auto file, open_control_file(data, vfs::Access::kReadWrite));
+  CALF_TRY(Bytes bytes, read_whole(*file));
+  std::memcpy(bytes.data(), &identity.system_identifier, sizeof identity.system_identifier);
+  std::memcpy(bytes.data() + kNonceAt, identity.authentication_nonce.data(),
+              identity.authentication_nonce.size());
+  const uint32_t crc = crc_of(bytes);
+  std::memcpy(bytes.data() + kCrcAt, &crc, sizeof crc);
+  if (auto written = file->pwrite(bytes, 0); !written)
+    return fail(os::to_error(std::string("writing ") + kControlFile, written.error()));
+  return {};
 }
 
 }  // namespace calf::pgfiles

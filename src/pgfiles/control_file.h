@@ -1,6 +1,8 @@
 // global/pg_control of a stopped cluster: what it says, and whether it can be believed.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -26,5 +28,14 @@ struct ControlFile {
 // `data` is the data directory. kDataCorrupted when its CRC is wrong or it is of another version,
 // kIo when it cannot be read. Any thread that may use `data`.
 Result<ControlFile> read_control_file(vfs::FileSystem& data);
+
+// What tells one cluster from all others.
+struct Identity {
+  uint64_t system_identifier = 0;
+  std::array<std::byte, 32> authentication_nonce{};  // of logins as roles that are not there
+};
+
+// Writes `identity` into the file, with its new CRC; does not sync. Errors as read_control_file().
+Result<void> write_identity(vfs::FileSystem& data, const Identity& identity);
 
 }  // namespace calf::pgfiles

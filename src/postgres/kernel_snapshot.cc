@@ -68,6 +68,18 @@ Result<void> write_at(int fd, std::span<const std::byte> bytes, uint64_t offset)
   return {};
 }
 
+Result<std::vector<std::byte>> read_control_file(vfs::Namespace& tree) {
+  constexpr const char* kPath = "/pglite/data/global/pg_control";
+  constexpr size_t kBytes = 296;  // struct ControlFileData
+  auto file = tree.open("/", kPath, {});
+  if (!file) return fail(os::to_error(std::string("opening ") + kPath, file.error()));
+  std::vector<std::byte> bytes(kBytes);
+  const auto size = (*file)->pread(bytes, 0);
+  if (!size) return fail(os::to_error(std::string("reading ") + kPath, size.error()));
+  if (*size != kBytes) return fail(ErrorCode::kDataCorrupted, std::string(kPath) + " is cut off");
+  return bytes;
+}
+
 }  // namespace
 
 // --- Recording
@@ -241,12 +253,15 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
       .environment = options_.environment,
   });
   CALF_CHECK_OK(files->restore(state.descriptors));
+  CALF_TRY(auto control_file, read_control_file(*options_.tree));
   auto postmaster = std::make_unique<Process>(
       *this,
       Process::Parts{
           .memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
-      Process::Resumption{
-          .frame = state.frame, .settings = std::move(settings), .on_ready = std::move(on_ready)});
+      Process::Resumption{.frame = state.frame,
+                          .settings = std::move(settings),
+                          .control_file = std::move(control_file),
+                          .on_ready = std::move(on_ready)});
   snapshot_image_ = snapshot.memory();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());

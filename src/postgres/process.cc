@@ -104,6 +104,12 @@ void Process::run_resumed_postmaster() {
   const u64 now = pg_GetCurrentTimestamp();
   store(PG_ADDRESS_PgStartTime, now);
   store(PG_ADDRESS_PgReloadTime, now);
+  // The files may be another cluster's than the one that was recorded. struct ControlFileData.
+  constexpr u32 kNonceAt = 257;
+  constexpr u32 kNonceBytes = 32;
+  const u32 control_file = load<u32>(PG_ADDRESS_ControlFile);
+  for (const auto& [at, size] : {std::pair<u32, u32>{0, 8}, {kNonceAt, kNonceBytes}})
+    std::memcpy(base() + control_file + at, resumption_->control_file.data() + at, size);
   for (const auto& [name, value] : resumption_->settings) {
     pg_SetConfigOption(guest_text(name.c_str()), guest_text(value.c_str()), kPostmasterContext,
                        kCommandLineSource);

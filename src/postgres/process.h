@@ -53,6 +53,7 @@ class Process final : public wasm::Guest {
   struct Resumption {
     std::vector<uint64_t> frame;
     std::vector<std::pair<std::string, std::string>> settings;
+    std::vector<std::byte> control_file;  // what pg_control says now
     std::function<void()> on_ready;  // on the process's stack, before the main function goes on
   };
   Process(Kernel& kernel, Parts parts, Resumption resumption);

@@ -34,6 +34,22 @@ def test_data_survives_a_clean_restart(own_server, directory):
     assert "not properly shut down" not in server.output()
 
 
+def system_identifier(server) -> int:
+    return Session(server.connect()).value("select system_identifier from pg_control_system()")
+
+
+@pytest.mark.calf_only  # the native ones here are copies of one cluster
+def test_every_cluster_has_a_system_identifier_of_its_own(own_server, directory):
+    servers = [own_server(data=directory / name) for name in ("a", "b")] + [own_server(), own_server()]
+    identifiers = [system_identifier(server) for server in servers]
+    assert len(set(identifiers)) == len(servers)
+    assert all(abs((each >> 32) - time.time()) < 600 for each in identifiers), "it says when the cluster was made"
+    servers[0].kill()  # recovery compares the WAL's with pg_control's
+    assert system_identifier(own_server(data=directory / "a")) == identifiers[0]
+    assert servers[1].stop() == 0
+    assert system_identifier(own_server(data=directory / "b")) == identifiers[1]
+
+
 # Much WAL is written in little time and checkpoints come often.
 BUSY = {"max_wal_size": "32MB", "min_wal_size": "32MB", "checkpoint_timeout": "30s"}
 
