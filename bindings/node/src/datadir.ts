@@ -1,4 +1,5 @@
 /** Data directories as tar archives: out of a cluster that runs, and back into a directory that one can be opened on. */
+import { File } from 'node:buffer' // a global since Node 20 only
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'

@@ -506,7 +506,8 @@ describe('Calf does what PGlite does', () => {
       const source = await from.constructor.create()
       await source.exec(`create table moved (id int primary key, v text); insert into moved select i, 'v' || i from generate_series(1, 1000) i`)
       const dump = await source.dumpDataDir('gzip')
-      assert.match(dump.name, /^pgdata\.tar\.gz$/)
+      // Without a global File, before Node 20, PGlite gives a Blob.
+      if (globalThis.File || from === sides.calf[0]) assert.match(dump.name, /^pgdata\.tar\.gz$/)
       const target = await To.create({ loadDataDir: dump })
       assert.deepEqual((await target.query('select count(*) as n, max(v) as v from moved')).rows, [{ n: 1000, v: 'v999' }])
       await target.query('insert into moved values (1001)')

@@ -111,8 +111,8 @@ describe('Kysely', { timeout: 60_000 }, () => {
 
 describe('Prisma', { timeout: 120_000 }, () => {
   test('by its driver adapter for pg', async () => {
-    // The client and its query compiler need no download; the schema engine, of `prisma migrate`, would, so it is kept out.
-    const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' }
+    // The client and its query compiler need no download; the engines, of `prisma migrate` and of old clients, would: they are kept out.
+    const env = { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: '/bin/true', PRISMA_QUERY_ENGINE_LIBRARY: '/bin/true', PRISMA_HIDE_UPDATE_MESSAGE: '1', CHECKPOINT_DISABLE: '1' }
     const cli = fileURLToPath(import.meta.resolve('prisma/build/index.js'))
     execFileSync(process.execPath, [cli, 'generate', '--schema', join(here, 'prisma/schema.prisma')], { env, stdio: 'pipe', cwd: here })
     const generated = await import(pathToFileURL(join(here, 'prisma/generated/index.js')))

@@ -230,6 +230,7 @@ def test_ctrl_c_cancels_the_statement():
     done = python(
         """
         import calf, os, signal, threading
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         with calf.open() as database, database.connect(autocommit=True) as connection:
             threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
             try:
