@@ -30,7 +30,12 @@ Result<void> make_template(const std::filesystem::path& installation_pack,
   CALF_TRY(auto pack, vfs::Pack::open(std::as_bytes(std::span(blob))));
   CALF_TRY(auto installation, in_memory(std::move(pack)));
   CALF_TRY(const auto data, in_memory(nullptr));
-  CALF_CHECK_OK(initdb::initialise(std::move(installation), data, {}));
+  // One thread runs a cluster: its parallel workers would only take turns, each with a process to
+  // start (docs/decisions/0012).
+  initdb::Options options;
+  options.settings = {{"max_parallel_workers_per_gather", "0"},
+                      {"max_parallel_maintenance_workers", "0"}};
+  CALF_CHECK_OK(initdb::initialise(std::move(installation), data, options));
   vfs::PackBuilder builder({});
   CALF_CHECK_OK(builder.add_tree(*data, "", ""));
   CALF_TRY(const std::string packed, std::move(builder).finish());

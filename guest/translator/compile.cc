@@ -60,6 +60,7 @@ class Driver {
     common_ = compiler_version(options.compiler);
     for (const std::string& flag : options.flags) common_ += flag + '\0';
     for (const std::string& include : options.includes) common_ += content(include) + '\0';
+    if (!options.profile.empty()) common_ += "profile\0" + content(options.profile);
   }
 
   void run() {
@@ -113,6 +114,7 @@ class Driver {
     for (const std::string& include : options_.includes) {
       command.push_back("-I" + fs::absolute(include).parent_path().string());
     }
+    if (!options_.profile.empty()) command.push_back("-fprofile-use=" + fs::absolute(options_.profile).string());
     command.insert(command.end(), {"-c", job.name, "-o", temporary(job.object).string()});
     pid_t pid = start(command, directory_);
     running_[pid] = {job, std::chrono::steady_clock::now()};

@@ -25,7 +25,7 @@ constexpr char kUsage[] =
     "                       [--shards=N]\n"
     "  calf-translate compile --sources=DIR --library=FILE --cache=DIR --compiler=CC --archiver=AR "
     "[--jobs=N]\n"
-    "                       --include=HEADER … --flag=FLAG …\n"
+    "                       --include=HEADER … --flag=FLAG … [--profile=FILE.profdata]\n"
     "  calf-translate inspect MODULE.wasm WHAT …, where WHAT is one of\n";
 
 // --name=value arguments.
@@ -95,6 +95,7 @@ void compile_image(const Arguments& arguments) {
   options.jobs = static_cast<unsigned>(std::max(1ul, std::stoul(arguments.one("jobs", "2"))));
   options.includes = arguments.all("include");
   options.flags = arguments.all("flag");
+  options.profile = arguments.one("profile", "");
   compile_sources(options);
 }
 

@@ -44,7 +44,7 @@ void calf_memory_fill(u32 destination, u32 byte, u32 size) {
   std::memset(last_page, 0, static_cast<size_t>(end - last_page));
 }
 
-// The image's own memset() and memcpy() (guest/hooks.txt).
+// The image's own functions of the C library (guest/hooks.txt).
 u32 pg_memset(u32 destination, u32 byte, u32 size) {
   calf_memory_fill(destination, byte & 0xff, size);
   return destination;
@@ -53,6 +53,15 @@ u32 pg_memcpy(u32 destination, u32 source, u32 size) {
   u8* base = CALF_STATE->base;
   std::memcpy(base + destination, base + source, size);
   return destination;
+}
+u32 pg_memmove(u32 destination, u32 source, u32 size) {
+  u8* base = CALF_STATE->base;
+  std::memmove(base + destination, base + source, size);
+  return destination;
+}
+u32 pg_memcmp(u32 left, u32 right, u32 size) {
+  u8* base = CALF_STATE->base;
+  return static_cast<u32>(std::memcmp(base + left, base + right, size));
 }
 
 u32 calf_import_env_emscripten_get_heap_max() {
