@@ -6,6 +6,7 @@
 #include "branches/branch.h"
 #include "branches/branch_name.h"
 #include "net/memory_pipe.h"
+#include "os/mapping_budget.h"
 #include "pgwire/error_response.h"
 #include "vfs/tree_copy.h"
 
@@ -18,13 +19,24 @@ constexpr int kWorkers = 2;
 constexpr auto kLookAtIdleEvery = 1s;
 constexpr auto kIdleFor = 30s;  // without a client, before a branch goes to sleep
 constexpr auto kSettled = 2s;   // a client that was just handed over may not have a process yet
-// Of those that have no client, the ones that were used last stay awake.
-constexpr size_t kMostIdle = 32;
+// Of those that have no client, the ones that were used last stay awake: to sleep and to wake are
+// dear beside a test. In memory each keeps about a megabyte.
+constexpr size_t kMostIdle = 300;
+constexpr size_t kMostIdleWhenFull = 16;
 constexpr int64_t kStopMs = 10'000;
 
+// Is the room for mappings, which every process takes, nearly used up?
+bool is_full() {
+  const os::MappingBudget& budget = os::MappingBudget::of_program();
+  return budget.used() > budget.limit() / 4 * 3;
+}
+
 void refuse(postgres::ClientConnection& connection, const Error& error) {
-  const auto bytes = pgwire::encode_error_response(
-      {.sqlstate = "57P03", .message = error.message, .hint = error.hint});
+  // configuration_limit_exceeded, or cannot_connect_now
+  const bool is_limit = error.code == ErrorCode::kResourceExhausted;
+  const auto bytes = pgwire::encode_error_response({.sqlstate = is_limit ? "53400" : "57P03",
+                                                    .message = error.message,
+                                                    .hint = error.hint});
   (void)connection.transport->write_some(bytes);  // it is closed in any case
 }
 
@@ -230,8 +242,9 @@ void Branches::put_idle_to_sleep() {
   }
   std::sort(idle.begin(), idle.end(),
             [](const auto& a, const auto& b) { return a->last_used > b->last_used; });
+  const size_t most_idle = is_full() ? kMostIdleWhenFull : kMostIdle;
   for (size_t i = 0; i < idle.size(); ++i) {
-    if (i < kMostIdle && now - idle[i]->last_used < kIdleFor) continue;
+    if (i < most_idle && now - idle[i]->last_used < kIdleFor) continue;
     idle[i]->state = Branch::State::kGoingToSleep;
     post([this, branch = idle[i]] { rest(branch); });
   }
@@ -313,13 +326,20 @@ void Branches::stop_branches() {
   }
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
-  for (auto& [name, branch] : branches) {
-    if (branch->cluster != nullptr)
-      branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
-  }
-  for (auto& [name, branch] : branches) {
-    if (branch->cluster == nullptr) continue;
-    if (auto stopped = branch->cluster->wait_stopped(kStopMs); !stopped)
+  // All at the same time, and no longer than one of them may take. In memory only their clients
+  // would see the difference to a sudden end.
+  const auto deadline = Branch::Clock::now() + std::chrono::milliseconds(kStopMs);
+  std::erase_if(branches, [this](const auto& entry) {
+    const auto& cluster = entry.second->cluster;
+    return cluster == nullptr || (storage_->clones_are_free() && cluster->sessions() == 0);
+  });
+  for (const auto& [name, branch] : branches)
+    branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+  for (const auto& [name, branch] : branches) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - Branch::Clock::now());
+    auto stopped = branch->cluster->wait_stopped(std::max<int64_t>(left.count(), 0));
+    if (!stopped)
       log::warn("branch {} did not stop in order: {}", name, stopped.error().to_string());
   }
 }

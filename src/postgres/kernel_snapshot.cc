@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "os/mapping_budget.h"
 #include "os/shared_memory.h"
 #include "postgres/kernel.h"
 #include "wasm/frozen_pages.h"
@@ -163,6 +164,37 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
 
 // --- Going on
 
+bool Kernel::is_crowded() {
+  const os::MappingBudget& budget = os::MappingBudget::of_program();
+  return budget.used() >= budget.limit() / 8;
+}
+
+// Frozen pages save memory and cost mappings.
+size_t Kernel::most_frozen_runs() {
+  constexpr size_t kMany = 32;
+  constexpr size_t kFew = 4;
+  return is_crowded() ? kFew : kMany;
+}
+
+Result<void> Kernel::spare_mappings() {
+  const size_t most = most_frozen_runs();
+  const std::vector<wasm::SharedRegion> regions =
+      find(Process::kPostmasterPid)->memory().shared_regions();
+  for (const wasm::SharedRegion& region : regions) {
+    if (region.frozen == nullptr || region.frozen->most_runs() <= most) continue;
+    const size_t less = region.frozen->most_runs() - most;
+    CALF_TRY(const auto thawed, region.frozen->limit_runs(most, region.fd, region.offset));
+    for (const auto& [pid, process] : processes_) {
+      for (const auto& piece : thawed) {
+        if (!process->memory().remap_shared(region, piece.begin, piece.size_bytes))
+          return fail(Error::from_errno("mapping shared memory", errno));
+      }
+      process->memory().note_fewer_runs(less);
+    }
+  }
+  return {};
+}
+
 // PostgreSQL's main segment: its pages stay the snapshot's until they are written to.
 Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
                                                   const SnapshotState::SharedMemory& shared) {
@@ -170,8 +202,8 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
   if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
   CALF_TRY(auto region,
            wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
-  region.frozen = snapshot.freeze(shared.extents);
-  CALF_CHECK_OK(region.frozen->thaw_hot(region.fd, region.offset));
+  region.frozen = snapshot.freeze(shared.extents, most_frozen_runs());
+  CALF_CHECK_OK(region.frozen->prepare(region.fd, region.offset));
   return region;
 }
 
