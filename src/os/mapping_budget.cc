@@ -22,9 +22,10 @@ MappingBudget& MappingBudget::of_program() {
 Result<void> MappingBudget::take(size_t count) {
   if (used_.fetch_add(count, std::memory_order_relaxed) + count <= limit_) return {};
   give_back(count);
-  return fail(ErrorCode::kResourceExhausted,
-              "too many databases and sessions are in use at the same time for this system",
-              "Close some, or raise the limit of memory mappings: sysctl -w vm.max_map_count=1048576");
+  return fail(
+      ErrorCode::kResourceExhausted,
+      "too many databases and sessions are in use at the same time for this system",
+      "Close some, or raise the limit of memory mappings: sysctl -w vm.max_map_count=1048576");
 }
 
 }  // namespace calf::os

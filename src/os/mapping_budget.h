@@ -25,6 +25,10 @@ class MappingBudget {
   Result<void> take(size_t count);
   void give_back(size_t count) { used_.fetch_sub(count, std::memory_order_relaxed); }
 
+  // From here on everybody should do with few.
+  [[nodiscard]] bool is_crowded() const { return used() >= limit_ / 4; }
+  // From here on what is not needed should be given back.
+  [[nodiscard]] bool is_nearly_full() const { return used() >= limit_ / 4 * 3; }
   [[nodiscard]] size_t limit() const { return limit_; }
   [[nodiscard]] size_t used() const { return used_.load(std::memory_order_relaxed); }
 

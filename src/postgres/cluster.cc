@@ -173,6 +173,10 @@ int Cluster::sessions() const {
   return running_->kernel->sessions();
 }
 
+void Cluster::spare_mappings() {
+  running_->kernel->ask_to_spare_mappings();
+}
+
 bool Cluster::help(const std::function<bool()>& done) {
   return running_->kernel->help(done);
 }

@@ -63,6 +63,10 @@ class Cluster {
   // Clients that have a process now.
   [[nodiscard]] int sessions() const;
 
+  // The program has become crowded (os::MappingBudget): the cluster gives mappings back soon, for
+  // memory. Does not block.
+  void spare_mappings();
+
   // The calling thread, which waits for an in-process client's answer, runs the cluster in place of
   // the cluster's own thread: until `done`, or until no process can run. False when it is run
   // already. An answer then costs no switch of threads.

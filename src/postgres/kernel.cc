@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "calf_anchors.h"
+#include "os/mapping_budget.h"
 
 namespace calf::postgres {
 namespace {
@@ -63,6 +64,11 @@ void Kernel::halt() {
   request();
 }
 
+void Kernel::ask_to_spare_mappings() {
+  should_spare_mappings_ = true;
+  request();
+}
+
 // Whoever runs the cluster now looks at the requests between two processes, and before it sleeps or
 // gives the baton away; a holder that asks itself needs no waking.
 void Kernel::request() {
@@ -83,6 +89,9 @@ void Kernel::take_requests() {
     wakeups.swap(pipe_wakeups_);
     synced.swap(synced_);
     connecting = !connecting_.empty();
+  }
+  if (should_spare_mappings_.exchange(false)) {
+    if (auto spared = spare_mappings(); !spared) log::error("{}", spared.error().to_string());
   }
   for (int signal : signals) send_signal(Process::kPostmasterPid, signal);
   for (int pid : wakeups) {
@@ -237,8 +246,9 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
     accepted_.erase(it);
   }
   const int pid = next_pid_;
-  if (auto made = make_child(postmaster, pid, std::move(launch), std::move(client)); !made) {
+  if (auto made = make_child(postmaster, pid, std::move(launch), client); !made) {
     log::error("could not start a process: {}", made.error().to_string());
+    if (client != nullptr) (void)client->write(encode_refusal(made.error()));
     return -1;
   }
   next_pid_ += 1;
@@ -246,8 +256,8 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
 }
 
 Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
-                                std::unique_ptr<ClientSocket> client) {
-  CALF_CHECK_OK(spare_mappings());
+                                std::unique_ptr<ClientSocket>& client) {
+  if (os::MappingBudget::of_program().is_crowded()) CALF_CHECK_OK(spare_mappings());
   CALF_TRY(auto image, fork_image(postmaster));
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
   CALF_TRY(auto stack, take_stack());
@@ -300,9 +310,8 @@ int Kernel::signal_deferred(int pid, int signal) {
 }
 
 void Kernel::start_checkpointer() {
-  const auto child = std::find_if(deferred_.begin(), deferred_.end(), [](const auto& one) {
-    return one.launch.type == kCheckpointer;
-  });
+  const auto child = std::find_if(deferred_.begin(), deferred_.end(),
+                                  [](const auto& one) { return one.launch.type == kCheckpointer; });
   if (child != deferred_.end()) make_deferred(child);
 }
 
@@ -315,7 +324,8 @@ void Kernel::make_deferred(std::deque<SnapshotState::Child>::iterator child) {
   Process& postmaster = *find(Process::kPostmasterPid);
   const int pid = child->pid;
   // It leaves the list afterwards: until then the postmaster is not alone.
-  const auto made = make_child(postmaster, pid, std::move(child->launch), nullptr);
+  std::unique_ptr<ClientSocket> no_client;
+  const auto made = make_child(postmaster, pid, std::move(child->launch), no_client);
   deferred_.erase(child);
   if (made) return;
   log::error("could not start a process: {}", made.error().to_string());
@@ -326,7 +336,7 @@ void Kernel::make_deferred(std::deque<SnapshotState::Child>::iterator child) {
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
   if (now < deferred_due_ns()) return;
-  if (is_crowded()) {
+  if (os::MappingBudget::of_program().is_crowded()) {
     deferred_not_before_ns_ = now + 10 * options_.helpers_idle_ns;
   } else {
     start_deferred();

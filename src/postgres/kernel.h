@@ -54,6 +54,8 @@ class Kernel {
   void signal_postmaster(int signal);
   // Ends everything at once, as a power cut would.
   void halt();
+  // See Cluster::spare_mappings.
+  void ask_to_spare_mappings();
   // Runs the cluster on the calling thread, see Cluster::help.
   bool help(const std::function<bool()>& done);
 
@@ -154,13 +156,11 @@ class Kernel {
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
   Result<wasm::Stack> take_stack();
+  // Takes the client only if there is no error.
   Result<void> make_child(Process& postmaster, int pid, Launch launch,
-                          std::unique_ptr<ClientSocket> client);
+                          std::unique_ptr<ClientSocket>& client);
 
-  // Does the program have so many processes that each has to do with few mappings?
-  [[nodiscard]] static bool is_crowded();
-  [[nodiscard]] static size_t most_frozen_runs();
-  // Thaws shared memory if the program is crowded.
+  // Thaws shared memory, so that every process needs fewer mappings.
   Result<void> spare_mappings();
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool has_deferred(int pid) const;
@@ -228,6 +228,7 @@ class Kernel {
   };
   std::vector<Synced> synced_;
   std::atomic<bool> halted_{false};
+  std::atomic<bool> should_spare_mappings_{false};
   std::atomic<bool> has_requests_{false};
   SyncThread syncs_;  // last: its thread uses what is above
 };

@@ -164,26 +164,23 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
 
 // --- Going on
 
-bool Kernel::is_crowded() {
-  const os::MappingBudget& budget = os::MappingBudget::of_program();
-  return budget.used() >= budget.limit() / 8;
-}
+namespace {
 
 // Frozen pages save memory and cost mappings.
-size_t Kernel::most_frozen_runs() {
-  constexpr size_t kMany = 32;
-  constexpr size_t kFew = 4;
-  return is_crowded() ? kFew : kMany;
-}
+constexpr size_t kManyFrozenRuns = 16;
+constexpr size_t kFewFrozenRuns = 5;
+
+}  // namespace
 
 Result<void> Kernel::spare_mappings() {
-  const size_t most = most_frozen_runs();
-  const std::vector<wasm::SharedRegion> regions =
-      find(Process::kPostmasterPid)->memory().shared_regions();
+  Process* postmaster = find(Process::kPostmasterPid);
+  if (postmaster == nullptr) return {};
+  const std::vector<wasm::SharedRegion> regions = postmaster->memory().shared_regions();
   for (const wasm::SharedRegion& region : regions) {
-    if (region.frozen == nullptr || region.frozen->most_runs() <= most) continue;
-    const size_t less = region.frozen->most_runs() - most;
-    CALF_TRY(const auto thawed, region.frozen->limit_runs(most, region.fd, region.offset));
+    if (region.frozen == nullptr || region.frozen->most_runs() <= kFewFrozenRuns) continue;
+    const size_t less = region.frozen->most_runs() - kFewFrozenRuns;
+    CALF_TRY(const auto thawed,
+             region.frozen->limit_runs(kFewFrozenRuns, region.fd, region.offset));
     for (const auto& [pid, process] : processes_) {
       for (const auto& piece : thawed) {
         if (!process->memory().remap_shared(region, piece.begin, piece.size_bytes))
@@ -202,7 +199,8 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
   if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
   CALF_TRY(auto region,
            wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
-  region.frozen = snapshot.freeze(shared.extents, most_frozen_runs());
+  const bool is_crowded = os::MappingBudget::of_program().is_crowded();
+  region.frozen = snapshot.freeze(shared.extents, is_crowded ? kFewFrozenRuns : kManyFrozenRuns);
   CALF_CHECK_OK(region.frozen->prepare(region.fd, region.offset));
   return region;
 }

@@ -33,10 +33,6 @@ constexpr size_t kOwnMappings = 6;
 // A mapping in the middle of another one, which becomes two.
 constexpr size_t kInnerMappings = 2;
 
-size_t mappings_of(const SharedRegion& region) {
-  return kInnerMappings * (1 + (region.frozen == nullptr ? 0 : region.frozen->most_runs()));
-}
-
 uint64_t round_up(uint64_t n, uint64_t unit) {
   return (n + unit - 1) / unit * unit;
 }
@@ -141,7 +137,7 @@ Result<void> LinearMemory::map_image(const MemoryImage& image) {
       CALF_CHECK_OK(copy_extent(image.fd(), e));
       continue;
     }
-    CALF_CHECK_OK(mappings_.take(kInnerMappings));
+    CALF_CHECK_OK(mappings_.take(mappings_added_by(e.address, e.size_bytes)));
     if (e.address >= kModuleFloor) module_ranges_.emplace_back(e.address, e.size_bytes);
     void* got =
         mmap(base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE,
@@ -150,6 +146,19 @@ Result<void> LinearMemory::map_image(const MemoryImage& image) {
     image_ranges_.emplace_back(e.address, e.size_bytes);
   }
   return {};
+}
+
+// What lies side by side with an extent of an image needs no piece in between.
+size_t LinearMemory::mappings_added_by(uint64_t begin, uint64_t size_bytes) const {
+  const auto& ranges = image_ranges_;
+  const bool is_first =
+      begin == 0 || std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+        return range.first + range.second == begin;
+      });
+  const bool has_next = std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+    return range.first == begin + round_up(size_bytes, kHostPage);
+  });
+  return kInnerMappings - (is_first ? 1 : 0) - (has_next ? 1 : 0);
 }
 
 Result<void> LinearMemory::copy_extent(int fd, const MemoryImage::Extent& extent) {
@@ -199,7 +208,12 @@ uint32_t LinearMemory::grow(uint32_t delta_pages, uint32_t maximum_pages) {
 
 Result<void> LinearMemory::map_shared(const SharedRegion& region) {
   ASSERT(region.address % kHostPage == 0);
-  CALF_CHECK_OK(mappings_.take(mappings_of(region)));
+  if (region.frozen == nullptr) {
+    CALF_CHECK_OK(mappings_.take(kInnerMappings));
+  } else {
+    CALF_CHECK_OK(mappings_.take(mappings_added_by(region.address, region.size_bytes) +
+                                 kInnerMappings * region.frozen->most_runs()));
+  }
   void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED, region.fd, static_cast<off_t>(region.offset));
   if (got == MAP_FAILED) return fail(Error::from_errno("mapping shared memory", errno));
@@ -224,7 +238,7 @@ Result<void> LinearMemory::unmap_shared(uint32_t address) {
                          [&](const SharedRegion& r) { return r.address == address; });
   if (it == shared_.end()) return {};
   const uint64_t size_bytes = round_up(it->size_bytes, kHostPage);
-  mappings_.give_back(mappings_of(*it));
+  if (it->frozen == nullptr) mappings_.give_back(kInnerMappings);
   shared_.erase(it);
   return map_anonymous(base_ + address, size_bytes);
 }

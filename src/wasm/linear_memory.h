@@ -128,6 +128,7 @@ class LinearMemory {
   static Result<std::unique_ptr<LinearMemory>> reserve();
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
   Result<void> map_image(const MemoryImage& image);
+  [[nodiscard]] size_t mappings_added_by(uint64_t begin, uint64_t size_bytes) const;
   Result<void> copy_extent(int fd, const MemoryImage::Extent& extent);
   // The parts of [begin, end) that no shared region covers, in order.
   [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> private_ranges(uint64_t begin,
