@@ -31,7 +31,7 @@ Result<void> make_template(const std::filesystem::path& installation_pack,
   CALF_TRY(auto installation, in_memory(std::move(pack)));
   CALF_TRY(const auto data, in_memory(nullptr));
   // One thread runs a cluster: its parallel workers would only take turns, each with a process to
-  // start (docs/decisions/0012).
+  // start (docs/decisions/0013).
   initdb::Options options;
   options.settings = {{"max_parallel_workers_per_gather", "0"},
                       {"max_parallel_maintenance_workers", "0"}};

@@ -1,12 +1,13 @@
 #include "branches/branches.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "branches/branch.h"
 #include "branches/branch_name.h"
 #include "net/memory_pipe.h"
-#include "pgwire/error_response.h"
+#include "os/mapping_budget.h"
 #include "vfs/tree_copy.h"
 
 namespace calf::branches {
@@ -18,15 +19,12 @@ constexpr int kWorkers = 2;
 constexpr auto kLookAtIdleEvery = 1s;
 constexpr auto kIdleFor = 30s;  // without a client, before a branch goes to sleep
 constexpr auto kSettled = 2s;   // a client that was just handed over may not have a process yet
-// Of those that have no client, the ones that were used last stay awake.
+// Of those that have no client, the ones that were used last stay awake: to sleep and to wake are
+// dear beside a test. In memory, where most go on from a recording, each keeps about a megabyte.
 constexpr size_t kMostIdle = 32;
+constexpr size_t kMostIdleInMemory = 300;
+constexpr size_t kMostIdleWhenFull = 16;
 constexpr int64_t kStopMs = 10'000;
-
-void refuse(postgres::ClientConnection& connection, const Error& error) {
-  const auto bytes = pgwire::encode_error_response(
-      {.sqlstate = "57P03", .message = error.message, .hint = error.hint});
-  (void)connection.transport->write_some(bytes);  // it is closed in any case
-}
 
 }  // namespace
 
@@ -149,6 +147,7 @@ void Branches::wake(const std::shared_ptr<Branch>& branch) {
     branch->cluster = std::move(*started);
     for (auto& connection : branch->waiting) branch->cluster->connect(std::move(connection));
     branch->waiting.clear();
+    spare_mappings_if_crowded();
     return;
   }
   refused.swap(branch->waiting);
@@ -160,9 +159,21 @@ void Branches::wake(const std::shared_ptr<Branch>& branch) {
   const Error error =
       started ? Error{.code = ErrorCode::kCancelled, .message = "the branch was dropped"}
               : started.error();
-  for (auto& connection : refused) refuse(connection, error);
+  // They are closed in any case.
+  for (auto& connection : refused)
+    (void)connection.transport->write_some(postgres::encode_refusal(error));
   if (started) started->reset();
   if (dropped) bury(branch);
+}
+
+// With the lock. When the program becomes crowded, every cluster that runs hears it once.
+void Branches::spare_mappings_if_crowded() {
+  const bool is_crowded = os::MappingBudget::of_program().is_crowded();
+  if (is_crowded == std::exchange(was_crowded_, is_crowded) || !is_crowded) return;
+  root_->spare_mappings();
+  for (const auto& [name, branch] : branches_) {
+    if (branch->state == Branch::State::kAwake) branch->cluster->spare_mappings();
+  }
 }
 
 Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
@@ -230,8 +241,10 @@ void Branches::put_idle_to_sleep() {
   }
   std::sort(idle.begin(), idle.end(),
             [](const auto& a, const auto& b) { return a->last_used > b->last_used; });
+  size_t most_idle = storage_->clones_are_free() ? kMostIdleInMemory : kMostIdle;
+  if (os::MappingBudget::of_program().is_nearly_full()) most_idle = kMostIdleWhenFull;
   for (size_t i = 0; i < idle.size(); ++i) {
-    if (i < kMostIdle && now - idle[i]->last_used < kIdleFor) continue;
+    if (i < most_idle && now - idle[i]->last_used < kIdleFor) continue;
     idle[i]->state = Branch::State::kGoingToSleep;
     post([this, branch = idle[i]] { rest(branch); });
   }
@@ -313,13 +326,20 @@ void Branches::stop_branches() {
   }
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
-  for (auto& [name, branch] : branches) {
-    if (branch->cluster != nullptr)
-      branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
-  }
-  for (auto& [name, branch] : branches) {
-    if (branch->cluster == nullptr) continue;
-    if (auto stopped = branch->cluster->wait_stopped(kStopMs); !stopped)
+  // All at the same time, and no longer than one of them may take. In memory only their clients
+  // would see the difference to a sudden end.
+  const auto deadline = Branch::Clock::now() + std::chrono::milliseconds(kStopMs);
+  std::erase_if(branches, [this](const auto& entry) {
+    const auto& cluster = entry.second->cluster;
+    return cluster == nullptr || (storage_->clones_are_free() && cluster->sessions() == 0);
+  });
+  for (const auto& [name, branch] : branches)
+    branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+  for (const auto& [name, branch] : branches) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Branch::Clock::now());
+    auto stopped = branch->cluster->wait_stopped(std::max<int64_t>(left.count(), 0));
+    if (!stopped)
       log::warn("branch {} did not stop in order: {}", name, stopped.error().to_string());
   }
 }

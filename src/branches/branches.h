@@ -90,6 +90,7 @@ class Branches {
   void bury(const std::shared_ptr<Branch>& branch);
   void finish(uint64_t number, const Result<void>& result);
   void put_idle_to_sleep();
+  void spare_mappings_if_crowded();
 
   Options options_;
   std::shared_ptr<Storage> storage_;
@@ -110,6 +111,7 @@ class Branches {
   std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
   std::deque<std::function<void()>> jobs_;
   bool stopping_ = false;
+  bool was_crowded_ = false;
   std::vector<std::thread> workers_;
 };
 

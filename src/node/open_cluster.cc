@@ -197,7 +197,8 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                                            bool in_memory, Place place) {
   constexpr int64_t kBranchHelpersIdleNs = 5'000'000'000;  // most live shorter, and need none
   const auto settings = in_memory ? memory_settings(options.settings) : options.settings;
-  auto starter = [=, sink = options.log_sink](int64_t helpers_idle_ns) -> branches::Starter {
+  auto starter = [=, sink = options.log_sink, ticks = postgres::SliceTicker::make_thread()](
+                     int64_t helpers_idle_ns) -> branches::Starter {
     return [=](branches::StartOptions start) -> Result<std::unique_ptr<postgres::Cluster>> {
       CALF_TRY(auto own_installation, installation());
       return postgres::Cluster::start({.installation = std::move(own_installation),
@@ -206,6 +207,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                        .settings = settings,
                                        .commands = std::move(start.commands),
                                        .helpers_idle_ns = helpers_idle_ns,
+                                       .ticks = ticks,
                                        .ephemeral = in_memory,
                                        .log_sink = named(sink, start.name)});
     };

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/log.h"
 #include "os/thread_signals.h"
@@ -13,7 +12,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMostTemplates = 1000;
-constexpr std::size_t kMostAhead = 4;
+constexpr std::size_t kMostAhead = 8;
+constexpr std::size_t kPlenty = 200;  // databases of one template
 // The first database of a template boots, and while the second one does, what all others go on from
 // is recorded: better before somebody waits for it. Later ones wake with their client, in some
 // milliseconds; to do that ahead would cost a session more for each test.
@@ -235,29 +235,39 @@ std::size_t Templates::ahead() const {
   return std::min(kMostAhead, options_.max_databases / 8);
 }
 
-// Whoever took the oldest has had half of all turns to be done with it.
-bool Templates::may_recycle_ahead(const Template& one) const {
-  const auto oldest = one.oldest_out();
-  return oldest && one.tests.at(*oldest).turn + options_.max_databases / 2 <= one.turns;
+// Whoever took it has had half of all turns to be done with it.
+bool Templates::is_old(const Template& one, std::optional<int> id) const {
+  return id && one.tests.at(*id).turn + options_.max_databases / 2 <= one.turns;
 }
 
-// Begins to make what is missing for those who wait, and some ahead.
+// Begins to make what is missing for those who wait, and some ahead. From some number on old ones
+// come first: each database that is kept costs memory.
 void Templates::fill(const TemplatePointer& one) {
   if (!one->finalized) return;
-  while (one->clean.size() + one->making < one->waiting.size() + ahead()) {
-    const bool room = one->tests.size() < options_.max_databases;
-    const bool urgent = one->making < one->waiting.size();
-    if (!room && !urgent && !may_recycle_ahead(*one)) return;
-    one->making += 1;
-    one->jobs += 1;
-    if (!room) {
-      post([=, this] { recycle(one); });
-      continue;
-    }
-    const int id = ++one->last_id;
-    one->tests[id] = {};
-    post([=, this] { make(one, id); });
+  const std::size_t wanted = one->waiting.size() + ahead();
+  const std::size_t present = one->clean.size() + one->making;
+  std::size_t missing = wanted - std::min(wanted, present);
+  const bool is_urgent = one->making < one->waiting.size();
+  const bool has_old = is_old(*one, one->oldest_out());
+  const bool recycles_first = has_old && one->tests.size() >= kPlenty;
+  while (missing > 0 && one->tests.size() < options_.max_databases && !recycles_first) {
+    make_new(one);
+    missing -= 1;
   }
+  // Several at a time: who has sessions is asked once for all of them.
+  const std::size_t least = is_urgent ? 1 : std::max<std::size_t>(ahead() / 2, 1);
+  if (missing < least || (!is_urgent && !has_old)) return;
+  one->making += missing;
+  one->jobs += 1;
+  post([=, this] { recycle(one, missing); });
+}
+
+void Templates::make_new(const TemplatePointer& one) {
+  const int id = ++one->last_id;
+  one->tests[id] = {};
+  one->making += 1;
+  one->jobs += 1;
+  post([=, this] { make(one, id); });
 }
 
 // A database has been made, or could not be: then one of those who wait hears why, and nothing is
@@ -356,26 +366,30 @@ void Templates::make(const TemplatePointer& one, int id) {
   end_job(one);
 }
 
-void Templates::recycle(const TemplatePointer& one) {
+void Templates::recycle(const TemplatePointer& one, std::size_t count) {
   const auto used = databases_.in_use();
-  std::optional<int> id;
-  {
-    const std::lock_guard lock(mutex_);
-    if (used) id = one->oldest_out(*used);
-    if (!id) {
-      one->making -= 1;
-      if (!one->waiting.empty()) {
-        one->waiting.front().reply(used ? Answer::error(507,
-                                                        "pool is full: all its databases are"
-                                                        " in use")
-                                        : failed(used.error()));
-        one->waiting.pop_front();
-      }
-      return end_job(one);
+  const std::lock_guard lock(mutex_);
+  for (; count > 0; count--) {
+    const bool is_needed = one->waiting.size() > one->making - count;
+    const std::optional<int> id = used ? one->oldest_out(*used) : std::nullopt;
+    if (id && (is_needed || is_old(*one, id))) {
+      one->tests[*id].state = Test::State::kMaking;
+      one->jobs += 1;
+      post([=, this] { reset(one, *id, [](const Answer&) {}); });
+      continue;
     }
-    one->tests[*id].state = Test::State::kMaking;
+    one->making -= 1;
+    if (!is_needed) continue;
+    if (one->tests.size() < options_.max_databases) {
+      make_new(one);
+      continue;
+    }
+    one->waiting.front().reply(
+        used ? Answer::error(507, "pool is full: all its databases are in use")
+             : failed(used.error()));
+    one->waiting.pop_front();
   }
-  reset(one, *id, [](const Answer&) {});
+  end_job(one);
 }
 
 void Templates::reset(const TemplatePointer& one, int id, const Reply& reply) {

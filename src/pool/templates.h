@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,7 +32,8 @@ class Templates {
   using Clock = std::chrono::steady_clock;
   struct Options {
     // Of one template. When all are given out, the one that was given out longest ago and has no
-    // sessions is reset and given out again.
+    // sessions is reset and given out again; where there are plenty, already when half as many were
+    // given out since.
     std::size_t max_databases = 500;
     std::chrono::milliseconds finalize_timeout{60'000};  // that a test waits for its template
     std::size_t workers = 3;
@@ -66,11 +68,12 @@ class Templates {
   void discard(const TemplatePointer& one, Reply reply);
   void serve(Template& one);
   void fill(const TemplatePointer& one);
+  void make_new(const TemplatePointer& one);
   void finish(const TemplatePointer& one, int id, const Result<void>& made);
   void end_job(const TemplatePointer& one);
   void answer_waiters(Template& one, const Answer& answer);
   void expire_waiters();
-  bool may_recycle_ahead(const Template& one) const;
+  [[nodiscard]] bool is_old(const Template& one, std::optional<int> id) const;
   [[nodiscard]] std::size_t ahead() const;
 
   // --- Jobs of the workers
@@ -78,7 +81,7 @@ class Templates {
   void post(std::function<void()> job);
   void create(const TemplatePointer& one, const Reach& reach, const Reply& reply);
   void make(const TemplatePointer& one, int id);
-  void recycle(const TemplatePointer& one);
+  void recycle(const TemplatePointer& one, std::size_t count);
   void reset(const TemplatePointer& one, int id, const Reply& reply);
   void wake_if_clean(const TemplatePointer& one, int id);
   void drop(const TemplatePointer& one, const Reply& reply);

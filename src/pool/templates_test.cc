@@ -219,6 +219,13 @@ TEST_F(TemplatesTest, a_large_pool_makes_some_ahead_and_never_more_than_allowed)
   EXPECT_THAT(databases_.names(), Not(Contains("pool-1-41")));
 }
 
+TEST_F(TemplatesTest, a_large_pool_resets_old_ones_before_it_makes_more) {
+  finalized_template(400);
+  for (int i = 0; i < 1000; i++) take();
+  EXPECT_THAT(databases_.names(), Contains("pool-1-200"));
+  EXPECT_THAT(databases_.names(), Not(Contains("pool-1-250")));
+}
+
 TEST_F(TemplatesTest, many_clients_get_different_databases) {
   finalized_template(100);
   std::vector<std::future<Answer>> futures;

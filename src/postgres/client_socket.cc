@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "pgwire/error_response.h"
+
 namespace calf::postgres {
+
+std::vector<std::byte> encode_refusal(const Error& error) {
+  const bool is_limit = error.code == ErrorCode::kResourceExhausted;
+  return pgwire::encode_error_response(
+      {.sqlstate = is_limit ? "53400" : "57P03", .message = error.message, .hint = error.hint});
+}
 
 ClientSocket::ClientSocket(ClientConnection connection)
     : transport_(std::move(connection.transport)), is_tls_(transport_->is_tls()) {

@@ -17,6 +17,10 @@ struct ClientConnection {
   std::vector<std::byte> startup_packet;  // without its length; see pgwire::StartupMachine
 };
 
+// What a client is told that no process of PostgreSQL can be had for: FATAL, 53400
+// (configuration_limit_exceeded) or 57P03 (cannot_connect_now).
+std::vector<std::byte> encode_refusal(const Error& error);
+
 // Cluster thread. Owns the transport; closes it when destroyed.
 class ClientSocket {
  public:

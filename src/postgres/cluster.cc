@@ -72,12 +72,18 @@ struct Cluster::Running {
   bool ready = false;
   bool stopped = false;
   bool stop_asked = false;
-  Result<void> outcome;
+  Result<void> outcome;  // once stopped
   std::function<void(Result<void>)> stop_handler;
 
   void mark_ready() {
     std::lock_guard lock(mutex);
     ready = true;
+    changed.notify_all();
+  }
+  void mark_not_started(Error error) {
+    std::lock_guard lock(mutex);
+    stopped = true;
+    outcome = fail(std::move(error));
     changed.notify_all();
   }
   void mark_stopped(wasm::ExitStatus status) {
@@ -122,6 +128,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .random = std::make_shared<os::SystemRandom>(),
                .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
                .environment = guest_environment(),
+               .ticks = options.ticks,
                .commands = options.commands,
                .helpers_idle_ns = options.helpers_idle_ns,
            }));
@@ -133,8 +140,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                                                           [state] { state->mark_ready(); })
                        : state->kernel->start_postmaster(postmaster_arguments(settings));
     if (!started) {
-      log::error("{}", started.error().to_string());
-      state->mark_stopped({.code = 1});
+      state->mark_not_started(std::move(started).error());
       return;
     }
     state->mark_stopped(state->kernel->run());
@@ -143,9 +149,8 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
   std::unique_lock lock(state->mutex);
   state->changed.wait(lock, [&] { return state->ready || state->stopped; });
   if (!state->ready) {
-    const std::string why = state->log->last_failure();
-    return fail(ErrorCode::kUnavailable, why.empty() ? "the database system did not start" : why,
-                "see the log above");
+    if (!state->outcome) return fail(state->outcome.error());
+    return fail(ErrorCode::kUnavailable, "the database system did not start", "see the log above");
   }
   return cluster;
 }
@@ -166,6 +171,10 @@ void Cluster::connect(ClientConnection connection) {
 
 int Cluster::sessions() const {
   return running_->kernel->sessions();
+}
+
+void Cluster::spare_mappings() {
+  running_->kernel->ask_to_spare_mappings();
 }
 
 bool Cluster::help(const std::function<bool()>& done) {

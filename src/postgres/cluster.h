@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "postgres/client_socket.h"
 #include "postgres/host_commands.h"
+#include "postgres/slice_ticker.h"
 #include "postgres/snapshot.h"
 #include "vfs/file_system.h"
 
@@ -39,6 +40,8 @@ class Cluster {
     // …) when it has been idle for so long, ten times as long after its start at the latest, or
     // when one is needed.
     int64_t helpers_idle_ns = 20'000'000;
+    // Shared with the program's other clusters; null: a thread of its own.
+    std::shared_ptr<TickThread> ticks;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
     bool ephemeral = false;
     // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick.
@@ -59,6 +62,10 @@ class Cluster {
   void connect(ClientConnection connection);
   // Clients that have a process now.
   [[nodiscard]] int sessions() const;
+
+  // The program has become crowded (os::MappingBudget): the cluster gives mappings back soon, for
+  // memory. Does not block.
+  void spare_mappings();
 
   // The calling thread, which waits for an in-process client's answer, runs the cluster in place of
   // the cluster's own thread: until `done`, or until no process can run. False when it is run

@@ -121,7 +121,7 @@ u32 pg_WaitEventSetWait(u32 set, u32 timeout_ms, u32 events, u32 max_events, u32
   // Waits for the checkpointer to take a request (WAIT_EVENT_REGISTER_SYNC_REQUEST), again and
   // again, so the cluster is never idle for long.
   constexpr u32 kRegisterSyncRequest = 0x09000005;
-  if (wait_event_info == kRegisterSyncRequest) process.kernel().start_deferred();
+  if (wait_event_info == kRegisterSyncRequest) process.kernel().start_checkpointer();
   const u32 report = process.load<u32>(PG_ADDRESS_my_wait_event_info);
   process.store(report, wait_event_info);
   const u32 found = calf::postgres::wait_for_events(process, set, static_cast<s32>(timeout_ms),

@@ -8,11 +8,13 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "calf_anchors.h"
+#include "os/mapping_budget.h"
 
 namespace calf::postgres {
 namespace {
 
 constexpr size_t kSpareStacks = 16;
+constexpr uint32_t kCheckpointer = 11;  // BackendType
 // PGShmemHeader: magic 0, creator's pid 4, total size 8.
 constexpr uint32_t kShmemMagic = 679834894;
 
@@ -27,7 +29,7 @@ Kernel::Kernel(Options options, std::unique_ptr<Poller> poller)
     : options_(std::move(options)),
       clock_(options_.clock),
       poller_(std::move(poller)),
-      ticker_(options_.time_slice_ns),
+      ticker_(options_.ticks),
       syncs_([this](int pid, int error) {
         {
           std::lock_guard lock(mutex_);
@@ -62,6 +64,11 @@ void Kernel::halt() {
   request();
 }
 
+void Kernel::ask_to_spare_mappings() {
+  should_spare_mappings_ = true;
+  request();
+}
+
 // Whoever runs the cluster now looks at the requests between two processes, and before it sleeps or
 // gives the baton away; a holder that asks itself needs no waking.
 void Kernel::request() {
@@ -82,6 +89,9 @@ void Kernel::take_requests() {
     wakeups.swap(pipe_wakeups_);
     synced.swap(synced_);
     connecting = !connecting_.empty();
+  }
+  if (should_spare_mappings_.exchange(false)) {
+    if (auto spared = spare_mappings(); !spared) log::error("{}", spared.error().to_string());
   }
   for (int signal : signals) send_signal(Process::kPostmasterPid, signal);
   for (int pid : wakeups) {
@@ -149,7 +159,7 @@ Process* Kernel::find(int pid) {
 
 int Kernel::send_signal(int pid, int signal) {
   // A negative pid names a process group: every process leads its own, and is alone in it.
-  if (is_deferred(std::abs(pid))) start_deferred();
+  if (signal != 0 && has_deferred(std::abs(pid))) return signal_deferred(std::abs(pid), signal);
   Process* target = find(std::abs(pid));
   if (target == nullptr) return -1;
   if (signal != 0) target->post(signal);
@@ -236,8 +246,9 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
     accepted_.erase(it);
   }
   const int pid = next_pid_;
-  if (auto made = make_child(postmaster, pid, std::move(launch), std::move(client)); !made) {
+  if (auto made = make_child(postmaster, pid, std::move(launch), client); !made) {
     log::error("could not start a process: {}", made.error().to_string());
+    if (client != nullptr) (void)client->write(encode_refusal(made.error()));
     return -1;
   }
   next_pid_ += 1;
@@ -245,7 +256,8 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
 }
 
 Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
-                                std::unique_ptr<ClientSocket> client) {
+                                std::unique_ptr<ClientSocket>& client) {
+  if (os::MappingBudget::of_program().is_crowded()) CALF_CHECK_OK(spare_mappings());
   CALF_TRY(auto image, fork_image(postmaster));
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
   CALF_TRY(auto stack, take_stack());
@@ -275,30 +287,66 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
   return {};
 }
 
-bool Kernel::is_deferred(int pid) const {
+bool Kernel::has_deferred(int pid) const {
   return std::any_of(deferred_.begin(), deferred_.end(),
                      [&](const auto& child) { return child.pid == pid; });
 }
 
-void Kernel::start_deferred() {
-  Process* postmaster = find(Process::kPostmasterPid);
-  while (postmaster != nullptr && !deferred_.empty()) {
-    SnapshotState::Child& child = deferred_.front();
-    const int pid = child.pid;
-    // It leaves the list afterwards: until then the postmaster is not alone.
-    const auto made = make_child(*postmaster, pid, std::move(child.launch), nullptr);
-    deferred_.pop_front();
-    if (made) continue;
-    log::error("could not start a process: {}", made.error().to_string());
-    ended_.push_back({pid, {.code = 1}});
-    postmaster->post(kSigChild);
+// One that is asked to end before it was made need not be made: it would find nothing to do. The
+// checkpointer would.
+int Kernel::signal_deferred(int pid, int signal) {
+  const auto child = std::find_if(deferred_.begin(), deferred_.end(),
+                                  [&](const auto& one) { return one.pid == pid; });
+  const bool ends = signal == kSigQuit || signal == kSigKill ||
+                    (signal == kSigTerm && child->launch.type != kCheckpointer);
+  if (ends) {
+    deferred_.erase(child);
+    ended_.push_back({pid, {}});
+    return send_signal(Process::kPostmasterPid, kSigChild);
   }
+  make_deferred(child);
+  if (Process* made = find(pid)) made->post(signal);
+  return 0;
+}
+
+void Kernel::start_checkpointer() {
+  const auto child = std::find_if(deferred_.begin(), deferred_.end(),
+                                  [](const auto& one) { return one.launch.type == kCheckpointer; });
+  if (child != deferred_.end()) make_deferred(child);
+}
+
+void Kernel::start_deferred() {
+  while (!deferred_.empty() && find(Process::kPostmasterPid) != nullptr)
+    make_deferred(deferred_.begin());
+}
+
+void Kernel::make_deferred(std::deque<SnapshotState::Child>::iterator child) {
+  Process& postmaster = *find(Process::kPostmasterPid);
+  const int pid = child->pid;
+  // It leaves the list afterwards: until then the postmaster is not alone.
+  std::unique_ptr<ClientSocket> no_client;
+  const auto made = make_child(postmaster, pid, std::move(child->launch), no_client);
+  deferred_.erase(child);
+  if (made) return;
+  log::error("could not start a process: {}", made.error().to_string());
+  ended_.push_back({pid, {.code = 1}});
+  postmaster.post(kSigChild);
 }
 
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
-  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= options_.helpers_idle_ns;
-  if (idle || now >= deferred_until_ns_) start_deferred();
+  if (now < deferred_due_ns()) return;
+  if (os::MappingBudget::of_program().is_crowded()) {
+    deferred_not_before_ns_ = now + 10 * options_.helpers_idle_ns;
+  } else {
+    start_deferred();
+  }
+}
+
+int64_t Kernel::deferred_due_ns() const {
+  const int64_t idle_until =
+      nobody_is_runnable() ? idle_since_ns_ + options_.helpers_idle_ns : Process::kNever;
+  return std::max(deferred_not_before_ns_, std::min(idle_until, deferred_until_ns_));
 }
 
 std::optional<Kernel::Ended> Kernel::reap() {
@@ -351,9 +399,7 @@ void Kernel::bury(Process& process) {
 // --- The loop
 
 int64_t Kernel::nearest_deadline_ns() const {
-  int64_t nearest = deferred_.empty()
-                        ? Process::kNever
-                        : std::min(idle_since_ns_ + options_.helpers_idle_ns, deferred_until_ns_);
+  int64_t nearest = deferred_.empty() ? Process::kNever : deferred_due_ns();
   for (const auto& [pid, process] : processes_) {
     if (process->state_ == Process::State::kWaiting)
       nearest = std::min(nearest, process->wait_deadline_ns_);

@@ -31,11 +31,11 @@ class Kernel {
     std::shared_ptr<os::Random> random;
     wasm::OutputSink log_sink;
     std::vector<std::string> environment;
-    int64_t time_slice_ns = 1'000'000;
+    std::shared_ptr<TickThread> ticks;          // see SliceTicker
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
-    // after it was resumed at the latest.
+    // after it was resumed at the latest; or later, while the program is crowded with clusters.
     int64_t helpers_idle_ns = 20'000'000;
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
@@ -54,6 +54,8 @@ class Kernel {
   void signal_postmaster(int signal);
   // Ends everything at once, as a power cut would.
   void halt();
+  // See Cluster::spare_mappings.
+  void ask_to_spare_mappings();
   // Runs the cluster on the calling thread, see Cluster::help.
   bool help(const std::function<bool()>& done);
 
@@ -77,8 +79,8 @@ class Kernel {
 
   // --- From the processes (on their stacks)
   [[nodiscard]] HostCommands* commands() const { return options_.commands.get(); }
-  // Makes the processes that a resumed cluster has put off.
-  void start_deferred();
+  // Makes the checkpointer, if a resumed cluster has put it off.
+  void start_checkpointer();
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
   Process* find(int pid);
   // kill(): 0, or -1 when there is no such process.
@@ -154,12 +156,19 @@ class Kernel {
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
   Result<wasm::Stack> take_stack();
+  // Takes the client only if there is no error.
   Result<void> make_child(Process& postmaster, int pid, Launch launch,
-                          std::unique_ptr<ClientSocket> client);
+                          std::unique_ptr<ClientSocket>& client);
 
+  // Thaws shared memory, so that every process needs fewer mappings.
+  Result<void> spare_mappings();
   // Children that exist for the postmaster and are still to be made.
-  [[nodiscard]] bool is_deferred(int pid) const;
+  [[nodiscard]] bool has_deferred(int pid) const;
+  int signal_deferred(int pid, int signal);
+  void start_deferred();
+  void make_deferred(std::deque<SnapshotState::Child>::iterator child);
   void start_deferred_if_due();
+  [[nodiscard]] int64_t deferred_due_ns() const;
   Result<wasm::SharedRegion> restore_shared_file(const Snapshot& snapshot,
                                                  const SnapshotState::SharedMemory& shared);
   Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot,
@@ -193,6 +202,7 @@ class Kernel {
       snapshot_image_;  // what the postmaster's memory started from; or null
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
+  int64_t deferred_not_before_ns_ = 0;
   int64_t idle_since_ns_ = 0;
   int64_t polled_at_ns_ = 0;
   std::unordered_map<int, std::unique_ptr<ClientSocket>>
@@ -218,6 +228,7 @@ class Kernel {
   };
   std::vector<Synced> synced_;
   std::atomic<bool> halted_{false};
+  std::atomic<bool> should_spare_mappings_{false};
   std::atomic<bool> has_requests_{false};
   SyncThread syncs_;  // last: its thread uses what is above
 };

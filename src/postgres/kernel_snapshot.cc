@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/assert.h"
+#include "os/mapping_budget.h"
 #include "os/shared_memory.h"
 #include "postgres/kernel.h"
 #include "wasm/frozen_pages.h"
@@ -175,6 +176,34 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
 
 // --- Going on
 
+namespace {
+
+// Frozen pages save memory and cost mappings.
+constexpr size_t kManyFrozenRuns = 16;
+constexpr size_t kFewFrozenRuns = 5;
+
+}  // namespace
+
+Result<void> Kernel::spare_mappings() {
+  Process* postmaster = find(Process::kPostmasterPid);
+  if (postmaster == nullptr) return {};
+  const std::vector<wasm::SharedRegion> regions = postmaster->memory().shared_regions();
+  for (const wasm::SharedRegion& region : regions) {
+    if (region.frozen == nullptr || region.frozen->most_runs() <= kFewFrozenRuns) continue;
+    const size_t less = region.frozen->most_runs() - kFewFrozenRuns;
+    CALF_TRY(const auto thawed,
+             region.frozen->limit_runs(kFewFrozenRuns, region.fd, region.offset));
+    for (const auto& [pid, process] : processes_) {
+      for (const auto& piece : thawed) {
+        if (!process->memory().remap_shared(region, piece.begin, piece.size_bytes))
+          return fail(Error::from_errno("mapping shared memory", errno));
+      }
+      process->memory().note_fewer_runs(less);
+    }
+  }
+  return {};
+}
+
 // PostgreSQL's main segment: its pages stay the snapshot's until they are written to.
 Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
                                                   const SnapshotState::SharedMemory& shared) {
@@ -182,8 +211,9 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
   if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
   CALF_TRY(auto region,
            wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
-  region.frozen = snapshot.freeze(shared.extents);
-  CALF_CHECK_OK(region.frozen->thaw_hot(region.fd, region.offset));
+  const bool is_crowded = os::MappingBudget::of_program().is_crowded();
+  region.frozen = snapshot.freeze(shared.extents, is_crowded ? kFewFrozenRuns : kManyFrozenRuns);
+  CALF_CHECK_OK(region.frozen->prepare(region.fd, region.offset));
   return region;
 }
 

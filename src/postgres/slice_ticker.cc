@@ -1,69 +1,99 @@
 #include "postgres/slice_ticker.h"
 
+#include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "os/thread_signals.h"
 
 namespace calf::postgres {
-
 namespace {
-constexpr int kTicksInSlice =
-    2;  // a slice ends at a tick: it is at most half longer than asked for
+
+// A slice ends at a tick: it is at most half longer than asked for.
+constexpr int kTicksInSlice = 2;
 constexpr int kIdleTicksBeforeParking = 100;
+
 }  // namespace
 
-SliceTicker::SliceTicker(int64_t slice_ns) : slice_ns_(slice_ns), thread_([this] { run(); }) {}
+TickThread::TickThread(int64_t tick_ns) : tick_ns_(tick_ns), thread_([this] { run(); }) {}
 
-SliceTicker::~SliceTicker() {
+TickThread::~TickThread() {
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   wake_.notify_one();
   thread_.join();
 }
 
-void SliceTicker::begin(volatile uint32_t* flag) {
-  bool parked = false;
+void TickThread::add(SliceTicker& ticker) {
+  bool was_idle = false;
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex_);
+    was_idle = active_.empty();
+    active_.push_back(&ticker);
+  }
+  if (was_idle) wake_.notify_one();
+}
+
+void TickThread::remove(SliceTicker& ticker) {
+  const std::lock_guard lock(mutex_);
+  std::erase(active_, &ticker);
+}
+
+void TickThread::run() {
+  os::block_signals_on_this_thread();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    std::erase_if(active_, [](SliceTicker* ticker) { return !ticker->tick(); });
+    if (active_.empty()) {
+      wake_.wait(lock, [this] { return stopping_ || !active_.empty(); });
+    } else {
+      wake_.wait_for(lock, std::chrono::nanoseconds(tick_ns_), [this] { return stopping_; });
+    }
+  }
+}
+
+std::shared_ptr<TickThread> SliceTicker::make_thread() {
+  return std::make_shared<TickThread>(kSliceNs / kTicksInSlice);
+}
+
+SliceTicker::SliceTicker(std::shared_ptr<TickThread> ticks)
+    : ticks_(ticks != nullptr ? std::move(ticks) : make_thread()) {}
+
+SliceTicker::~SliceTicker() {
+  ticks_->remove(*this);
+}
+
+void SliceTicker::begin(volatile uint32_t* flag) {
+  bool was_parked = false;
+  {
+    const std::lock_guard lock(mutex_);
     flag_ = flag;
     run_ += 1;
     expired_.store(false, std::memory_order_relaxed);
-    parked = parked_;
+    was_parked = std::exchange(parked_, false);
   }
-  if (parked) wake_.notify_one();
+  if (was_parked) ticks_->add(*this);
 }
 
 void SliceTicker::end() {
-  std::lock_guard lock(mutex_);
+  const std::lock_guard lock(mutex_);
   flag_ = nullptr;
 }
 
-void SliceTicker::run() {
-  os::block_signals_on_this_thread();
-  std::unique_lock lock(mutex_);
-  uint64_t seen_run = 0;
-  int ticks_of_run = 0;
-  int idle_ticks = 0;
-  while (!stopping_) {
-    ticks_of_run = run_ == seen_run ? ticks_of_run + 1 : 0;
-    if (flag_ != nullptr && ticks_of_run >= kTicksInSlice) {
-      *flag_ = 1;
-      expired_.store(true, std::memory_order_relaxed);
-    }
-    idle_ticks = flag_ == nullptr && run_ == seen_run ? idle_ticks + 1 : 0;
-    seen_run = run_;
-    if (idle_ticks >= kIdleTicksBeforeParking) {
-      parked_ = true;
-      wake_.wait(lock, [&] { return stopping_ || run_ != seen_run; });
-      parked_ = false;
-      idle_ticks = 0;
-    } else {
-      wake_.wait_for(lock, std::chrono::nanoseconds(slice_ns_ / kTicksInSlice),
-                     [&] { return stopping_; });
-    }
+bool SliceTicker::tick() {
+  const std::lock_guard lock(mutex_);
+  ticks_of_run_ = run_ == seen_run_ ? ticks_of_run_ + 1 : 0;
+  if (flag_ != nullptr && ticks_of_run_ >= kTicksInSlice) {
+    *flag_ = 1;
+    expired_.store(true, std::memory_order_relaxed);
   }
+  idle_ticks_ = flag_ == nullptr && run_ == seen_run_ ? idle_ticks_ + 1 : 0;
+  seen_run_ = run_;
+  parked_ = idle_ticks_ >= kIdleTicksBeforeParking;
+  if (parked_) idle_ticks_ = 0;
+  return !parked_;
 }
 
 }  // namespace calf::postgres

@@ -247,9 +247,9 @@ Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> by
 }
 
 std::shared_ptr<wasm::FrozenPages> Snapshot::freeze(
-    std::span<const wasm::MemoryImage::Extent> extents) const {
+    std::span<const wasm::MemoryImage::Extent> extents, size_t most_runs) const {
   return std::make_shared<wasm::FrozenPages>(
-      wasm::FrozenPages::Recording{.file = file_, .bytes = bytes_}, extents, heat_);
+      wasm::FrozenPages::Recording{.file = file_, .bytes = bytes_}, extents, heat_, most_runs);
 }
 
 void Snapshot::forget_pages() const {

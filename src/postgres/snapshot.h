@@ -64,8 +64,9 @@ class Snapshot {
   // Where the extents' offsets count from.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
   // PostgreSQL's main segment: the pages that a region begins with. They need this object.
+  // `most_runs`: see FrozenPages.
   [[nodiscard]] std::shared_ptr<wasm::FrozenPages> freeze(
-      std::span<const wasm::MemoryImage::Extent> extents) const;
+      std::span<const wasm::MemoryImage::Extent> extents, size_t most_runs) const;
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
   // Gives the pages back that reading bytes() has made resident; they come from the file again when

@@ -23,8 +23,15 @@ constexpr uint64_t kBelowBytes =
 constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes;
 // Above this the image never grows: side modules have their places there.
 constexpr uint64_t kModuleFloor = uint64_t{2} << 30;
-// Two extents that are nearer than this become one: a mapping costs more than a few zero pages.
-constexpr uint64_t kMergeGapBytes = 32 * 1024;
+// Two extents that are nearer than this become one: a mapping costs more than zero pages in a file.
+constexpr uint64_t kMergeGapBytes = 128 * 1024;
+// What differs from an image's base is copied if it is no more than this, page by page.
+constexpr uint64_t kMostCopiedBytes = 512 * 1024;
+// The state and the guard below it, the heap, what is beyond it; and the process's stack with its
+// guard.
+constexpr size_t kOwnMappings = 6;
+// A mapping in the middle of another one, which becomes two.
+constexpr size_t kInnerMappings = 2;
 
 uint64_t round_up(uint64_t n, uint64_t unit) {
   return (n + unit - 1) / unit * unit;
@@ -96,6 +103,7 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::reserve() {
   auto* reservation = static_cast<uint8_t*>(got);
   auto memory =
       std::unique_ptr<LinearMemory>(new LinearMemory(reservation, reservation + kBelowBytes));
+  CALF_CHECK_OK(memory->mappings_.take(kOwnMappings));
   if (mprotect(memory->base_ - sizeof(calf_process_state), sizeof(calf_process_state),
                PROT_READ | PROT_WRITE) != 0) {
     return fail(Error::from_errno("mapping a process's state", errno));
@@ -123,7 +131,13 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::fork(const MemoryImage& imag
 
 Result<void> LinearMemory::map_image(const MemoryImage& image) {
   if (image.base() != nullptr) CALF_CHECK_OK(map_image(*image.base()));
+  const bool is_copied = image.base() != nullptr && image.size_bytes() <= kMostCopiedBytes;
   for (const MemoryImage::Extent& e : image.extents()) {
+    if (is_copied && e.address < kModuleFloor) {
+      CALF_CHECK_OK(copy_extent(image.fd(), e));
+      continue;
+    }
+    CALF_CHECK_OK(mappings_.take(mappings_added_by(e.address, e.size_bytes)));
     if (e.address >= kModuleFloor) module_ranges_.emplace_back(e.address, e.size_bytes);
     void* got =
         mmap(base_ + e.address, e.size_bytes, PROT_READ | PROT_WRITE,
@@ -131,6 +145,27 @@ Result<void> LinearMemory::map_image(const MemoryImage& image) {
     if (got == MAP_FAILED) return fail(Error::from_errno("mapping the fork image", errno));
     image_ranges_.emplace_back(e.address, e.size_bytes);
   }
+  return {};
+}
+
+// What lies side by side with an extent of an image needs no piece in between.
+size_t LinearMemory::mappings_added_by(uint64_t begin, uint64_t size_bytes) const {
+  const auto& ranges = image_ranges_;
+  const bool is_first =
+      begin == 0 || std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+        return range.first + range.second == begin;
+      });
+  const bool has_next = std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+    return range.first == begin + round_up(size_bytes, kHostPage);
+  });
+  return kInnerMappings - (is_first ? 1 : 0) - (has_next ? 1 : 0);
+}
+
+Result<void> LinearMemory::copy_extent(int fd, const MemoryImage::Extent& extent) {
+  const ssize_t n =
+      pread(fd, base_ + extent.address, extent.size_bytes, static_cast<off_t>(extent.offset));
+  if (n != static_cast<ssize_t>(extent.size_bytes))
+    return fail(Error::from_errno("copying the fork image", n < 0 ? errno : EIO));
   return {};
 }
 
@@ -154,6 +189,7 @@ Result<void> LinearMemory::commit(uint64_t address, uint64_t size_bytes) {
   const uint64_t end = round_up(address + size_bytes, kHostPage);
   if (end > kReservedBytes)
     return fail(ErrorCode::kInvalidArgument, "guest range outside linear memory");
+  if (begin >= kModuleFloor) CALF_CHECK_OK(mappings_.take(kInnerMappings));
   if (mprotect(base_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) {
     return fail(Error::from_errno("growing guest memory", errno));
   }
@@ -172,6 +208,12 @@ uint32_t LinearMemory::grow(uint32_t delta_pages, uint32_t maximum_pages) {
 
 Result<void> LinearMemory::map_shared(const SharedRegion& region) {
   ASSERT(region.address % kHostPage == 0);
+  if (region.frozen == nullptr) {
+    CALF_CHECK_OK(mappings_.take(kInnerMappings));
+  } else {
+    CALF_CHECK_OK(mappings_.take(mappings_added_by(region.address, region.size_bytes) +
+                                 kInnerMappings * region.frozen->most_runs()));
+  }
   void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED, region.fd, static_cast<off_t>(region.offset));
   if (got == MAP_FAILED) return fail(Error::from_errno("mapping shared memory", errno));
@@ -187,11 +229,16 @@ bool LinearMemory::remap_shared(const SharedRegion& region, uint64_t begin,
               static_cast<off_t>(region.offset + begin)) != MAP_FAILED;
 }
 
+void LinearMemory::note_fewer_runs(size_t runs) {
+  mappings_.give_back(kInnerMappings * runs);
+}
+
 Result<void> LinearMemory::unmap_shared(uint32_t address) {
   auto it = std::find_if(shared_.begin(), shared_.end(),
                          [&](const SharedRegion& r) { return r.address == address; });
   if (it == shared_.end()) return {};
   const uint64_t size_bytes = round_up(it->size_bytes, kHostPage);
+  if (it->frozen == nullptr) mappings_.give_back(kInnerMappings);
   shared_.erase(it);
   return map_anonymous(base_ + address, size_bytes);
 }
@@ -246,16 +293,16 @@ class TouchedPages {
   std::vector<uint64_t> entries_;
 };
 
-// The pages of [begin, end) that are `wanted`, and small gaps between them. The range has no shared
-// region in it.
+// The pages of [begin, end) that are `wanted`, and gaps between them up to `merge_gap_bytes`. The
+// range has no shared region in it.
 template <typename Wanted>
 void append_extents(std::vector<MemoryImage::Extent>& extents, uint64_t begin, uint64_t end,
-                    Wanted wanted) {
+                    uint64_t merge_gap_bytes, Wanted wanted) {
   const size_t first = extents.size();
   for (uint64_t at = begin; at < end; at += kHostPage) {
     if (!wanted(at)) continue;
     if (extents.size() > first &&
-        at - (extents.back().address + extents.back().size_bytes) <= kMergeGapBytes) {
+        at - (extents.back().address + extents.back().size_bytes) <= merge_gap_bytes) {
       extents.back().size_bytes = static_cast<uint32_t>(at + kHostPage - extents.back().address);
     } else {
       extents.push_back({.address = static_cast<uint32_t>(at), .size_bytes = kHostPage});
@@ -284,7 +331,7 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   std::vector<MemoryImage::Extent> extents;
   for (const auto& [from, to] : private_ranges(begin, end)) {
     const TouchedPages pages(base_ + from, to - from);
-    append_extents(extents, from, to, [&, first = from](uint64_t at) {
+    append_extents(extents, from, to, kMergeGapBytes, [&, first = from](uint64_t at) {
       return pages.touched((at - first) / kHostPage) && !is_zero_page(base_ + at);
     });
   }
@@ -323,7 +370,7 @@ Result<std::shared_ptr<MemoryImage>> LinearMemory::capture_since(
   for (const auto& [from, to] : private_ranges(0, round_up(heap_end, kHostPage))) {
     const TouchedPages pages(base_ + from, to - from);
     if (!pages.known()) return capture(heap_end);
-    append_extents(extents, from, to, [&, first = from](uint64_t at) {
+    append_extents(extents, from, to, 0, [&, first = from](uint64_t at) {
       return pages.anonymous((at - first) / kHostPage);
     });
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/mapping_budget.h"
 #include "os/shared_memory.h"
 #include "wasm/abi/calf_abi.h"
 
@@ -43,7 +44,7 @@ class MemoryImage {
   };
 
   // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file. With a
-  // `base` they are only what differs from it.
+  // `base` they are only what differs from it, and what is little is copied rather than mapped.
   MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents,
               uint64_t pages, std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
               std::shared_ptr<const MemoryImage> base = nullptr);
@@ -64,7 +65,8 @@ class MemoryImage {
   std::shared_ptr<const MemoryImage> base_;  // shared: images of several moments have the same one
 };
 
-// Cluster thread. Unmaps everything when destroyed.
+// Cluster thread. Unmaps everything when destroyed. What it maps is taken from the program's
+// MappingBudget first: functions that map fail with kResourceExhausted.
 class LinearMemory {
  public:
   // A fresh instance: zeroed pages, the image's initial globals; the caller puts the data segments
@@ -99,6 +101,8 @@ class LinearMemory {
   // Maps a part of the region anew that is in its file now (FrozenPages). False on an error of the
   // system. May be called from a fault handler.
   bool remap_shared(const SharedRegion& region, uint64_t begin, uint64_t size_bytes) const;
+  // A region has `runs` frozen runs less than when it was mapped, at most.
+  void note_fewer_runs(size_t runs);
   // Back to private zeros.
   Result<void> unmap_shared(uint32_t address);
   // Zeros whole host pages; where that is possible by giving them back to the system.
@@ -124,6 +128,8 @@ class LinearMemory {
   static Result<std::unique_ptr<LinearMemory>> reserve();
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
   Result<void> map_image(const MemoryImage& image);
+  [[nodiscard]] size_t mappings_added_by(uint64_t begin, uint64_t size_bytes) const;
+  Result<void> copy_extent(int fd, const MemoryImage::Extent& extent);
   // The parts of [begin, end) that no shared region covers, in order.
   [[nodiscard]] std::vector<std::pair<uint64_t, uint64_t>> private_ranges(uint64_t begin,
                                                                           uint64_t end) const;
@@ -132,6 +138,7 @@ class LinearMemory {
 
   uint8_t* reservation_;
   uint8_t* base_;
+  os::MappingShare mappings_{os::MappingBudget::of_program()};
   std::vector<SharedRegion> shared_;
   std::vector<std::pair<uint64_t, uint64_t>> module_ranges_;
   std::vector<std::pair<uint64_t, uint64_t>> image_ranges_;  // private mappings of an image's file

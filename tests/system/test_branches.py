@@ -220,18 +220,19 @@ def test_a_crash_in_a_branch_stays_there(cluster):
     assert eventually(recovered).rows("select n from t order by n") == [(1,), (2,)]
 
 
-def test_a_branch_sleeps_and_wakes_with_its_data(own_server):
-    server = own_server()
+@pytest.mark.parametrize("kind, count", [("memory", 310), ("directory", 40)])
+def test_a_branch_sleeps_and_wakes_with_its_data(own_server, directory, kind, count):
+    server = own_server(data=directory / "data" if kind == "directory" else None)
     boss = Session(server.connect())
     boss.run("create table t (n int)")
     # More idle branches than stay awake: the ones that were used longest ago go to sleep.
-    for i in range(40):
+    for i in range(count):
         boss.run(f"select calf.branch('b{i}')")
         branch = on(server, f"b{i}")
         branch.run(f"insert into t values ({i})")
         branch.close()
     eventually(lambda: sum(state == "asleep" for state in states(boss).values()) >= 5)
-    for i in (0, 1, 39):
+    for i in (0, 1, count - 1):
         branch = on(server, f"b{i}")
         assert branch.rows("table t") == [(i,)]
         branch.run(f"insert into t values (-{i})")
@@ -274,6 +275,51 @@ def test_branching_is_quick_and_leaves_nothing_behind(own_server):
     assert times[100] < 0.05, times[100]
     eventually(lambda: proc.open_files(server.pid) <= files + 20)
     assert proc.rss_kb(server.pid) < memory + 20_000
+
+
+def use_one_more(server, boss, sessions):
+    """A branch that stays in use, and is written to."""
+    name = f"u{len(sessions)}"
+    boss.run(f"select calf.branch('{name}')")
+    session = on(server, name)
+    sessions.append(session)
+    session.run(f"insert into t values ('{name}')")
+
+
+@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(300)])])
+def test_many_branches_in_use_at_once(own_server, count):
+    server = own_server()
+    boss = Session(server.connect())
+    boss.run("create table t (v text)", "insert into t values ('parent')")
+    memory, sessions = proc.pss_kb(server.pid), []
+    for _ in range(count):
+        use_one_more(server, boss, sessions)
+    assert proc.pss_kb(server.pid) - memory < count * 4 * 1024 + 100_000  # the first branches start without a recording
+    for i, session in enumerate(sessions):
+        assert session.rows("select v from t order by v") == [("parent",), (f"u{i}",)]
+    assert states(boss) == {f"u{i}": "awake" for i in range(count)}
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_too_many_is_refused_and_nobody_else_notices(own_server):
+    server = own_server()
+    boss = Session(server.connect())
+    boss.run("create table t (v text)")
+    sessions = []
+    with pytest.raises(psycopg.OperationalError) as refusal:
+        for _ in range(100_000):
+            use_one_more(server, boss, sessions)
+    assert len(sessions) >= 1000
+    assert "too many databases and sessions" in str(refusal.value) and "vm.max_map_count" in str(refusal.value)
+    for session in (boss, sessions[0], sessions[-1]):
+        session.run("insert into t values ('still here')")
+    for session in sessions[:50]:
+        session.close()
+    eventually(lambda: on(server, "u3").value("select count(*) from t") == 1)
 
 
 def test_shutdown_with_branches_awake_is_quick(own_server):
