@@ -123,6 +123,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
                .environment = guest_environment(),
                .commands = options.commands,
+               .programs = options.programs,
                .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {

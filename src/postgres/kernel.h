@@ -34,6 +34,7 @@ class Kernel {
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
+    HostProgramRights programs{};
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
     // after it was resumed at the latest.
     int64_t helpers_idle_ns = 20'000'000;
@@ -77,6 +78,9 @@ class Kernel {
 
   // --- From the processes (on their stacks)
   [[nodiscard]] HostCommands* commands() const { return options_.commands.get(); }
+  [[nodiscard]] const HostProgramRights& program_rights() const { return options_.programs; }
+  // Wakes the process, from any thread, as long as the kernel lives.
+  [[nodiscard]] std::function<void()> waker(const Process& process);
   // Makes the processes that a resumed cluster has put off.
   void start_deferred();
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
@@ -211,7 +215,7 @@ class Kernel {
   std::mutex mutex_;
   std::deque<std::unique_ptr<ClientSocket>> connecting_;
   std::vector<int> signals_for_postmaster_;
-  std::vector<int> pipe_wakeups_;  // pids whose in-process pipe has moved
+  std::vector<int> wakeups_;  // pids whose in-process pipe, or host program, has moved
   struct Synced {
     int pid;
     int error;
