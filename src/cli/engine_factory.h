@@ -56,6 +56,10 @@ struct ClusterOptions {
   // Whole text of pg_hba.conf, written before the first process starts. Nothing: keep what the
   // directory has (the template's: trust for Unix sockets and loopback).
   std::optional<std::string> pg_hba_conf{};
+  // Programs of the host that PostgreSQL may start: those of its archive, for a cluster in a
+  // directory, and those of COPY … PROGRAM.
+  bool archive_programs = false;
+  bool copy_programs = false;
   LogSink log_sink{};  // empty: nowhere
 };
 

@@ -107,7 +107,9 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
                                    .user = options.user,
                                    .password = options.password,
                                    .database = options.database},
-                         .from = options.from};
+                         .from = options.from,
+                         .archive_programs = true,
+                         .copy_programs = options.allow_programs};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);

@@ -209,7 +209,8 @@ int run_sql(const SqlOptions& options) {
                                .login = {.user = options.user, .database = options.database},
                                .from = options.from,
                                .observer = progress.observer(),
-                               .settings = options.settings});
+                               .settings = options.settings,
+                               .archive_programs = true});
   progress.clear();
   if (!cluster) {
     print_error(cluster.error());

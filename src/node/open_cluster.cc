@@ -193,19 +193,40 @@ Result<Place> open_memory(const cli::ClusterOptions& options) {
   return place;
 }
 
+// Where PostgreSQL's paths lead to on the host, and programs begin: the data directory, if there is
+// one.
+postgres::HostProgramRights program_rights(const cli::ClusterOptions& options) {
+  const auto* directory = std::get_if<cli::DirectoryLocation>(&options.location);
+  std::error_code none;
+  return {
+      .archiving = options.archive_programs && directory != nullptr,
+      .copying = options.copy_programs,
+      .directory = directory != nullptr ? directory->path : std::filesystem::current_path(none)};
+}
+
+// A branch's WAL has the names of its parent's, and does not belong into the same archive.
+std::vector<std::pair<std::string, std::string>> branch_settings(
+    bool in_memory, std::vector<std::pair<std::string, std::string>> settings) {
+  if (!in_memory) settings.emplace_back("archive_mode", "off");
+  return settings;
+}
+
 Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOptions& options,
                                                            bool in_memory, Place place) {
   constexpr int64_t kBranchHelpersIdleNs = 5'000'000'000;  // most live shorter, and need none
   const auto settings = in_memory ? memory_settings(options.settings) : options.settings;
-  auto starter = [=, sink = options.log_sink, ticks = postgres::SliceTicker::make_thread()](
-                     int64_t helpers_idle_ns) -> branches::Starter {
+  const auto for_branches = branch_settings(in_memory, settings);
+  auto starter = [sink = options.log_sink, in_memory, ticks = postgres::SliceTicker::make_thread()](
+                     int64_t helpers_idle_ns, const auto& chosen,
+                     const postgres::HostProgramRights& programs) -> branches::Starter {
     return [=](branches::StartOptions start) -> Result<std::unique_ptr<postgres::Cluster>> {
       CALF_TRY(auto own_installation, installation());
       return postgres::Cluster::start({.installation = std::move(own_installation),
                                        .data = std::move(start.data),
                                        .snapshot = std::move(start.snapshot),
-                                       .settings = settings,
+                                       .settings = chosen,
                                        .commands = std::move(start.commands),
+                                       .programs = programs,
                                        .helpers_idle_ns = helpers_idle_ns,
                                        .ticks = ticks,
                                        .ephemeral = in_memory,
@@ -217,10 +238,11 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
       {.data = std::move(place.data),
        .snapshot = std::move(place.snapshot),
        .storage = std::move(place.storage),
-       .start_root = starter(kRootHelpersIdleNs),
-       .start_branch = starter(kBranchHelpersIdleNs),
-       .record = [settings](std::shared_ptr<vfs::FileSystem> files, std::string database)
-           -> Result<std::shared_ptr<const postgres::Snapshot>> {
+       .start_root = starter(kRootHelpersIdleNs, settings, program_rights(options)),
+       .start_branch = starter(kBranchHelpersIdleNs, for_branches, {}),
+       .record = [settings = for_branches](
+                     std::shared_ptr<vfs::FileSystem> files,
+                     std::string database) -> Result<std::shared_ptr<const postgres::Snapshot>> {
          CALF_TRY(auto own_installation, installation());
          return postgres::record_snapshot({.installation = std::move(own_installation),
                                            .data = std::move(files),

@@ -130,6 +130,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .environment = guest_environment(),
                .ticks = options.ticks,
                .commands = options.commands,
+               .programs = options.programs,
                .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {

@@ -36,6 +36,8 @@ class Cluster {
     std::vector<std::pair<std::string, std::string>> settings;
     // What SQL may ask of the program; null: nothing.
     std::shared_ptr<HostCommands> commands;
+    // What PostgreSQL may start on the host; nothing, unless somebody says so.
+    HostProgramRights programs{};
     // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum,
     // …) when it has been idle for so long, ten times as long after its start at the latest, or
     // when one is needed.

@@ -38,7 +38,10 @@ Kernel::Kernel(Options options, std::unique_ptr<Poller> poller)
         request();
       }) {}
 
-Kernel::~Kernel() = default;
+// The threads of host programs use what is declared behind the processes.
+Kernel::~Kernel() {
+  processes_.clear();
+}
 
 // --- Requests of other threads
 
@@ -86,7 +89,7 @@ void Kernel::take_requests() {
     std::lock_guard lock(mutex_);
     has_requests_ = false;
     signals.swap(signals_for_postmaster_);
-    wakeups.swap(pipe_wakeups_);
+    wakeups.swap(wakeups_);
     synced.swap(synced_);
     connecting = !connecting_.empty();
   }
@@ -96,8 +99,8 @@ void Kernel::take_requests() {
   for (int signal : signals) send_signal(Process::kPostmasterPid, signal);
   for (int pid : wakeups) {
     Process* process = find(pid);
-    if (process == nullptr || process->client() == nullptr) continue;
-    process->client()->on_moved();
+    if (process == nullptr) continue;
+    if (process->client() != nullptr) process->client()->on_moved();
     make_runnable(*process);
   }
   for (const Synced& end : synced) {
@@ -163,7 +166,20 @@ int Kernel::send_signal(int pid, int signal) {
   Process* target = find(std::abs(pid));
   if (target == nullptr) return -1;
   if (signal != 0) target->post(signal);
+  if (pid < 0 && signal != 0) {
+    for (const auto& running : target->programs()) running.program->signal(signal);
+  }
   return 0;
+}
+
+std::function<void()> Kernel::waker(const Process& process) {
+  return [this, pid = process.pid()] {
+    {
+      std::lock_guard lock(mutex_);
+      wakeups_.push_back(pid);
+    }
+    request();
+  };
 }
 
 void Kernel::make_runnable(Process& process) {
@@ -272,14 +288,7 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
   if (started->client() != nullptr) {
     clients_ += 1;
     if (started->client()->is_in_process()) clients_in_process_ += 1;
-    auto wakeup = [this, pid] {
-      {
-        std::lock_guard lock(mutex_);
-        pipe_wakeups_.push_back(pid);
-      }
-      request();
-    };
-    if (auto attached = started->client()->attach(*poller_, started, wakeup); !attached) {
+    if (auto attached = started->client()->attach(*poller_, started, waker(*started)); !attached) {
       log::error("{}", attached.error().to_string());
       started->post(kSigKill);
     }

@@ -34,6 +34,7 @@ class Kernel {
     std::shared_ptr<TickThread> ticks;          // see SliceTicker
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
+    HostProgramRights programs{};
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
     // after it was resumed at the latest; or later, while the program is crowded with clusters.
     int64_t helpers_idle_ns = 20'000'000;
@@ -79,8 +80,13 @@ class Kernel {
 
   // --- From the processes (on their stacks)
   [[nodiscard]] HostCommands* commands() const { return options_.commands.get(); }
+  [[nodiscard]] const HostProgramRights& program_rights() const { return options_.programs; }
+  // Wakes the process, from any thread, as long as the kernel lives.
+  [[nodiscard]] std::function<void()> waker(const Process& process);
   // Makes the checkpointer, if a resumed cluster has put it off.
   void start_checkpointer();
+  // The same for all that it has put off.
+  void start_deferred();
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
   Process* find(int pid);
   // kill(): 0, or -1 when there is no such process.
@@ -165,7 +171,6 @@ class Kernel {
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool has_deferred(int pid) const;
   int signal_deferred(int pid, int signal);
-  void start_deferred();
   void make_deferred(std::deque<SnapshotState::Child>::iterator child);
   void start_deferred_if_due();
   [[nodiscard]] int64_t deferred_due_ns() const;
@@ -221,7 +226,7 @@ class Kernel {
   std::mutex mutex_;
   std::deque<std::unique_ptr<ClientSocket>> connecting_;
   std::vector<int> signals_for_postmaster_;
-  std::vector<int> pipe_wakeups_;  // pids whose in-process pipe has moved
+  std::vector<int> wakeups_;  // pids whose in-process pipe, or host program, has moved
   struct Synced {
     int pid;
     int error;

@@ -80,10 +80,7 @@ void Process::run_postmaster() {
   const auto count = static_cast<u32>(arguments_.size());
   const u32 pointers = pg__emscripten_stack_alloc((count + 1) * 4);
   for (u32 i = 0; i < count; ++i) {
-    const std::string& argument = arguments_[i];
-    const u32 text = pg__emscripten_stack_alloc(static_cast<u32>(argument.size()) + 1);
-    std::memcpy(base() + text, argument.c_str(), argument.size() + 1);
-    store(pointers + i * 4, text);
+    store(pointers + i * 4, push_text(arguments_[i]));
   }
   store<u32>(pointers + count * 4, 0);
   exit({.code = static_cast<int>(pg___main_argc_argv(count, pointers))});
@@ -96,11 +93,6 @@ void Process::run_resumed_postmaster() {
   constexpr u32 kCommandLineSource = 4;  // GucSource
   constexpr u32 kLog = 15;               // elog.h
   const u32 stack_pointer = memory().state().globals[0];
-  auto guest_text = [this](const char* text) {
-    const u32 at = pg__emscripten_stack_alloc(static_cast<u32>(std::strlen(text)) + 1);
-    std::strcpy(reinterpret_cast<char*>(base() + at), text);
-    return at;
-  };
   const u64 now = pg_GetCurrentTimestamp();
   store(PG_ADDRESS_PgStartTime, now);
   store(PG_ADDRESS_PgReloadTime, now);
@@ -111,13 +103,12 @@ void Process::run_resumed_postmaster() {
   for (const auto& [at, size] : {std::pair<u32, u32>{0, 8}, {kNonceAt, kNonceBytes}})
     std::memcpy(base() + control_file + at, resumption_->control_file.data() + at, size);
   for (const auto& [name, value] : resumption_->settings) {
-    pg_SetConfigOption(guest_text(name.c_str()), guest_text(value.c_str()), kPostmasterContext,
-                       kCommandLineSource);
+    pg_SetConfigOption(push_text(name), push_text(value), kPostmasterContext, kCommandLineSource);
     memory().state().globals[0] = stack_pointer;
   }
   if (pg_errstart(kLog, 0) != 0) {
-    pg_errmsg(guest_text("database system is ready to accept connections"), 0);
-    pg_errfinish(guest_text("postmaster.c"), 0, guest_text("process_pm_child_exit"));
+    pg_errmsg(push_text("database system is ready to accept connections"), 0);
+    pg_errfinish(push_text("postmaster.c"), 0, push_text("process_pm_child_exit"));
   }
   memory().state().globals[0] = stack_pointer;
   resumption_->on_ready();
@@ -169,15 +160,19 @@ void Process::run_child() {
 // A client inside this program is its owner and needs no password, whatever pg_hba.conf says: this
 // process's copy of the rules is replaced by one that trusts.
 void Process::trust_the_owner() {
-  const std::string path(kTrustFile);
   const u32 saved_stack = CALF_STATE->globals[0];
   const u32 configured = load<u32>(PG_ADDRESS_HbaFileName);
-  const u32 name = pg__emscripten_stack_alloc(static_cast<u32>(path.size()) + 1);
-  std::memcpy(base() + name, path.c_str(), path.size() + 1);
-  store(PG_ADDRESS_HbaFileName, name);
+  store(PG_ADDRESS_HbaFileName, push_text(kTrustFile));
   pg_load_hba();
   store(PG_ADDRESS_HbaFileName, configured);
   CALF_STATE->globals[0] = saved_stack;
+}
+
+u32 Process::push_text(std::string_view text) {
+  const u32 at = pg__emscripten_stack_alloc(static_cast<u32>(text.size()) + 1);
+  std::memcpy(base() + at, text.data(), text.size());
+  base()[at + text.size()] = 0;
+  return at;
 }
 
 // --- Signals

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "postgres/client_socket.h"
+#include "postgres/host_program.h"
 #include "wasm/guest.h"
 
 namespace calf::postgres {
@@ -72,6 +73,16 @@ class Process final : public wasm::Guest {
   // Where its heap ends. The postmaster's, after it has begun to run.
   [[nodiscard]] uint32_t heap_end() const { return load<uint32_t>(heap_end_at_); }
 
+  // A copy of `text` on the guest's stack; who calls puts the stack pointer back (globals[0]).
+  u32 push_text(std::string_view text);
+
+  // Programs of the host that it waits for, by the descriptor of their pipe (-1: none).
+  struct RunningProgram {
+    int fd;
+    std::shared_ptr<HostProgram> program;  // shared with the descriptor's file
+  };
+  [[nodiscard]] std::vector<RunningProgram>& programs() { return programs_; }
+
   // --- Signals. post() may be called while another process runs; delivery is by the process
   // itself, at safe points.
   void post(int signal);
@@ -133,6 +144,7 @@ class Process final : public wasm::Guest {
   uint32_t heap_end_at_ = 0;     // the variable's address; only code of the guest knows it
   std::vector<uint64_t> frame_;  // of the newest checkpoint
   std::unique_ptr<ClientSocket> client_;
+  std::vector<RunningProgram> programs_;
   bool handles_quit_ = false;  // has set a handler for SIGQUIT since it was forked
 
   // The kernel's

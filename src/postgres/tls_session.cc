@@ -41,14 +41,6 @@ SslStatus status_of(const ClientSocket& client) {
   return status;
 }
 
-// A copy of `text` on the guest's stack.
-u32 guest_text(Process& process, const char* text) {
-  const auto size = static_cast<u32>(std::strlen(text)) + 1;
-  const u32 at = pg__emscripten_stack_alloc(size);
-  std::memcpy(process.base() + at, text, size);
-  return at;
-}
-
 // Where `status` is in shared memory: each that was ever negotiated is there once, for backends
 // come and go, and ciphers are few. 0 when there are too many.
 u32 shared_status(Process& process, const SslStatus& status) {
@@ -56,7 +48,7 @@ u32 shared_status(Process& process, const SslStatus& status) {
   const u32 saved_stack = CALF_STATE->globals[0];
   const u32 found = pg__emscripten_stack_alloc(1);
   const u32 table =
-      pg_ShmemInitStruct(guest_text(process, "Negotiated TLS"), kMost * sizeof(SslStatus), found);
+      pg_ShmemInitStruct(process.push_text("Negotiated TLS"), kMost * sizeof(SslStatus), found);
   CALF_STATE->globals[0] = saved_stack;
   const std::span<std::byte> bytes = process.bytes(table, kMost * sizeof(SslStatus));
   if (process.load<u8>(found) == 0) std::fill(bytes.begin(), bytes.end(), std::byte{0});
@@ -114,7 +106,7 @@ u32 pg_errmsg(u32 format, u32 arguments) {
     for (const u32 at : {arguments + 8, arguments + 12}) {
       if (process.load<u32>(at) != PG_ADDRESS_no_encryption) continue;
       const u32 saved_stack = CALF_STATE->globals[0];
-      process.store(at, pg_pstrdup(guest_text(process, "SSL encryption")));
+      process.store(at, pg_pstrdup(process.push_text("SSL encryption")));
       CALF_STATE->globals[0] = saved_stack;
     }
   }

@@ -43,15 +43,23 @@ bool Stack::in_guard(const void* address) const {
   return memory_ != nullptr && p >= memory_ && p < memory_ + kGuardBytes;
 }
 
+std::byte* Stack::bottom() const {
+  return memory_ + kGuardBytes;
+}
+
 void Stack::trim() {
-  madvise(memory_ + kGuardBytes, kReservedBytes - kGuardBytes - kKeptWarmBytes, MADV_DONTNEED);
+  madvise(bottom(), kReservedBytes - kGuardBytes - kKeptWarmBytes, MADV_DONTNEED);
 }
 
 Fiber::Fiber(Stack stack, Entry entry, void* argument)
-    : stack_(std::move(stack)), entry_(entry), argument_(argument) {
+    : stack_(std::move(stack)),
+      entry_(entry),
+      argument_(argument),
+      sanitizer_(stack_.bottom(), static_cast<size_t>(stack_.top() - stack_.bottom())) {
   auto begin = [](context::transfer_t transfer) {
     auto* self = static_cast<Fiber*>(transfer.data);
     self->caller_context_ = transfer.fctx;
+    self->sanitizer_.arrive();
     self->entry_(self->argument_);
     ASSERT(!"a fiber's function has returned");
   };
@@ -59,11 +67,21 @@ Fiber::Fiber(Stack stack, Entry entry, void* argument)
 }
 
 void Fiber::resume() {
+  sanitizer_.before_resume();
   own_context_ = context::jump_fcontext(own_context_, this).fctx;
+  sanitizer_.after_resume();
 }
 
 void Fiber::suspend() {
+  sanitizer_.before_suspend();
   caller_context_ = context::jump_fcontext(caller_context_, nullptr).fctx;
+  sanitizer_.arrive();
+}
+
+void Fiber::leave() {
+  sanitizer_.before_leaving_for_ever();
+  context::jump_fcontext(caller_context_, nullptr);
+  __builtin_unreachable();
 }
 
 }  // namespace calf::wasm

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "wasm/sanitizer_fibers.h"
 
 namespace calf::wasm {
 
@@ -21,6 +22,7 @@ class Stack {
   Stack& operator=(Stack&& other) noexcept;
   ~Stack();
 
+  [[nodiscard]] std::byte* bottom() const;  // above the guard
   [[nodiscard]] std::byte* top() const { return memory_ + kReservedBytes; }
   // Is this an address in the guard page, which is touched when the stack overflows?
   [[nodiscard]] bool in_guard(const void* address) const;
@@ -48,6 +50,8 @@ class Fiber {
   void resume();
   // From inside the fiber: back to the one that resumed it.
   void suspend();
+  // The same for the last time.
+  [[noreturn]] void leave();
 
   [[nodiscard]] const Stack& stack() const { return stack_; }
   // The stack, for reuse, when the fiber will not run again.
@@ -59,6 +63,7 @@ class Fiber {
   void* argument_;
   void* own_context_ = nullptr;     // where the fiber goes on
   void* caller_context_ = nullptr;  // where resume() was called
+  SanitizerFiber sanitizer_;
 };
 
 }  // namespace calf::wasm

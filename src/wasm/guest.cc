@@ -83,8 +83,7 @@ void Guest::resume() {
 
 void Guest::exit(ExitStatus status) {
   exit_status_ = status;
-  fiber_.suspend();
-  __builtin_unreachable();
+  fiber_.leave();
 }
 
 }  // namespace calf::wasm

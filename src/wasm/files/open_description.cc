@@ -14,28 +14,6 @@ using vfs::FileKind;
 using vfs::Stat;
 using vfs::TimeChange;
 
-// What pipes and streams have in common: no size, no place, no name.
-class Stream : public vfs::File {
- public:
-  Expected<size_t> preadv(std::span<const iovec>, uint64_t) override { return 0; }
-  Expected<size_t> append(std::span<const iovec> buffers) override { return pwritev(buffers, 0); }
-  Expected<Stat> stat() override { return Stat{.kind = kind(), .permissions = 0600, .inode = 1}; }
-  Expected<void> truncate(uint64_t) override { return fail(Errno::kInvalid); }
-  Expected<void> allocate(uint64_t, uint64_t) override { return fail(Errno::kSeekPipe); }
-  Expected<void> chmod(uint32_t) override { return {}; }
-  Expected<void> set_times(TimeChange, TimeChange) override { return {}; }
-  Expected<void> sync(SyncKind) override { return fail(Errno::kInvalid); }
-  Expected<vfs::SharedMapping> map_shared(uint64_t, uint64_t) override {
-    return fail(Errno::kNoDevice);
-  }
-  Expected<void> read_directory(uint64_t, const EntryVisitor&) override {
-    return fail(Errno::kNotDirectory);
-  }
-
-  virtual Readiness readiness() const { return {}; }
-  virtual std::optional<PipeSide> pipe_side() const { return std::nullopt; }
-};
-
 class OutputStream final : public Stream {
  public:
   OutputStream(int fd, OutputSink sink) : fd_(fd), sink_(std::move(sink)) {}

@@ -8,6 +8,7 @@
 
 #include "vfs/file_system.h"
 #include "wasm/files/guest_files.h"
+#include "wasm/files/stream.h"
 
 namespace calf::wasm {
 
@@ -32,22 +33,12 @@ struct PipeEnds {
 };
 PipeEnds make_pipe();
 
-// Which pipe an end belongs to; nothing for other files.
-struct PipeSide {
-  const void* pipe = nullptr;  // its identity only
-  bool writer = false;
-};
+// Nothing for files that are no pipe.
 std::optional<PipeSide> pipe_side_of(vfs::File& file);
 
 // Reads as empty; what is written goes to `sink`, if there is one.
 std::unique_ptr<vfs::File> make_stream(int fd, OutputSink sink);
 
-// What poll says of a file: pipes know, everything else is always ready.
-struct Readiness {
-  bool readable = true;
-  bool writable = true;
-  bool hung_up = false;
-};
 Readiness readiness_of(vfs::File& file);
 
 }  // namespace calf::wasm
