@@ -1,5 +1,5 @@
-// The checksum of WAL records and control files (pg_crc32c_sb8.c). The image computes it by tables, as
-// WASM has no instruction for it; x86-64 processors since 2008 do.
+// The checksum of WAL records and control files (pg_crc32c_sb8.c). The image computes it by tables,
+// as WASM has no instruction for it; x86-64 processors since 2008 do.
 #include <cstring>
 
 #include "calf_anchors.h"

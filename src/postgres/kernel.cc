@@ -214,15 +214,16 @@ Result<void> Kernel::share_memory(Process& postmaster) {
       found = true;
       continue;
     }
-    auto created = os::SharedMemory::create("calf-shared-memory", size_bytes);
+    const uint64_t offset = wasm::SharedRegion::preferred_offset(address);
+    auto created = os::SharedMemory::create("calf-shared-memory", offset + size_bytes);
     if (!created)
       return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
     CALF_TRY(wasm::SharedRegion region,
-             wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), 0));
+             wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), offset));
     for (const auto& extent : postmaster.memory().nonzero_extents(address, address + size_bytes)) {
       const std::span<std::byte> bytes = postmaster.bytes(extent.address, extent.size_bytes);
-      if (pwrite(region.fd, bytes.data(), bytes.size(), extent.address - address) !=
-          static_cast<ssize_t>(bytes.size())) {
+      const auto at = static_cast<off_t>(offset + extent.address - address);
+      if (pwrite(region.fd, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) {
         return fail(Error::from_errno("filling shared memory", errno));
       }
     }
@@ -559,6 +560,8 @@ void Kernel::poll_if_due() {
   poll_events(0);
   polled_at_ns_ = now;
   fire_timers();
+  if (Process* postmaster = find(Process::kPostmasterPid))
+    large_pages_.look(now, postmaster->memory());
 }
 
 bool Kernel::has_work_for_own_thread() const {

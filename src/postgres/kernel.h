@@ -20,6 +20,7 @@
 #include "postgres/slice_ticker.h"
 #include "postgres/snapshot.h"
 #include "postgres/sync_thread.h"
+#include "wasm/large_pages.h"
 
 namespace calf::postgres {
 
@@ -210,6 +211,7 @@ class Kernel {
   int64_t deferred_not_before_ns_ = 0;
   int64_t idle_since_ns_ = 0;
   int64_t polled_at_ns_ = 0;
+  wasm::LargePages large_pages_;
   std::unordered_map<int, std::unique_ptr<ClientSocket>>
       accepted_;  // by the postmaster's descriptor
 

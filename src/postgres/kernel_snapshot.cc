@@ -207,10 +207,11 @@ Result<void> Kernel::spare_mappings() {
 // PostgreSQL's main segment: its pages stay the snapshot's until they are written to.
 Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
                                                   const SnapshotState::SharedMemory& shared) {
-  auto segment = os::SharedMemory::create("calf-shared-memory", shared.size_bytes);
+  const uint64_t offset = wasm::SharedRegion::preferred_offset(shared.address);
+  auto segment = os::SharedMemory::create("calf-shared-memory", offset + shared.size_bytes);
   if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
   CALF_TRY(auto region,
-           wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
+           wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), offset));
   const bool is_crowded = os::MappingBudget::of_program().is_crowded();
   region.frozen = snapshot.freeze(shared.extents, is_crowded ? kFewFrozenRuns : kManyFrozenRuns);
   CALF_CHECK_OK(region.frozen->prepare(region.fd, region.offset));

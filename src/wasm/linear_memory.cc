@@ -20,7 +20,8 @@ constexpr uint64_t kHostPage = 4096;
 constexpr uint64_t kReservedBytes = (uint64_t{8} << 30) + kWasmPageBytes;
 constexpr uint64_t kBelowBytes =
     kWasmPageBytes;  // room for the process's state, with a guard in front of it
-constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes;
+// The base is aligned, wherever the system puts the reservation.
+constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes + kLargePageBytes;
 // Above this the image never grows: side modules have their places there.
 constexpr uint64_t kModuleFloor = uint64_t{2} << 30;
 // Two extents that are nearer than this become one: a mapping costs more than zero pages in a file.
@@ -101,8 +102,10 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::reserve() {
     return fail(Error::from_errno("reserving 8 GiB of address space for a process", errno));
   }
   auto* reservation = static_cast<uint8_t*>(got);
-  auto memory =
-      std::unique_ptr<LinearMemory>(new LinearMemory(reservation, reservation + kBelowBytes));
+  const uint64_t base =
+      round_up(reinterpret_cast<uintptr_t>(reservation) + kBelowBytes, kLargePageBytes);
+  auto memory = std::unique_ptr<LinearMemory>(
+      new LinearMemory(reservation, reinterpret_cast<uint8_t*>(base)));
   CALF_CHECK_OK(memory->mappings_.take(kOwnMappings));
   if (mprotect(memory->base_ - sizeof(calf_process_state), sizeof(calf_process_state),
                PROT_READ | PROT_WRITE) != 0) {

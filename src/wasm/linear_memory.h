@@ -16,6 +16,9 @@ namespace calf::wasm {
 
 inline constexpr uint32_t kWasmPageBytes = 65536;
 
+// Of the processor. Linear memory begins at a multiple of it.
+inline constexpr uint64_t kLargePageBytes = uint64_t{2} << 20;
+
 class FrozenPages;
 
 // A range of linear memory that several processes map together: PostgreSQL's shared memory, dynamic
@@ -27,6 +30,9 @@ struct SharedRegion {
   uint64_t offset = 0;
   std::shared_ptr<const void> owner;    // shared by every process that maps it
   std::shared_ptr<FrozenPages> frozen;  // what is not in the file yet; mostly null
+
+  // Where a region at `address` should begin in its file, for large pages to be possible.
+  static constexpr uint64_t preferred_offset(uint32_t address) { return address % kLargePageBytes; }
 
   // A region on a duplicate of `fd`, which the caller keeps.
   static Result<SharedRegion> adopt_fd(uint32_t address, uint32_t size_bytes, int fd,
