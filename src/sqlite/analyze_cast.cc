@@ -4,6 +4,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/decimal.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -24,14 +25,8 @@ std::string literal_sql(const Datum& value) {
     }
     case Datum::Kind::kText:
       return quote_text(value.text);
-    case Datum::Kind::kBlob: {
-      std::string out = "X'";
-      for (const char c : value.text) {
-        out += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
-        out += "0123456789abcdef"[c & 15];
-      }
-      return out + "'";
-    }
+    case Datum::Kind::kBlob:
+      return "X'" + hex(value.text) + "'";
   }
   return "NULL";
 }

@@ -120,7 +120,7 @@ class Analyzer {
   std::string column_expression(const pg::Node& node, const Relation* table,
                                 std::optional<Type> target);
   Query view_query(const pg::Node& node);
-  Type type_of(const pg::TypeName& name, bool* serial = nullptr);
+  Type type_of(const pg::TypeName& name, bool* serial = nullptr);  // analyze_type.cc
   // The sqlite names that were read.
   [[nodiscard]] const std::vector<std::string>& relations_read() const { return relations_read_; }
 
@@ -129,10 +129,6 @@ class Analyzer {
   Query select(const pg::SelectStmt& stmt, Scope* parent,
                const std::vector<Type>* wanted = nullptr);
   Query simple_select(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  std::string with_clause(const pg::WithClause* with, Scope& scope);
-  std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
   std::string group_clause(const pg::SelectStmt& stmt, Scope& scope,
                            const std::vector<Expr>& targets);
   std::string order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope,
@@ -148,6 +144,15 @@ class Analyzer {
                           const std::string& body);
   static std::string output_list(const std::vector<Expr>& targets, bool collate);
   static std::vector<OutputColumn> outputs_of(const std::vector<Expr>& targets);
+
+  // analyze_compound.cc
+  Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+  Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+
+  // analyze_subquery.cc
+  std::string with_clause(const pg::WithClause* with, Scope& scope);
+  std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
+  Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
 
   // analyze_from.cc
   std::string from_clause(std::span<PgQuery__Node* const> items, Scope& scope);
@@ -171,7 +176,6 @@ class Analyzer {
   Expr parameter(int number, int location);
   Expr bool_expr(const PgQuery__BoolExpr& node, Scope& scope);
   Expr case_expr(const PgQuery__CaseExpr& node, Scope& scope);
-  Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
   Expr type_cast(const PgQuery__TypeCast& cast, Scope& scope);
   Expr value_function(const PgQuery__SQLValueFunction& function);
   Expr array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const Type* wanted);
@@ -218,6 +222,7 @@ class Analyzer {
   Statement insert(const pg::InsertStmt& stmt);
   Statement update(const pg::UpdateStmt& stmt);
   Statement delete_from(const pg::DeleteStmt& stmt);
+  static int target_column(const pg::ResTarget& target, const Relation& table);
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);

@@ -424,16 +424,4 @@ Oid namespace_oid(std::string_view schema) {
   return oid_of("schema", schema);
 }
 
-std::string quote_name(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
-std::string quote_text(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
-}
-
 }  // namespace calf::sqlite

@@ -8,6 +8,7 @@
 #include "sqlite/decimal.h"
 #include "sqlite/json.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -132,13 +133,11 @@ std::string read_bytea(std::string_view text) {
 }
 
 std::string bytea_text(std::string_view bytes, bool escape) {
-  std::string out = escape ? "" : "\\x";
+  if (!escape) return "\\x" + hex(bytes);
+  std::string out;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
-    if (!escape) {
-      out += "0123456789abcdef"[byte >> 4];
-      out += "0123456789abcdef"[byte & 15];
-    } else if (c == '\\') {
+    if (c == '\\') {
       out += "\\\\";
     } else if (byte < 0x20 || byte > 0x7e) {
       out += '\\';

@@ -1,0 +1,73 @@
+// Names behind oids, and oids behind names: regclass, regtype and their like.
+#include <cctype>
+
+#include "sqlite/system_rows.h"
+#include "sqlite/system_tables.h"
+
+namespace calf::sqlite {
+
+std::string SystemTables::name_of(Oid type, Oid object) {
+  const Catalog& catalog = session_.catalog();
+  if (type == oid::kRegtype) {
+    const Oid element = element_of(object);
+    return find_type(element != 0 ? element : object) == nullptr ? "" : format_type({object});
+  }
+  if (type == oid::kRegnamespace) {
+    for (const auto& [name, comment] : catalog.schemas) {
+      if (namespace_oid(name) == object) return pg_quote_name(name);
+    }
+    return {};
+  }
+  if (type == oid::kRegrole) return object == kOwner ? pg_quote_name(session_.options_.user) : "";
+  if (type != oid::kRegclass) return {};
+  const auto written = [](const std::string& schema, const std::string& name) {
+    return (schema == "public" || schema == "pg_catalog" ? "" : pg_quote_name(schema) + ".") +
+           pg_quote_name(name);
+  };
+  if (const Relation* r = catalog.by_oid(object); r != nullptr) return written(r->schema, r->name);
+  if (const Sequence* s = catalog.sequence_by_oid(object); s != nullptr)
+    return written(s->schema, s->name);
+  for (const auto& [key, r] : catalog.relations) {
+    for (const Index& index : r.indexes) {
+      if (index.oid == object) return written(r.schema, index.name);
+    }
+  }
+  return {};
+}
+
+Oid SystemTables::object_named(Oid type, std::string_view name) {
+  const Catalog& catalog = session_.catalog();
+  // schema.name, with quotes or without.
+  std::vector<std::string> parts{""};
+  bool quoted = false;
+  for (const char c : name) {
+    if (c == '"')
+      quoted = !quoted;
+    else if (c == '.' && !quoted)
+      parts.emplace_back();
+    else
+      parts.back() += quoted ? c : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  const std::string schema = parts.size() > 1 ? parts[parts.size() - 2] : "";
+  const std::string& last = parts.back();
+  if (type == oid::kRegtype) {
+    if (last.ends_with("[]")) {
+      const TypeInfo* element = find_type(std::string_view(last).substr(0, last.size() - 2));
+      return element == nullptr ? 0 : element->array;
+    }
+    const TypeInfo* found = find_type(last);
+    return found == nullptr ? 0 : found->oid;
+  }
+  if (type == oid::kRegnamespace) return catalog.has_schema(last) ? namespace_oid(last) : 0;
+  if (type == oid::kRegrole) return last == session_.options_.user ? kOwner : 0;
+  if (type == oid::kRegproc) {
+    const auto& functions = FunctionTable::get().named(last);
+    return functions.empty() ? 0 : function_oid(*functions[0]);
+  }
+  if (const Relation* r = catalog.find(schema, last); r != nullptr) return r->oid;
+  if (const Sequence* s = catalog.sequence(schema, last); s != nullptr) return s->oid;
+  const Index* index = catalog.index(schema, last);
+  return index == nullptr ? 0 : index->oid;
+}
+
+}  // namespace calf::sqlite
