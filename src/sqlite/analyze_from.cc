@@ -47,8 +47,6 @@ const Relation& Analyzer::relation_named(const pg::RangeVar& var) {
              "relation \"" + std::string(schema) + "." + var.relname + "\" does not exist");
   }
   const Relation* found = catalog_.find(schema, var.relname);
-  if (found == nullptr && schema.empty() && options_.default_schema != "public")
-    found = catalog_.find(options_.default_schema, var.relname);
   if (found == nullptr) {
     raise_at(var.location, "42P01",
              "relation \"" + (schema.empty() ? "" : std::string(schema) + ".") + var.relname +

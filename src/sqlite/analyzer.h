@@ -100,7 +100,6 @@ struct Query {
 struct AnalyzerOptions {
   const Catalog* catalog = nullptr;
   const ConversionContext* conversion = nullptr;
-  std::string default_schema = "public";
   std::vector<Oid> parameter_types{};  // 0: to be found out
 };
 

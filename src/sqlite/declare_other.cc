@@ -51,7 +51,8 @@ void Declarations::create_index(const PgQuery__IndexStmt& stmt, Portal& portal) 
     index.columns.push_back(std::move(part));
   }
   if (stmt.where_clause != nullptr) index.predicate_text = expression_text(*stmt.where_clause);
-  index.name = given(stmt.idxname) ? stmt.idxname : unused_name(table.name + suffix + "_idx");
+  index.name =
+      given(stmt.idxname) ? stmt.idxname : unused_name(table.schema, table.name + suffix + "_idx");
   index.oid = oid_of("index", sqlite_name_of(index.schema, index.name));
   if (stmt.if_not_exists != 0 && session_.catalog().index(index.schema, index.name) != nullptr) {
     return session_.notice("42P07", "relation \"" + index.name + "\" already exists, skipping");
@@ -90,7 +91,9 @@ void Declarations::create_view(const PgQuery__ViewStmt& stmt, Portal& portal) {
   }
   view.view_text = statement_text(*stmt.query);
   view.depends_on = analyzer.relations_read();
-  session_.raw("CREATE VIEW " + quote_name(view.sqlite_name) + " (" + names + ") AS " + query.sql);
+  if (!view.temporary) session_.ensure_catalog_table(false);
+  session_.raw(std::string("CREATE ") + (view.temporary ? "TEMP " : "") + "VIEW " +
+               quote_name(view.sqlite_name) + " (" + names + ") AS " + query.sql);
   store(view);
 }
 
@@ -106,8 +109,8 @@ void Declarations::create_schema(const PgQuery__CreateSchemaStmt& stmt, Portal& 
   if (name.starts_with("pg_"))
     raise("42939", "unacceptable schema name \"" + name + "\"", {},
           "The prefix \"pg_\" is reserved for system schemas.");
-  session_.ensure_catalog_table();
-  db_.execute("INSERT INTO calf_catalog VALUES ('schema', ?1, '')", {Datum::of(name)});
+  db_.execute("INSERT INTO " + catalog_table(name) + " VALUES ('schema', ?1, '')",
+              {Datum::of(name)});
   session_.schema_changed();
 }
 
@@ -158,9 +161,7 @@ void Declarations::sequence_options(Sequence& s, std::span<PgQuery__Node* const>
 
 void Declarations::create_sequence(const PgQuery__CreateSeqStmt& stmt, Portal& portal) {
   portal.tag = "CREATE SEQUENCE";
-  Sequence sequence{
-      .schema = given(stmt.sequence->schemaname) ? stmt.sequence->schemaname : "public",
-      .name = stmt.sequence->relname};
+  Sequence sequence{.schema = new_schema(*stmt.sequence), .name = stmt.sequence->relname};
   sequence.oid = oid_of("relation", sqlite_name_of(sequence.schema, sequence.name));
   if (stmt.if_not_exists != 0 &&
       session_.catalog().sequence(sequence.schema, sequence.name) != nullptr) {
@@ -347,6 +348,30 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
   }
 }
 
+void Declarations::before_commit() {
+  std::vector<Relation> tables;
+  for (const auto& [name, relation] : session_.catalog().relations) {
+    if (relation.temporary && relation.on_commit != 'p') tables.push_back(relation);
+  }
+  for (const Relation& table : tables) {
+    if (table.on_commit == 'd')
+      session_.raw("DELETE FROM " + quote_name(table.sqlite_name));
+    else
+      drop_relation(table, true);
+  }
+}
+
+void Declarations::drop_temporary() {
+  while (true) {
+    const auto& relations = session_.catalog().relations;
+    const auto found = std::find_if(relations.begin(), relations.end(),
+                                    [](const auto& entry) { return entry.second.temporary; });
+    if (found == relations.end()) return;
+    const Relation relation = found->second;
+    drop_relation(relation, true);
+  }
+}
+
 void Declarations::truncate(const PgQuery__TruncateStmt& stmt, Portal& portal) {
   portal.tag = "TRUNCATE TABLE";
   const bool cascade = stmt.behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE;
@@ -426,8 +451,7 @@ void Declarations::comment(const PgQuery__CommentStmt& stmt, Portal& portal) {
       const std::string name(string_of(stmt.object));
       if (!session_.catalog().has_schema(name))
         raise("3F000", "schema \"" + name + "\" does not exist");
-      session_.ensure_catalog_table();
-      db_.execute("INSERT OR REPLACE INTO calf_catalog VALUES ('schema', ?1, ?2)",
+      db_.execute("INSERT OR REPLACE INTO " + catalog_table(name) + " VALUES ('schema', ?1, ?2)",
                   {Datum::of(name), Datum::of(text)});
       session_.schema_changed();
       return;

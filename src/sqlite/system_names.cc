@@ -5,6 +5,31 @@
 #include "sqlite/system_tables.h"
 
 namespace calf::sqlite {
+namespace {
+
+Oid oid_in(const Catalog& catalog, std::string_view schema, std::string_view name) {
+  if (const Relation* r = catalog.find(schema, name); r != nullptr) return r->oid;
+  if (const Sequence* s = catalog.sequence(schema, name); s != nullptr) return s->oid;
+  const Index* index = catalog.index(schema, name);
+  return index == nullptr ? 0 : index->oid;
+}
+
+// Schema and name of a table, view, sequence or index.
+std::optional<std::pair<std::string, std::string>> relation_name(const Catalog& catalog,
+                                                                 Oid object) {
+  if (const Relation* r = catalog.by_oid(object); r != nullptr)
+    return std::pair(r->schema, r->name);
+  if (const Sequence* s = catalog.sequence_by_oid(object); s != nullptr)
+    return std::pair(s->schema, s->name);
+  for (const auto& [key, r] : catalog.relations) {
+    for (const Index& index : r.indexes) {
+      if (index.oid == object) return std::pair(r.schema, index.name);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
 
 std::string SystemTables::name_of(Oid type, Oid object) {
   const Catalog& catalog = session_.catalog();
@@ -20,19 +45,17 @@ std::string SystemTables::name_of(Oid type, Oid object) {
   }
   if (type == oid::kRegrole) return object == kOwner ? pg_quote_name(session_.options_.user) : "";
   if (type != oid::kRegclass) return {};
-  const auto written = [](const std::string& schema, const std::string& name) {
-    return (schema == "public" || schema == "pg_catalog" ? "" : pg_quote_name(schema) + ".") +
-           pg_quote_name(name);
-  };
-  if (const Relation* r = catalog.by_oid(object); r != nullptr) return written(r->schema, r->name);
-  if (const Sequence* s = catalog.sequence_by_oid(object); s != nullptr)
-    return written(s->schema, s->name);
-  for (const auto& [key, r] : catalog.relations) {
-    for (const Index& index : r.indexes) {
-      if (index.oid == object) return written(r.schema, index.name);
-    }
-  }
-  return {};
+  const auto found = relation_name(catalog, object);
+  if (!found) return {};
+  return (oid_in(catalog, "", found->second) == object ? "" : pg_quote_name(found->first) + ".") +
+         pg_quote_name(found->second);
+}
+
+// NULL: no such relation. Visible: found without its schema.
+Datum SystemTables::relation_is_visible(Oid object) {
+  const auto found = relation_name(session_.catalog(), object);
+  if (!found) return {};
+  return flag(oid_in(session_.catalog(), "", found->second) == object);
 }
 
 Oid SystemTables::object_named(Oid type, std::string_view name) {
@@ -64,10 +87,7 @@ Oid SystemTables::object_named(Oid type, std::string_view name) {
     const auto& functions = FunctionTable::get().named(last);
     return functions.empty() ? 0 : function_oid(*functions[0]);
   }
-  if (const Relation* r = catalog.find(schema, last); r != nullptr) return r->oid;
-  if (const Sequence* s = catalog.sequence(schema, last); s != nullptr) return s->oid;
-  const Index* index = catalog.index(schema, last);
-  return index == nullptr ? 0 : index->oid;
+  return oid_in(catalog, schema, last);
 }
 
 }  // namespace calf::sqlite

@@ -1,4 +1,5 @@
 // The functions of PostgreSQL that ask about the server, the session and the catalog.
+#include <algorithm>
 #include <unordered_map>
 
 #include "sqlite/connection.h"
@@ -101,9 +102,26 @@ struct SystemTables::Questions {
   }
 
   static Datum visible_table(SystemTables& t, Arguments a) {
-    const Relation* r = catalog(t).by_oid(oid_at(a, 0));
-    if (r != nullptr) return flag(r->schema == "public" || r->schema == "pg_catalog");
-    return flag(!t.name_of(oid::kRegclass, oid_at(a, 0)).empty());
+    return t.relation_is_visible(oid_at(a, 0));
+  }
+
+  // The schemas of the search path that exist; with pg_catalog, which is always looked at first.
+  static std::vector<std::string> schemas(const SystemTables& t, bool all) {
+    std::vector<std::string> out;
+    if (all && catalog(t).temporary_initialized) out.push_back(catalog(t).names.temporary_schema);
+    const auto& path = catalog(t).names.path;
+    if (all && std::find(path.begin(), path.end(), "pg_catalog") == path.end())
+      out.emplace_back("pg_catalog");
+    for (const std::string& schema : path) {
+      if (catalog(t).has_schema(schema)) out.push_back(catalog(t).schema_named(schema));
+    }
+    return out;
+  }
+
+  static Datum schema_array(SystemTables& t, Arguments a) {
+    std::vector<Datum> names;
+    for (std::string& name : schemas(t, a[0].integer != 0)) names.push_back(text(std::move(name)));
+    return text(store_array(names, oid::kName));
   }
 
   template <Oid kType>
@@ -173,7 +191,11 @@ SystemTables::Questions::about_session() {
       {"current_user", kUser},
       {"session_user", kUser},
       {"current_role", kUser},
-      {"current_schema", [](SystemTables&, Arguments) { return text("public"); }},
+      {"current_schema",
+       [](SystemTables& t, Arguments) {
+         const auto found = schemas(t, false);
+         return found.empty() ? Datum{} : text(found[0]);
+       }},
       {"version",
        [](SystemTables&, Arguments) { return text("PostgreSQL 18.0 (Calf, SQLite engine)"); }},
       {"pg_backend_pid", [](SystemTables& t, Arguments) { return number(t.session_.pid_); }},
@@ -186,7 +208,12 @@ SystemTables::Questions::about_session() {
       {"pg_conf_load_time", kStarted},
       {"pg_is_in_recovery", kNo},
       {"pg_relation_is_publishable", kNo},
-      {"pg_my_temp_schema", [](SystemTables&, Arguments) { return number(0); }},
+      {"pg_my_temp_schema",
+       [](SystemTables& t, Arguments) {
+         return number(catalog(t).temporary_initialized
+                           ? namespace_oid(catalog(t).names.temporary_schema)
+                           : 0);
+       }},
   };
   return kAnswers;
 }
@@ -195,10 +222,7 @@ const std::unordered_map<std::string_view, SystemTables::Questions::Answer>&
 SystemTables::Questions::about_objects() {
   static constexpr auto kYes = [](SystemTables&, Arguments) { return flag(true); };
   static const std::unordered_map<std::string_view, Answer> kAnswers = {
-      {"current_schemas",
-       [](SystemTables&, Arguments a) {
-         return text(a[0].integer != 0 ? R"(["pg_catalog","public"])" : R"(["public"])");
-       }},
+      {"current_schemas", schema_array},
       {"pg_get_userbyid", user_name},
       {"format_type",
        [](SystemTables&, Arguments a) {

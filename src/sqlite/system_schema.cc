@@ -54,7 +54,7 @@ SystemTables::Values SystemTables::classes() {
                     number(0),
                     flag(has_index),
                     flag(false),
-                    letter('p'),
+                    letter(session_.catalog().is_temporary(schema) ? 't' : 'p'),
                     letter(kind),
                     number(static_cast<std::int64_t>(columns)),
                     number(static_cast<std::int64_t>(checks)),

@@ -21,6 +21,8 @@ class SystemTables {
   std::string name_of(Oid type, Oid object);
   Oid object_named(Oid type, std::string_view name);
 
+  Datum relation_is_visible(Oid object);
+
   // system_questions.cc
   // What pg_get_indexdef and its like answer. NULL for what is not known.
   Datum ask(std::string_view question, std::span<const Datum> arguments);
