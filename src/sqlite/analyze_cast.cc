@@ -181,7 +181,7 @@ Type Analyzer::common_type(const std::vector<const Expr*>& values, const char* w
       if (preference(value->type.oid) > preference(chosen.oid)) chosen = value->type;
       continue;
     }
-    if (a == nullptr || b == nullptr || a->category != b->category) {
+    if (a == nullptr || b == nullptr || a->category != b->category || a->category == 'E') {
       raise_at(value->location, "42804",
                std::string(what) + " types " + format_type({chosen.oid}) + " and " +
                    format_type({value->type.oid}) + " cannot be matched");

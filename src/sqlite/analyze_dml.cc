@@ -13,6 +13,7 @@ Statement Analyzer::analyze(const pg::Node& node) {
       Query query = select(*node.select_stmt, nullptr);
       for (OutputColumn& column : query.columns) {
         if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
+        if (column.fields != nullptr) unsupported("a row as a value");
       }
       out = {.sql = std::move(query.sql), .columns = std::move(query.columns), .tag = "SELECT"};
       break;

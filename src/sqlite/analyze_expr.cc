@@ -1,6 +1,7 @@
 // Expressions that are neither operators nor function calls.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "sqlite/analyzer.h"
 #include "sqlite/sql_error.h"
@@ -32,6 +33,26 @@ struct Depth {
 };
 thread_local int Depth::current = 0;
 
+// Where PostgreSQL refuses set-returning functions, for the rows' number would depend on a row.
+class NoRowCalls {
+ public:
+  NoRowCalls(Scope& scope, const char* clause)
+      : scope_(scope),
+        calls_(std::exchange(scope.row_calls, nullptr)),
+        clause_(std::exchange(scope.clause, clause)) {}
+  ~NoRowCalls() {
+    scope_.row_calls = calls_;
+    scope_.clause = clause_;
+  }
+  NoRowCalls(const NoRowCalls&) = delete;
+  NoRowCalls& operator=(const NoRowCalls&) = delete;
+
+ private:
+  Scope& scope_;
+  std::vector<RowCall>* calls_;
+  const char* clause_;
+};
+
 }  // namespace
 
 Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
@@ -62,7 +83,7 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
     case PG_QUERY__NODE__NODE_FUNC_CALL:
       return function_call(*node.func_call, scope);
     case PG_QUERY__NODE__NODE_PARAM_REF:
-      return parameter(node.param_ref->number, node.param_ref->location);
+      return parameter(node.param_ref->number, scope, node.param_ref->location);
     case PG_QUERY__NODE__NODE_SUB_LINK:
       return sub_link(*node.sub_link, scope);
     case PG_QUERY__NODE__NODE_CASE_EXPR:
@@ -173,7 +194,7 @@ Expr Analyzer::constant(const PgQuery__AConst& value) {
           .location = value.location};
 }
 
-Expr Analyzer::parameter(int number, int location) {
+Expr Analyzer::parameter(int number, const Scope& scope, int location) {
   constexpr int kMaxParameters = 65535;
   if (number < 1 || number > kMaxParameters)
     raise_at(location, "42P02", "there is no parameter $" + std::to_string(number));
@@ -181,7 +202,7 @@ Expr Analyzer::parameter(int number, int location) {
   if (index >= options_.parameter_types.size()) options_.parameter_types.resize(index + 1, 0);
   Oid type = options_.parameter_types[index];
   if (type == oid::kUnknown) type = 0;
-  return {.sql = "?" + std::to_string(number),
+  return {.sql = from_outside("?" + std::to_string(number), scope, nullptr),
           .type = {type == 0 ? oid::kUnknown : type},
           .form = type == 0 ? Expr::Form::kParameter : Expr::Form::kPlain,
           .parameter = number,
@@ -257,12 +278,13 @@ Expr Analyzer::column_ref(const PgQuery__ColumnRef& ref, Scope& scope) {
         table.empty() ? std::string(name) : std::string(table) + "." + std::string(name);
     owner->ungrouped.emplace_back(label, column);
   }
-  return {.sql = column->sql,
+  return {.sql = from_outside(column->sql, scope, owner),
           .type = column->type,
           .name = column->name,
           .relation = column->relation,
           .number = column->number,
           .not_null = column->not_null,
+          .fields = column->fields,
           .location = ref.location};
 }
 
@@ -298,6 +320,7 @@ Expr Analyzer::bool_expr(const PgQuery__BoolExpr& node, Scope& scope) {
 }
 
 Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
+  const NoRowCalls here(scope, "CASE");
   std::vector<Expr> results;
   std::vector<std::string> conditions;
   for (const pg::Node* branch : CALF_LIST(&node, args)) {
@@ -338,6 +361,7 @@ Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
 // COALESCE, GREATEST, LEAST. The last two skip NULLs, which SQLite's max() and min() do not.
 Expr Analyzer::common_list(std::span<PgQuery__Node* const> nodes, Scope& scope,
                            const std::string& before, const char* what, const char* name) {
+  const NoRowCalls here(scope, what);
   std::vector<Expr> values;
   for (const pg::Node* node : nodes) values.push_back(expr(*node, scope));
   std::vector<const Expr*> all;
@@ -456,10 +480,32 @@ Expr Analyzer::array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const 
           .location = array.location};
 }
 
+// (value).name
+Expr Analyzer::field_of(const Expr& value, std::string_view name) {
+  if (value.fields == nullptr)
+    raise_at(value.location, "42809",
+             "column notation ." + std::string(name) + " applied to type " +
+                 format_type({value.type.oid}) + ", which is not a composite type");
+  for (std::size_t i = 0; i < value.fields->size(); ++i) {
+    const auto& [field, type] = (*value.fields)[i];
+    if (field != name) continue;
+    return {.sql = "(" + value.sql + " ->> " + std::to_string(i) + ")",
+            .type = type,
+            .name = field,
+            .location = value.location};
+  }
+  raise_at(value.location, "42703",
+           "could not identify column \"" + std::string(name) + "\" in record data type");
+}
+
 Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {
   Expr value = expr(*node.arg, scope);
   for (const pg::Node* step : CALF_LIST(&node, indirection)) {
-    if (!CALF_IS(step, A_INDICES)) unsupported("a field of a composite value", value.location);
+    if (CALF_IS(step, STRING)) {
+      value = field_of(value, string_of(step));
+      continue;
+    }
+    if (!CALF_IS(step, A_INDICES)) unsupported("all fields of a composite value", value.location);
     const PgQuery__AIndices& indices = *step->a_indices;
     const auto bound = [&](const pg::Node* at) {
       return at == nullptr ? Expr{.sql = "NULL", .type = {oid::kInt4}}

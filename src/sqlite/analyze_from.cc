@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sqlite/analyzer.h"
+#include "sqlite/lateral_table.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -29,6 +30,23 @@ void push(Scope& scope, ScopeTable table) {
       raise("42712", "table name \"" + table.alias + "\" specified more than once");
   }
   scope.tables.push_back(std::move(table));
+}
+
+ScopeTable derived_table(const PgQuery__RangeSubselect& sub, const Query& query,
+                         const std::string& name) {
+  ScopeTable table{.alias = alias_of(sub.alias, "")};
+  for (std::size_t i = 0; i < query.columns.size(); ++i) {
+    const OutputColumn& column = query.columns[i];
+    table.columns.push_back(
+        {.name = column.name,
+         .sql = name + ".c" + std::to_string(i + 1),
+         .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid,
+                  column.type.typmod},
+         .not_null = column.not_null,
+         .fields = column.fields});
+  }
+  rename_columns(table, sub.alias);
+  return table;
 }
 
 std::string column_sql(const Column& column, const std::string& alias) {
@@ -81,9 +99,11 @@ std::string Analyzer::from_item(const pg::Node& node, Scope& scope) {
 
 std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
   if (!given(var.schemaname)) {
+    bool outside = false;
     for (const Scope* level = &scope; level != nullptr; level = level->parent) {
       for (const Cte& cte : level->ctes) {
         if (cte.name != var.relname) continue;
+        if (outside) unsupported("a WITH query inside of LATERAL", var.location);
         const std::string alias = fresh("t");
         ScopeTable table{.alias = alias_of(var.alias, cte.name)};
         for (std::size_t i = 0; i < cte.columns.size(); ++i) {
@@ -96,6 +116,7 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
         push(scope, std::move(table));
         return cte.sql_name + " AS " + alias;
       }
+      outside = outside || (lateral_ != nullptr && level == lateral_->boundary);
     }
   }
   const Relation& relation = relation_named(var);
@@ -140,24 +161,47 @@ std::string Analyzer::system_view(const Relation& relation) {
 }
 
 std::string Analyzer::range_subselect(const PgQuery__RangeSubselect& sub, Scope& scope) {
-  if (sub.lateral != 0) unsupported("LATERAL");
+  if (sub.lateral != 0) return lateral_subselect(sub, scope);
   // Not lateral: what else is in this FROM is not visible.
   Scope outside{.parent = scope.parent, .ctes = scope.ctes};
   const Query query = select(*sub.subquery->select_stmt, &outside);
   const std::string name = fresh("t");
-  ScopeTable table{.alias = alias_of(sub.alias, "")};
-  for (std::size_t i = 0; i < query.columns.size(); ++i) {
-    const OutputColumn& column = query.columns[i];
-    table.columns.push_back(
-        {.name = column.name,
-         .sql = name + ".c" + std::to_string(i + 1),
-         .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid,
-                  column.type.typmod},
-         .not_null = column.not_null});
-  }
-  rename_columns(table, sub.alias);
-  push(scope, std::move(table));
+  push(scope, derived_table(sub, query, name));
   return "(" + query.sql + ") AS " + name;
+}
+
+std::string Analyzer::lateral_subselect(const PgQuery__RangeSubselect& sub, Scope& scope) {
+  Scope boundary{.parent = &scope};
+  Lateral lateral{.outer = lateral_, .boundary = &boundary};
+  lateral_ = &lateral;
+  const Query query = select(*sub.subquery->select_stmt, &boundary);
+  lateral_ = lateral.outer;
+  if (query.columns.size() > kMaxLateralColumns || lateral.arguments.size() > kMaxLateralArguments)
+    unsupported("a LATERAL subquery with so many columns");
+  const std::string name = fresh("t");
+  std::string sql = "calf_lateral(" + quote_text(query.sql);
+  for (const std::string& argument : lateral.arguments) sql += ", " + argument;
+  push(scope, derived_table(sub, query, name));
+  return sql + ") AS " + name;
+}
+
+// What `owner` has, seen from `inner`: a parameter of each LATERAL subquery in between.
+std::string Analyzer::from_outside(std::string sql, const Scope& inner, const Scope* owner) {
+  std::vector<Lateral*> crossed;  // from the inside out
+  Lateral* lateral = lateral_;
+  for (const Scope* level = &inner; level != owner && level != nullptr; level = level->parent) {
+    if (lateral == nullptr || level != lateral->boundary) continue;
+    crossed.push_back(lateral);
+    lateral = lateral->outer;
+  }
+  for (std::size_t i = crossed.size(); i-- > 0;) {
+    auto& arguments = crossed[i]->arguments;
+    const auto found = std::find(arguments.begin(), arguments.end(), sql);
+    const auto index = found - arguments.begin();
+    if (found == arguments.end()) arguments.push_back(sql);
+    sql = "?" + std::to_string(index + 1);
+  }
+  return sql;
 }
 
 // The virtual table of row functions: calf_rows('signature', arguments…) has columns c1, c2, … and
@@ -166,7 +210,8 @@ std::string Analyzer::rows_call(const Function& function, const std::vector<Expr
                                 const std::string& alias) {
   std::string sql = "calf_rows(" + quote_text(function.internal);
   for (const Expr& argument : arguments) sql += ", " + argument.sql;
-  if (function.name == "unnest") sql += ", " + std::to_string(element_of(arguments[0].type.oid));
+  if (function.name == "unnest" || function.name == "_pg_expandarray")
+    sql += ", " + std::to_string(element_of(arguments[0].type.oid));
   return sql + ") AS " + alias;
 }
 

@@ -8,13 +8,6 @@
 namespace calf::sqlite {
 namespace {
 
-bool is_rows_call(const pg::Node& node) {
-  if (!CALF_IS(&node, FUNC_CALL)) return false;
-  const auto& candidates = FunctionTable::get().named(
-      string_of(node.func_call->funcname[node.func_call->n_funcname - 1]));
-  return !candidates.empty() && candidates[0]->kind == Function::Kind::kRows;
-}
-
 bool is_integer_constant(const pg::Node& node, std::int64_t& value) {
   if (!CALF_IS(&node, A_CONST) || node.a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL)
     return false;
@@ -37,7 +30,8 @@ std::vector<OutputColumn> Analyzer::outputs_of(const std::vector<Expr>& targets)
                        .type = target.type,
                        .table = target.relation == nullptr ? 0 : target.relation->oid,
                        .number = static_cast<std::int16_t>(target.number),
-                       .not_null = target.not_null});
+                       .not_null = target.not_null,
+                       .fields = target.fields});
   }
   return columns;
 }
@@ -83,6 +77,7 @@ void Analyzer::expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vec
                      .relation = column.relation,
                      .number = column.number,
                      .not_null = column.not_null,
+                     .fields = column.fields,
                      .location = ref.location});
     }
   }
@@ -340,6 +335,22 @@ std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope,
          ") WHERE n = 1" + outer_order;
 }
 
+// What is selected from, joined with the rows of functions of the select list.
+std::string Analyzer::join_row_calls(const std::vector<RowCall>& calls, std::string from) {
+  from += from.empty() ? "" : " CROSS JOIN ";
+  if (calls.size() == 1) return from + calls[0].sql;
+  // Side by side, as long as the longest of them.
+  const std::string driver = fresh("t");
+  std::string counts;
+  std::string joins;
+  for (const RowCall& call : calls) {
+    counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + call.sql + ")";
+    joins += " LEFT JOIN " + call.sql + " ON " + call.alias + ".ord = " + driver + ".c1";
+  }
+  return from + "calf_rows('generate_series(int8,int8)', 1, max(" + counts + ")) AS " + driver +
+         joins;
+}
+
 Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
                               const std::vector<Type>* wanted) {
   if (stmt.into_clause != nullptr) unsupported("SELECT INTO");
@@ -353,62 +364,16 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
                                 : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
   scope.ungrouped.clear();
   scope.aggregates_allowed = true;
-  // Rows of a function in the select list: as if it were joined in FROM.
-  std::vector<Expr> targets;
   const bool grouped = stmt.n_group_clause > 0;
-  bool rows_in_list = false;
-  std::vector<std::string> row_calls;
-  for (const pg::Node* node : CALF_LIST(&stmt, target_list)) {
-    const pg::ResTarget& target = *node->res_target;
-    if (!is_rows_call(*target.val)) continue;
-    if (grouped) unsupported("a set-returning function together with GROUP BY");
-    rows_in_list = true;
-  }
-  for (const pg::Node* node : CALF_LIST(&stmt, target_list)) {
-    const pg::ResTarget& target = *node->res_target;
-    if (is_rows_call(*target.val)) {
-      PgQuery__Node* item = target.val;
-      PgQuery__List list = PG_QUERY__LIST__INIT;
-      PgQuery__Node* items[] = {item};
-      list.n_items = 1;
-      list.items = items;
-      PgQuery__Node wrapped = PG_QUERY__NODE__INIT;
-      wrapped.node_case = PG_QUERY__NODE__NODE_LIST;
-      wrapped.list = &list;
-      PgQuery__Node* functions[] = {&wrapped};
-      PgQuery__RangeFunction range = PG_QUERY__RANGE_FUNCTION__INIT;
-      range.n_functions = 1;
-      range.functions = functions;
-      Scope rows_scope{.parent = &scope, .clause = "a select list"};
-      row_calls.push_back(range_function(range, rows_scope));
-      const ScopeTable& made = rows_scope.tables.back();
-      if (made.columns.size() != 1)
-        unsupported("a set-returning function of several columns in a select list");
-      targets.push_back({.sql = made.columns[0].sql,
-                         .type = made.columns[0].type,
-                         .name = given(target.name) ? target.name : made.columns[0].name});
-      continue;
-    }
-    PgQuery__Node* const one[] = {const_cast<PgQuery__Node*>(node)};
-    for (Expr& value : target_list(one, scope)) targets.push_back(std::move(value));
-  }
-  if (row_calls.size() == 1) from += (from.empty() ? "" : " CROSS JOIN ") + row_calls[0];
-  if (row_calls.size() > 1) {
-    // Side by side, as long as the longest of them.
-    const std::string driver = fresh("t");
-    std::string counts;
-    std::string joins;
-    for (const std::string& rows : row_calls) {
-      counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + rows + ")";
-      joins += " LEFT JOIN " + rows + " ON " + rows.substr(rows.rfind(' ') + 1) +
-               ".ord = " + driver + ".c1";
-    }
-    from += (from.empty() ? "" : " CROSS JOIN ") +
-            std::string("calf_rows('generate_series(int8,int8)', 1, max(") + counts + ")) AS " +
-            driver + joins;
-  }
-  if (rows_in_list && scope.saw_aggregate)
-    unsupported("a set-returning function together with aggregates");
+  std::vector<RowCall> row_calls;
+  scope.row_calls = &row_calls;
+  scope.clause = "a select list";
+  std::vector<Expr> targets = target_list(CALF_LIST(&stmt, target_list), scope);
+  scope.row_calls = nullptr;
+  const bool rows_in_list = !row_calls.empty();
+  if (rows_in_list && (grouped || scope.saw_aggregate))
+    unsupported("a set-returning function together with GROUP BY or aggregates");
+  if (rows_in_list) from = join_row_calls(row_calls, std::move(from));
   std::string group;
   if (grouped) {
     scope.aggregates_allowed = false;
@@ -417,7 +382,7 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
     scope.aggregates_allowed = true;
     // Again, now that it is known what is grouped.
     scope.ungrouped.clear();
-    if (!rows_in_list) targets = target_list(CALF_LIST(&stmt, target_list), scope);
+    targets = target_list(CALF_LIST(&stmt, target_list), scope);
   }
   std::string having;
   if (stmt.having_clause != nullptr) {

@@ -20,12 +20,19 @@ Type Analyzer::type_of(const pg::TypeName& name, bool* serial) {
   if (name.setof != 0 || name.pct_type != 0) unsupported("this kind of type", name.location);
   if (!serial_of("serial", "serial4", "", "int4") && !serial_of("bigserial", "serial8", "", "int8"))
     serial_of("smallserial", "serial2", "", "int2");
-  if (text == "json" && schema.empty()) text = "json";
   Type type;
   if (text.starts_with('_') && find_type(std::string_view(text).substr(1)) != nullptr) {
     type.oid = array_of(find_type(std::string_view(text).substr(1))->oid);
-  } else if (const TypeInfo* info = find_type(text); info != nullptr) {
+  } else if (const TypeInfo* info = find_type(text);
+             info != nullptr && (schema.empty() || schema == "pg_catalog")) {
     type.oid = info->oid;
+  } else if (const EnumType* declared = catalog_.enumeration(schema, text); declared != nullptr) {
+    type.oid = declared->oid;
+  } else if (declared = text.starts_with('_')
+                            ? catalog_.enumeration(schema, std::string_view(text).substr(1))
+                            : nullptr;
+             declared != nullptr) {
+    type.oid = array_of(declared->oid);
   } else {
     for (const char* known :
          {"timetz",   "money",         "inet",        "cidr",      "macaddr",
@@ -37,7 +44,9 @@ Type Analyzer::type_of(const pg::TypeName& name, bool* serial) {
           "hstore",   "citext"}) {
       if (text == known) unsupported("the type " + text, name.location);
     }
-    raise_at(name.location, "42704", "type \"" + text + "\" does not exist");
+    raise_at(
+        name.location, "42704",
+        "type \"" + (schema.empty() ? "" : std::string(schema) + ".") + text + "\" does not exist");
   }
   std::vector<std::int64_t> modifiers;
   for (const pg::Node* modifier : CALF_LIST(&name, typmods)) {

@@ -132,6 +132,15 @@ Sequence sequence_of(const std::string& text) {
   return s;
 }
 
+EnumType enum_of(const std::string& text) {
+  const json j = json::parse(text);
+  EnumType type{.schema = j.at("schema"), .name = j.at("name"), .comment = j.value("comment", "")};
+  for (const json& label : j.at("labels"))
+    type.labels.push_back({.text = label.at("text"), .value = label.at("value")});
+  type.oid = declare_enum(sqlite_name_of(type.schema, type.name));
+  return type;
+}
+
 // A declared type of an ordinary SQLite table as the type that clients see, by SQLite's own rules
 // of affinity. Moments stay text: what such a column holds is the application's convention.
 Type foreign_type(std::string declared) {
@@ -320,6 +329,15 @@ std::string to_json(const Sequence& s) {
       .dump();
 }
 
+std::string to_json(const EnumType& type) {
+  json labels = json::array();
+  for (const EnumType::Label& label : type.labels)
+    labels.push_back({{"text", label.text}, {"value", label.value}});
+  return json{
+      {"schema", type.schema}, {"name", type.name}, {"labels", labels}, {"comment", type.comment}}
+      .dump();
+}
+
 std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection, NameRules names) {
   Connection db(connection);
   auto catalog = std::make_shared<Catalog>();
@@ -344,6 +362,7 @@ std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection, NameRules name
       }
       if (row.text(0) == "sequence")
         catalog->sequences.emplace(row.text(1), sequence_of(row.text(2)));
+      if (row.text(0) == "enum") catalog->enums.emplace(row.text(1), enum_of(row.text(2)));
       if (row.text(0) == "schema") catalog->schemas[row.text(1)] = row.text(2);
     });
   };
@@ -456,6 +475,21 @@ const Index* Catalog::index(std::string_view schema, std::string_view name,
         return &index;
       }
     }
+  }
+  return nullptr;
+}
+
+const EnumType* Catalog::enumeration(std::string_view schema, std::string_view name) const {
+  for (const std::string& place : places(schema)) {
+    const auto found = enums.find(sqlite_name_of(place, name));
+    if (found != enums.end()) return &found->second;
+  }
+  return nullptr;
+}
+
+const EnumType* Catalog::enum_by_oid(Oid oid) const {
+  for (const auto& [name, type] : enums) {
+    if (type.oid == oid) return &type;
   }
   return nullptr;
 }

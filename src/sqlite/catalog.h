@@ -102,6 +102,18 @@ struct Sequence {
   bool identity = false;
 };
 
+struct EnumType {
+  struct Label {
+    std::string text;
+    std::int64_t value = 0;  // rising, above 0; what is stored
+  };
+  std::string schema = "public";
+  std::string name;
+  Oid oid = 0;
+  std::vector<Label> labels{};  // in order
+  std::string comment{};
+};
+
 // What names without a schema mean in a session.
 struct NameRules {
   std::vector<std::string> path{"public"};
@@ -132,8 +144,12 @@ class Catalog {
     return schema == names.temporary_schema;
   }
 
+  [[nodiscard]] const EnumType* enumeration(std::string_view schema, std::string_view name) const;
+  [[nodiscard]] const EnumType* enum_by_oid(Oid oid) const;
+
   std::map<std::string, Relation> relations;   // by sqlite name
   std::map<std::string, Sequence> sequences;   // by sqlite name
+  std::map<std::string, EnumType> enums;       // by sqlite name
   std::map<std::string, std::string> schemas;  // name -> comment
   NameRules names;
   bool initialized = false;            // has the catalog table
@@ -159,6 +175,7 @@ std::string pg_quote_name(std::string_view name);  // only where PostgreSQL need
 // What is written down of a relation and a sequence, and back.
 std::string to_json(const Relation& relation);
 std::string to_json(const Sequence& sequence);
+std::string to_json(const EnumType& type);
 
 // The relations of pg_catalog and information_schema (pg_catalog.cc).
 const std::vector<Relation>& system_relations();

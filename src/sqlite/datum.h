@@ -47,7 +47,7 @@ struct Datum {
 struct ConversionContext {
   Clock clock{};
   bool bytea_escape = false;
-  // "users" for a regclass, and back; 0: no such thing.
+  // "users" for a regclass, "happy" for a value of an enum, and back; 0: no such thing.
   std::function<std::string(Oid type, Oid object)> name_of{};
   std::function<Oid(Oid type, std::string_view name)> object_named{};
 };

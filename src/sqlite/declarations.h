@@ -45,6 +45,12 @@ class Declarations {
   void rewrite_schema(const Relation& table);
   Column& column_of(Relation& table, const char* name);
 
+  // declare_enum.cc
+  void create_enum(const PgQuery__CreateEnumStmt& stmt, Portal& portal);
+  void alter_enum(const PgQuery__AlterEnumStmt& stmt, Portal& portal);
+  void drop_type(const pg::Node& node, bool missing_ok, bool cascade);
+  void store(const EnumType& type);
+
   // declare_other.cc
   void create_index(const PgQuery__IndexStmt& stmt, Portal& portal);
   void create_view(const PgQuery__ViewStmt& stmt, Portal& portal);

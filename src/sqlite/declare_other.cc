@@ -335,6 +335,15 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
           raise("2BP01", "cannot drop schema " + name + " because other objects depend on it",
                 "Use DROP ... CASCADE to drop the dependent objects too.",
                 "table " + name + "." + inside[0].name + " depends on schema " + name);
+        std::vector<std::string> types;
+        for (const auto& [key, type] : catalog.enums) {
+          if (type.schema == name) types.push_back(key);
+        }
+        if (!types.empty() && !cascade)
+          raise("2BP01", "cannot drop schema " + name + " because other objects depend on it",
+                "Use DROP ... CASCADE to drop the dependent objects too.",
+                "type " + types[0] + " depends on schema " + name);
+        for (const std::string& type : types) forget("enum", type);
         for (const Relation& relation : inside) {
           if (session_.catalog().by_sqlite_name(relation.sqlite_name) != nullptr)
             drop_relation(relation, true);
@@ -342,6 +351,10 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
         forget("schema", name);
         break;
       }
+      case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE:
+        portal.tag = "DROP TYPE";
+        drop_type(*node, stmt.missing_ok != 0, cascade);
+        break;
       default:
         unsupported("dropping this kind of object");
     }
@@ -455,6 +468,14 @@ void Declarations::comment(const PgQuery__CommentStmt& stmt, Portal& portal) {
                   {Datum::of(name), Datum::of(text)});
       session_.schema_changed();
       return;
+    }
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE: {
+      const Type type = analyzer().type_of(*stmt.object->type_name);
+      const EnumType* found = session_.catalog().enum_by_oid(type.oid);
+      if (found == nullptr) unsupported("a comment on a type that is built in");
+      EnumType changed = *found;
+      changed.comment = text;
+      return store(changed);
     }
     default:
       unsupported("a comment on this kind of object");

@@ -109,6 +109,9 @@ void Declarations::run(const pg::Node& node, Portal& portal) {
     case PG_QUERY__NODE__NODE_CREATE_TRIG_STMT:
       unsupported("CREATE TRIGGER");
     case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
+      return create_enum(*node.create_enum_stmt, portal);
+    case PG_QUERY__NODE__NODE_ALTER_ENUM_STMT:
+      return alter_enum(*node.alter_enum_stmt, portal);
     case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
     case PG_QUERY__NODE__NODE_CREATE_RANGE_STMT:
       unsupported("CREATE TYPE");

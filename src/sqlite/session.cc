@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "pgwire/wire.h"
 #include "sqlite/connection.h"
+#include "sqlite/lateral_table.h"
 #include "sqlite/session_guard.h"
 #include "sqlite/system_tables.h"
 #include "sqlite/utility.h"
@@ -128,6 +129,7 @@ bool Session::open_connection() {
   install_virtual_tables(db, *this, pending_, [this](const Relation& relation) {
     return SystemTables(*this).rows(relation);
   });
+  install_lateral_table(db);
   sqlite3_progress_handler(
       db, kProgressSteps,
       [](void* self) {

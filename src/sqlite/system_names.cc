@@ -1,6 +1,7 @@
 // Names behind oids, and oids behind names: regclass, regtype and their like.
 #include <cctype>
 
+#include "sqlite/sql_error.h"
 #include "sqlite/system_rows.h"
 #include "sqlite/system_tables.h"
 
@@ -33,6 +34,14 @@ std::optional<std::pair<std::string, std::string>> relation_name(const Catalog& 
 
 std::string SystemTables::name_of(Oid type, Oid object) {
   const Catalog& catalog = session_.catalog();
+  if (is_enum(type)) {
+    if (const EnumType* found = catalog.enum_by_oid(type); found != nullptr) {
+      for (const EnumType::Label& label : found->labels) {
+        if (label.value == static_cast<std::int64_t>(object)) return label.text;
+      }
+    }
+    raise("XX000", "invalid internal value for enum: " + std::to_string(object));
+  }
   if (type == oid::kRegtype) {
     const Oid element = element_of(object);
     return find_type(element != 0 ? element : object) == nullptr ? "" : format_type({object});
@@ -60,6 +69,14 @@ Datum SystemTables::relation_is_visible(Oid object) {
 
 Oid SystemTables::object_named(Oid type, std::string_view name) {
   const Catalog& catalog = session_.catalog();
+  if (is_enum(type)) {
+    if (const EnumType* found = catalog.enum_by_oid(type); found != nullptr) {
+      for (const EnumType::Label& label : found->labels) {
+        if (label.text == name) return static_cast<Oid>(label.value);
+      }
+    }
+    return 0;
+  }
   // schema.name, with quotes or without.
   std::vector<std::string> parts{""};
   bool quoted = false;
@@ -74,12 +91,15 @@ Oid SystemTables::object_named(Oid type, std::string_view name) {
   const std::string schema = parts.size() > 1 ? parts[parts.size() - 2] : "";
   const std::string& last = parts.back();
   if (type == oid::kRegtype) {
-    if (last.ends_with("[]")) {
-      const TypeInfo* element = find_type(std::string_view(last).substr(0, last.size() - 2));
-      return element == nullptr ? 0 : element->array;
+    const bool array = last.ends_with("[]");
+    const std::string base = array ? last.substr(0, last.size() - 2) : last;
+    const TypeInfo* found = schema.empty() || schema == "pg_catalog" ? find_type(base) : nullptr;
+    if (found == nullptr) {
+      const EnumType* declared = catalog.enumeration(schema, base);
+      if (declared == nullptr) return 0;
+      found = find_type(declared->oid);
     }
-    const TypeInfo* found = find_type(last);
-    return found == nullptr ? 0 : found->oid;
+    return array ? found->array : found->oid;
   }
   if (type == oid::kRegnamespace) return catalog.has_schema(last) ? namespace_oid(last) : 0;
   if (type == oid::kRegrole) return last == session_.options_.user ? kOwner : 0;

@@ -269,6 +269,7 @@ SystemTables::Values SystemTables::descriptions() {
       add(r.oid, kClassTable, static_cast<std::int64_t>(i) + 1, r.columns[i].comment);
     for (const Index& index : r.indexes) add(index.oid, kClassTable, 0, index.comment);
   }
+  for (const auto& [name, type] : session_.catalog().enums) add(type.oid, 1247, 0, type.comment);
   for (const auto& [name, comment] : session_.catalog().schemas)
     add(namespace_oid(name), kNamespaceTable, 0, comment);
   return rows;

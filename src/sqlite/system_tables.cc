@@ -20,6 +20,7 @@ std::unique_ptr<RowSource> SystemTables::rows(const Relation& relation) {
       {"pg_database", &SystemTables::databases},
       {"pg_depend", &SystemTables::dependencies},
       {"pg_description", &SystemTables::descriptions},
+      {"pg_enum", &SystemTables::enum_labels},
       {"pg_index", &SystemTables::indexes},
       {"pg_indexes", &SystemTables::index_list},
       {"pg_language", &SystemTables::languages},

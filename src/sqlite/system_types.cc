@@ -9,15 +9,17 @@ namespace calf::sqlite {
 SystemTables::Values SystemTables::types() {
   Values rows;
   const auto add = [&](Oid oid, const std::string& name, int size, char category, bool preferred,
-                       Oid element, Oid array) {
+                       Oid element, Oid array, Oid schema) {
     const bool pseudo = category == 'P';
     rows.push_back({number(oid),
                     text(name),
-                    number(kCatalogNamespace),
+                    number(schema),
                     number(kOwner),
                     number(size),
                     flag(size > 0 && size <= 8),
-                    letter(pseudo ? 'p' : 'b'),
+                    letter(pseudo            ? 'p'
+                           : category == 'E' ? 'e'
+                                             : 'b'),
                     letter(category),
                     flag(preferred),
                     flag(true),
@@ -48,8 +50,26 @@ SystemTables::Values SystemTables::types() {
     const Oid element = type.oid == oid::kInt2Vector  ? oid::kInt2
                         : type.oid == oid::kOidVector ? oid::kOid
                                                       : 0;
-    add(type.oid, type.name, type.size, type.category, type.preferred, element, type.array);
-    if (type.array != 0) add(type.array, std::string("_") + type.name, -1, 'A', false, type.oid, 0);
+    add(type.oid, type.name, type.size, type.category, type.preferred, element, type.array,
+        kCatalogNamespace);
+    if (type.array != 0)
+      add(type.array, std::string("_") + type.name, -1, 'A', false, type.oid, 0, kCatalogNamespace);
+  }
+  for (const auto& [key, type] : session_.catalog().enums) {
+    const Oid schema = namespace_oid(type.schema);
+    add(type.oid, type.name, 4, 'E', false, 0, array_of(type.oid), schema);
+    add(array_of(type.oid), "_" + type.name, -1, 'A', false, type.oid, 0, schema);
+  }
+  return rows;
+}
+
+SystemTables::Values SystemTables::enum_labels() {
+  Values rows;
+  for (const auto& [key, type] : session_.catalog().enums) {
+    double order = 0;
+    for (const EnumType::Label& label : type.labels)
+      rows.push_back({number(oid_of("label", key + ":" + std::to_string(label.value))),
+                      number(type.oid), Datum::of(++order), text(label.text)});
   }
   return rows;
 }

@@ -167,6 +167,14 @@ std::string read_uuid(std::string_view text) {
   return out;
 }
 
+Datum read_enum(std::string_view text, Type type, const ConversionContext& context) {
+  const Oid value = context.object_named ? context.object_named(type.oid, text) : 0;
+  if (value == 0)
+    raise("22P02", "invalid input value for enum " + format_type({type.oid}) + ": \"" +
+                       std::string(text) + "\"");
+  return Datum::of(static_cast<std::int64_t>(value));
+}
+
 Datum read_reg(std::string_view text, Type type, const ConversionContext& context) {
   const std::string trimmed(trim(text));
   if (!trimmed.empty() && std::all_of(trimmed.begin(), trimmed.end(), ::isdigit)) {
@@ -309,6 +317,7 @@ std::string float_text(double value, Oid type) {
 Datum from_text(std::string_view text, Type type, const ConversionContext& context) {
   if (storage_of(type.oid) == Storage::kText) check_utf8(text);
   if (is_array(type.oid)) return Datum::of(read_array_text(text, type, context));
+  if (is_enum(type.oid)) return read_enum(text, type, context);
   switch (type.oid) {
     case oid::kBool:
       return Datum::of_bool(read_bool(text));
@@ -387,7 +396,9 @@ void append_text(std::string& out, const Datum& value, Oid type, const Conversio
     default:
       break;
   }
-  if (is_reg(type)) {
+  if (is_enum(type)) {
+    if (context.name_of) out += context.name_of(type, static_cast<Oid>(value.integer));
+  } else if (is_reg(type)) {
     const auto object = static_cast<Oid>(value.integer);
     const std::string name = object != 0 && context.name_of ? context.name_of(type, object) : "";
     out += object == 0 ? "-" : name.empty() ? std::to_string(object) : name;

@@ -52,6 +52,12 @@ const TypeInfo* find_type(std::string_view name);  // int4 or integer
 const TypeInfo& type_info(Oid oid);
 const std::vector<TypeInfo>& all_types();  // scalars, then pseudo-types; no arrays
 
+// An enum of a database: values are numbers in the labels' order. A name ("mood", "app.mood") has
+// the same oids in all databases, so that what is known of a type by its oid is known everywhere.
+// Declaring is what makes find_type(oid) know it; there is no undoing. Any thread.
+Oid declare_enum(std::string_view sqlite_name);
+bool is_enum(Oid type);
+
 // The element's type of an array type; 0: not an array.
 Oid element_of(Oid array);
 // The array type of a type. Raises 0A000 when there is none here.
