@@ -45,8 +45,7 @@ bool same_representation(Oid from, Oid to) {
   if ((from == oid::kText || from == oid::kVarchar) && to == oid::kUnknown) return true;
   return (from == oid::kJsonb && (to == oid::kJson || to == oid::kText)) ||
          (from == oid::kJson && to == oid::kText) ||
-         ((from == oid::kUuid || from == oid::kNumeric || from == oid::kInterval ||
-           from == oid::kNodeTree) &&
+         ((from == oid::kUuid || from == oid::kNumeric || from == oid::kNodeTree) &&
           to == oid::kText) ||
          (from == oid::kBool && to == oid::kInt4);
 }

@@ -32,6 +32,14 @@ void push(Scope& scope, ScopeTable table) {
   scope.tables.push_back(std::move(table));
 }
 
+// Several functions whose rows stand side by side.
+bool is_rows_from(const PgQuery__RangeFunction& range) {
+  if (range.n_functions > 1) return true;
+  const pg::Node& item = *range.functions[0]->list->items[0];
+  return CALF_IS(&item, FUNC_CALL) && item.func_call->n_args > 1 &&
+         string_of(item.func_call->funcname[item.func_call->n_funcname - 1]) == "unnest";
+}
+
 ScopeTable derived_table(const PgQuery__RangeSubselect& sub, const Query& query,
                          const std::string& name) {
   ScopeTable table{.alias = alias_of(sub.alias, "")};
@@ -215,9 +223,69 @@ std::string Analyzer::rows_call(const Function& function, const std::vector<Expr
   return sql + ") AS " + alias;
 }
 
+// ROWS FROM (f(), g()) and unnest(a, b): the functions' rows side by side. Like a LATERAL subquery,
+// for the functions' arguments may come from what stands before.
+std::string Analyzer::rows_from(const PgQuery__RangeFunction& range, Scope& scope) {
+  std::vector<RowCall> calls;
+  std::vector<std::string> outside;
+  std::string outputs;
+  const std::string name = fresh("t");
+  ScopeTable table{.alias = alias_of(range.alias, ""), .function = true};
+  const auto add = [&](const PgQuery__FuncCall& node, std::span<PgQuery__Node* const> nodes) {
+    const std::string called(string_of(node.funcname[node.n_funcname - 1]));
+    if (table.alias.empty()) table.alias = called;
+    std::vector<Expr> arguments;
+    for (const pg::Node* argument : nodes) arguments.push_back(expr(*argument, scope));
+    const Function* function = resolve(FunctionTable::get().named(called), arguments);
+    if (function == nullptr || function->kind != Function::Kind::kRows)
+      unsupported("this function in ROWS FROM", node.location);
+    for (Expr& argument : arguments) {
+      outside.push_back(argument.sql);
+      argument.sql = "?" + std::to_string(outside.size());
+    }
+    const std::string alias = fresh("t");
+    calls.push_back({.alias = alias, .sql = rows_call(*function, arguments, alias)});
+    for (std::size_t i = 0; i < function->columns.size(); ++i) {
+      const auto& [column, type] = function->columns[i];
+      const std::string number = std::to_string(table.columns.size() + 1);
+      outputs += alias + ".c" + std::to_string(i + 1) + " AS c" + number + ", ";
+      table.columns.push_back(
+          {.name = column,
+           .sql = name + ".c" + number,
+           .type = {type == oid::kAnyElement ? element_of(arguments[0].type.oid) : type}});
+    }
+  };
+  scope.clause = "functions in FROM";
+  for (const pg::Node* item : CALF_LIST(&range, functions)) {
+    const pg::Node& node = *item->list->items[0];
+    if (!CALF_IS(&node, FUNC_CALL)) unsupported("this function in ROWS FROM");
+    const auto arguments = CALF_LIST(node.func_call, args);
+    if (string_of(node.func_call->funcname[node.func_call->n_funcname - 1]) != "unnest") {
+      add(*node.func_call, arguments);
+    } else {
+      for (std::size_t i = 0; i < arguments.size(); ++i)
+        add(*node.func_call, arguments.subspan(i, 1));
+    }
+  }
+  std::string driver;
+  const std::string from = join_row_calls(calls, "", &driver);
+  const std::string number = std::to_string(table.columns.size() + 1);
+  if (range.ordinality != 0)
+    table.columns.push_back({.name = "ordinality",
+                             .sql = name + ".c" + number,
+                             .type = {oid::kInt8},
+                             .not_null = true});
+  rename_columns(table, range.alias);
+  push(scope, std::move(table));
+  std::string sql = "calf_lateral(" +
+                    quote_text("SELECT " + outputs + driver + " AS c" + number + " FROM " + from);
+  for (const std::string& argument : outside) sql += ", " + argument;
+  return sql + ") AS " + name;
+}
+
 std::string Analyzer::range_function(const PgQuery__RangeFunction& range, Scope& scope) {
-  if (range.n_functions != 1 || range.is_rowsfrom != 0) unsupported("ROWS FROM");
   if (range.n_coldeflist > 0) unsupported("a column definition list");
+  if (is_rows_from(range)) return rows_from(range, scope);
   const pg::Node& item = *range.functions[0]->list->items[0];
   const std::string name = fresh("t");
   if (!CALF_IS(&item, FUNC_CALL)) {  // CURRENT_DATE and the like

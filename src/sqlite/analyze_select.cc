@@ -335,12 +335,16 @@ std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope,
          ") WHERE n = 1" + outer_order;
 }
 
-// What is selected from, joined with the rows of functions of the select list.
-std::string Analyzer::join_row_calls(const std::vector<RowCall>& calls, std::string from) {
+// What is selected from, joined with the rows of functions, which stand side by side. `number` is
+// what to call a row's number.
+std::string Analyzer::join_row_calls(const std::vector<RowCall>& calls, std::string from,
+                                     std::string* number) {
   from += from.empty() ? "" : " CROSS JOIN ";
+  if (number != nullptr) *number = calls[0].alias + ".ord";
   if (calls.size() == 1) return from + calls[0].sql;
   // Side by side, as long as the longest of them.
   const std::string driver = fresh("t");
+  if (number != nullptr) *number = driver + ".c1";
   std::string counts;
   std::string joins;
   for (const RowCall& call : calls) {

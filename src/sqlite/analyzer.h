@@ -158,7 +158,8 @@ class Analyzer {
   std::string limit_clause(const pg::SelectStmt& stmt, Scope& scope);
   void locking(const pg::SelectStmt& stmt, const Scope& scope);
   std::vector<Expr> target_list(std::span<PgQuery__Node* const> targets, Scope& scope);
-  std::string join_row_calls(const std::vector<RowCall>& calls, std::string from);
+  std::string join_row_calls(const std::vector<RowCall>& calls, std::string from,
+                             std::string* number = nullptr);
   void expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vector<Expr>& out);
   void check_grouping(Scope& scope);
   std::string distinct_on(const pg::SelectStmt& stmt, Scope& scope, std::vector<Expr>& targets,
@@ -182,6 +183,7 @@ class Analyzer {
   std::string range_subselect(const PgQuery__RangeSubselect& sub, Scope& scope);
   std::string lateral_subselect(const PgQuery__RangeSubselect& sub, Scope& scope);
   std::string from_outside(std::string sql, const Scope& inner, const Scope* owner);
+  std::string rows_from(const PgQuery__RangeFunction& range, Scope& scope);
   std::string range_function(const PgQuery__RangeFunction& function, Scope& scope);
   std::string join(const PgQuery__JoinExpr& join, Scope& scope);
   std::string rows_call(const Function& function, const std::vector<Expr>& arguments,

@@ -35,6 +35,7 @@ void Session::apply_settings() {
   if (std::exchange(applied_settings_, settings_.changes()) == settings_.changes()) return;
   conversion_.clock.zone = Zone::find(settings_.now().time_zone);
   conversion_.bytea_escape = settings_.now().bytea_escape;
+  conversion_.interval_iso = settings_.now().interval_iso;
   std::vector<std::string> path;
   for (const std::string& name : settings_.now().search_path)
     path.push_back(name == "$user" ? user_ : name);

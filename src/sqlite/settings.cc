@@ -186,8 +186,10 @@ void Settings::adopt(std::shared_ptr<const Values> values) {
           .lock_timeout_ms = time("lock_timeout"),
           .idle_in_transaction_ms = time("idle_in_transaction_session_timeout"),
           .bytea_escape = values_->at("bytea_output") == "escape",
+          .interval_iso = values_->at("intervalstyle") == "iso_8601",
           .time_zone = values_->at("timezone"),
-          .environment = values_->at("timezone") + "\n" + values_->at("search_path")};
+          .environment = values_->at("timezone") + "\n" + values_->at("search_path") + "\n" +
+                         values_->at("intervalstyle") + "\n" + values_->at("bytea_output")};
   read_names(values_->at("search_path"), now_.search_path);
 }
 
@@ -225,7 +227,9 @@ std::string Settings::checked(const std::string& key, std::string_view value) co
     return "ISO, MDY";
   }
   if (key == "intervalstyle") {
-    if (text != "postgres") unsupported("IntervalStyle " + std::string(value));
+    if (text == "sql_standard" || text == "postgres_verbose")
+      unsupported("IntervalStyle " + std::string(value));
+    if (text != "postgres" && text != "iso_8601") bad_value(info->name, value);
     return text;
   }
   if (key == "standard_conforming_strings") {

@@ -27,6 +27,7 @@ struct StatementSettings {
   std::int64_t lock_timeout_ms = 0;
   std::int64_t idle_in_transaction_ms = 0;
   bool bytea_escape = false;
+  bool interval_iso = false;
   std::string time_zone{};
   std::vector<std::string> search_path{};  // names of schemas; "$user" as it stands
   // What a statement's translation depends on, in one string.

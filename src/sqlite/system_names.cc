@@ -4,6 +4,7 @@
 #include "sqlite/sql_error.h"
 #include "sqlite/system_rows.h"
 #include "sqlite/system_tables.h"
+#include "sqlite/type_functions.h"
 
 namespace calf::sqlite {
 namespace {
@@ -53,6 +54,12 @@ std::string SystemTables::name_of(Oid type, Oid object) {
     return {};
   }
   if (type == oid::kRegrole) return object == kOwner ? pg_quote_name(session_.options_.user) : "";
+  if (type == oid::kRegproc) {
+    for (const auto& function : FunctionTable::get().all()) {
+      if (function_oid(*function) == object) return pg_quote_name(function->name);
+    }
+    return type_function_name(object);
+  }
   if (type != oid::kRegclass) return {};
   const auto found = relation_name(catalog, object);
   if (!found) return {};
@@ -103,9 +110,14 @@ Oid SystemTables::object_named(Oid type, std::string_view name) {
   }
   if (type == oid::kRegnamespace) return catalog.has_schema(last) ? namespace_oid(last) : 0;
   if (type == oid::kRegrole) return last == session_.options_.user ? kOwner : 0;
-  if (type == oid::kRegproc) {
-    const auto& functions = FunctionTable::get().named(last);
-    return functions.empty() ? 0 : function_oid(*functions[0]);
+  if (type == oid::kRegproc || type == oid::kRegprocedure) {
+    // With its arguments' types for a regprocedure, which tell overloads apart.
+    const std::string called = last.substr(0, last.find('('));
+    if (const Oid found = type_function(called); found != 0) return found;
+    const auto& functions = FunctionTable::get().named(called);
+    if (functions.empty()) return 0;
+    if (type == oid::kRegprocedure) unsupported("this regprocedure");
+    return function_oid(*functions[0]);
   }
   return oid_in(catalog, schema, last);
 }

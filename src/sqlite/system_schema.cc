@@ -18,6 +18,22 @@ std::string key_vector(const Relation& table, const Index& index) {
   return out;
 }
 
+// A default as PostgreSQL writes it: literals that took the column's type say so.
+std::string default_definition(const Column& column) {
+  const std::string& sql = column.default_text;
+  bool literal = sql.size() > 1 && sql.front() == '\'' && sql.back() == '\'';
+  for (std::size_t i = 1; literal && i + 1 < sql.size(); ++i) {
+    if (sql[i] != '\'') continue;
+    literal = i + 2 < sql.size() && sql[i + 1] == '\'';  // a doubled quote
+    ++i;
+  }
+  if (literal) return sql + "::" + format_type({column.type.oid});
+  const bool negative =
+      sql.size() > 1 && sql.front() == '-' && is_integer(column.type.oid) &&
+      std::all_of(sql.begin() + 1, sql.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  return negative ? "'" + sql + "'::integer" : sql;
+}
+
 Datum number_array(const Relation& table, const std::vector<std::string>& columns) {
   std::vector<Datum> values;
   for (const std::string& column : columns) values.push_back(number(table.column_number(column)));
@@ -279,8 +295,9 @@ SystemTables::Values SystemTables::defaults() {
   Values rows;
   for (const auto& [key, r] : session_.catalog().relations) {
     for (std::size_t i = 0; i < r.columns.size(); ++i) {
-      const std::string& value = r.columns[i].generated_text.empty() ? r.columns[i].default_text
-                                                                     : r.columns[i].generated_text;
+      const std::string value = r.columns[i].generated_text.empty()
+                                    ? default_definition(r.columns[i])
+                                    : r.columns[i].generated_text;
       if (!value.empty())
         rows.push_back({number(oid_of("default", key + "." + r.columns[i].name)), number(r.oid),
                         number(static_cast<std::int64_t>(i) + 1), text(value)});

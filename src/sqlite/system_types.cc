@@ -3,6 +3,7 @@
 
 #include "sqlite/system_rows.h"
 #include "sqlite/system_tables.h"
+#include "sqlite/type_functions.h"
 
 namespace calf::sqlite {
 
@@ -28,10 +29,10 @@ SystemTables::Values SystemTables::types() {
                     number(0),
                     number(element),
                     number(array),
-                    number(oid),
-                    number(oid),
-                    number(oid),
-                    number(oid),
+                    number(functions_of_type(oid).oids[0]),
+                    number(functions_of_type(oid).oids[1]),
+                    number(functions_of_type(oid).oids[2]),
+                    number(functions_of_type(oid).oids[3]),
                     number(0),
                     number(0),
                     number(0),
@@ -76,18 +77,10 @@ SystemTables::Values SystemTables::enum_labels() {
 
 SystemTables::Values SystemTables::functions() {
   Values rows;
-  for (const auto& function : FunctionTable::get().all()) {
-    if (std::isalpha(static_cast<unsigned char>(function->name[0])) == 0 ||
-        function->name.starts_with("calf_"))
-      continue;
-    std::string types;
-    for (const Oid type : function->arguments)
-      types += (types.empty() ? "" : " ") + std::to_string(type);
-    const char kind = function->kind == Function::Kind::kAggregate ? 'a'
-                      : function->kind == Function::Kind::kWindow  ? 'w'
-                                                                   : 'f';
-    rows.push_back({number(function_oid(*function)),
-                    text(function->name),
+  const auto add = [&](Oid oid, const std::string& name, char kind, bool strict, bool rows_kind,
+                       bool immutable, std::size_t count, Oid result, std::string types) {
+    rows.push_back({number(oid),
+                    text(name),
                     number(kCatalogNamespace),
                     number(kOwner),
                     number(12),
@@ -98,21 +91,47 @@ SystemTables::Values SystemTables::functions() {
                     letter(kind),
                     flag(false),
                     flag(false),
-                    flag(function->strict),
-                    flag(function->kind == Function::Kind::kRows),
-                    letter(function->stable ? 'i' : 'v'),
+                    flag(strict),
+                    flag(rows_kind),
+                    letter(immutable ? 'i' : 'v'),
                     letter('s'),
-                    number(static_cast<std::int64_t>(function->arguments.size())),
+                    number(static_cast<std::int64_t>(count)),
                     number(0),
-                    number(function->result),
-                    text(types),
+                    number(result),
+                    text(std::move(types)),
                     {},
                     {},
                     {},
-                    text(function->name),
+                    text(name),
                     {},
                     {},
                     {}});
+  };
+  for (const auto& function : FunctionTable::get().all()) {
+    if (std::isalpha(static_cast<unsigned char>(function->name[0])) == 0 ||
+        function->name.starts_with("calf_"))
+      continue;
+    std::string types;
+    for (const Oid type : function->arguments)
+      types += (types.empty() ? "" : " ") + std::to_string(type);
+    const char kind = function->kind == Function::Kind::kAggregate ? 'a'
+                      : function->kind == Function::Kind::kWindow  ? 'w'
+                                                                   : 'f';
+    add(function_oid(*function), function->name, kind, function->strict,
+        function->kind == Function::Kind::kRows, function->stable, function->arguments.size(),
+        function->result, std::move(types));
+  }
+  // What pg_type names: from cstring and internal, to cstring and bytea.
+  constexpr Oid kCstring = 2275;
+  constexpr Oid kInternal = 2281;
+  for (const TypeFunctions& functions : all_type_functions()) {
+    const Oid of_in_and_out[] = {kCstring, functions.type, kInternal, functions.type};
+    const Oid results[] = {functions.type, kCstring, functions.type, oid::kBytea};
+    for (std::size_t i = 0; i < functions.oids.size(); ++i) {
+      if (functions.oids[i] != 0)
+        add(functions.oids[i], std::string(functions.stem) + kTypeFunctionSuffixes[i], 'f', true,
+            false, true, 1, results[i], std::to_string(of_in_and_out[i]));
+    }
   }
   return rows;
 }

@@ -188,6 +188,8 @@ Datum read_reg(std::string_view text, Type type, const ConversionContext& contex
       raise("42P01", "relation \"" + trimmed + "\" does not exist");
     case oid::kRegtype:
       raise("42704", "type \"" + trimmed + "\" does not exist");
+    case oid::kRegprocedure:
+      raise("42883", "function \"" + trimmed + "\" does not exist");
     case oid::kRegnamespace:
       raise("3F000", "schema \"" + trimmed + "\" does not exist");
     case oid::kRegrole:
@@ -354,6 +356,7 @@ Datum from_text(std::string_view text, Type type, const ConversionContext& conte
     case oid::kRegclass:
     case oid::kRegtype:
     case oid::kRegproc:
+    case oid::kRegprocedure:
     case oid::kRegnamespace:
     case oid::kRegrole:
       return read_reg(text, type, context);
@@ -385,6 +388,9 @@ void append_text(std::string& out, const Datum& value, Oid type, const Conversio
       return;
     case oid::kTimestamptz:
       out += timestamptz_text(value.integer, *context.clock.zone);
+      return;
+    case oid::kInterval:
+      out += context.interval_iso ? Interval::read(value.text).iso_text() : value.text;
       return;
     case oid::kFloat4:
     case oid::kFloat8:

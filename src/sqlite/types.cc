@@ -46,6 +46,7 @@ const std::vector<TypeInfo>& table() {
        ""},
       {oid::kInterval, "interval", "interval", 1187, 16, 'T', true, kText, "pg_interval"},
       {oid::kNumeric, "numeric", "numeric", 1231, -1, 'N', false, kText, "pg_numeric"},
+      {oid::kRegprocedure, "regprocedure", "regprocedure", 2207, 4, 'N', false, kInteger, ""},
       {oid::kRegclass, "regclass", "regclass", 2210, 4, 'N', false, kInteger, ""},
       {oid::kRegtype, "regtype", "regtype", 2211, 4, 'N', false, kInteger, ""},
       {oid::kUuid, "uuid", "uuid", 2951, 16, 'U', false, kText, ""},
@@ -252,7 +253,7 @@ bool is_number(Oid type) {
 }
 bool is_reg(Oid type) {
   return type == oid::kRegclass || type == oid::kRegtype || type == oid::kRegproc ||
-         type == oid::kRegnamespace || type == oid::kRegrole;
+         type == oid::kRegprocedure || type == oid::kRegnamespace || type == oid::kRegrole;
 }
 
 Storage storage_of(Oid type) {

@@ -17,10 +17,10 @@ constexpr Oid kBool = 16, kBytea = 17, kChar = 18, kName = 19, kInt8 = 20, kInt2
               kXid = 28, kOidVector = 30, kJson = 114, kNodeTree = 194, kFloat4 = 700,
               kFloat8 = 701, kUnknown = 705, kAclItem = 1033, kBpchar = 1042, kVarchar = 1043,
               kDate = 1082, kTime = 1083, kTimestamp = 1114, kTimestamptz = 1184, kInterval = 1186,
-              kNumeric = 1700, kRegclass = 2205, kRegtype = 2206, kRecord = 2249, kAny = 2276,
-              kAnyArray = 2277, kVoid = 2278, kAnyElement = 2283, kUuid = 2950, kJsonb = 3802,
-              kRegnamespace = 4089, kRegrole = 4096, kTextArray = 1009, kInt4Array = 1007,
-              kAnyNonArray = 2776, kTrigger = 2279;
+              kNumeric = 1700, kRegprocedure = 2202, kRegclass = 2205, kRegtype = 2206,
+              kRecord = 2249, kAny = 2276, kAnyArray = 2277, kVoid = 2278, kAnyElement = 2283,
+              kUuid = 2950, kJsonb = 3802, kRegnamespace = 4089, kRegrole = 4096, kTextArray = 1009,
+              kInt4Array = 1007, kAnyNonArray = 2776, kTrigger = 2279;
 }  // namespace oid
 
 // How a value lies in SQLite. Text types also say by which collation they compare.
