@@ -127,7 +127,7 @@ void Utility::run(Portal& portal) {
       portal.tag = "SET CONSTRAINTS";
       return;
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
-      session_.raw("PRAGMA wal_checkpoint(PASSIVE)");
+      session_.database_->checkpoint(session_.connection_.get(), session_.wal_frames_);
       portal.tag = "CHECKPOINT";
       return;
     default:
