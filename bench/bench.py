@@ -17,7 +17,7 @@ from pathlib import Path
 import targets
 from harness import places
 from harness.server import scratch
-from targets import Calf, Native, Pglite
+from targets import Calf, CalfSqlite, Native, Pglite
 
 DRIVER = os.environ["CALF_BENCH_DRIVER"]
 IN_PROCESS = os.environ.get("CALF_BENCH_IN_PROCESS")  # absent: built without the library
@@ -337,6 +337,42 @@ class Bench:
                 if each.concurrent:
                     self.note(row, each.name, lambda: drive("readers", each.conninfo(), 2 if self.quick else 5)["p95_ms"])
 
+    # --- the sqlite engine -------------------------------------------------------------------------------------------
+
+    def sqlite(self) -> None:
+        names = ("sqlite_rss", "sqlite_session", "sqlite_select", "sqlite_insert", "sqlite_batch")
+        if not self.wanted(*names) or not any(kind is Calf for kind in self.kinds):
+            return
+        say("the sqlite engine")
+        running = [CalfSqlite(), *(kind(durable=True) for kind in self.kinds if kind is Native)]
+        try:
+            running = [each for each in running if self.ready(each, *SETUP) or each.close()]
+            self._sqlite_memory(running[0])
+            seconds, rounds = (1.0, 3) if self.quick else (3.0, 5)
+            select = self.row("sqlite_select_1", "sqlite: prepared select by key, 1 client", "µs", goals=(("native", 1.0),))
+            insert = self.row("sqlite_insert_1", "sqlite: prepared insert, 1 client", "µs")
+            batch = self.row("sqlite_batch", "sqlite: single-row inserts, 100 a transaction", "rows/s", "higher", (("value", 50_000),))
+            for _ in range(rounds):
+                for each in running:
+                    self.note(select, each.name, lambda: drive("statements", each.conninfo(), "select", 1, seconds)["mean_us"])
+                    self.note(insert, each.name, lambda: drive("statements", each.conninfo(), "insert", 1, seconds)["mean_us"])
+                    self.note(batch, each.name, lambda: drive("batches", each.conninfo(), seconds)["rows_per_s"])
+        finally:
+            for each in running:
+                each.close()
+
+    def _sqlite_memory(self, target) -> None:
+        """What a database costs beside the program's own pages, which all of them share; with one session that has read."""
+        own = self.row("sqlite_rss", "sqlite: memory of a database that is served, private", "MB", goals=(("value", 5),))
+        session = self.row("sqlite_session", "sqlite: private memory of a further idle session", "MB")
+        fresh = CalfSqlite()
+        try:
+            run_sql(fresh, SETUP[0], "insert into bench_kv select i, 'x' from generate_series(1, 1000) i", "select * from bench_kv")
+            self.note(own, target.name, lambda: fresh.memory_kb()["private"] / 1024)
+        finally:
+            fresh.close()
+        self.note(session, target.name, lambda: self._memory_of_a_session(target))
+
     # --- the npm packages' API, in process ---------------------------------------------------------------------------
 
     def node_api(self) -> None:
@@ -398,6 +434,7 @@ class Bench:
     def run(self) -> None:
         self.starts()
         self.main_servers()
+        self.sqlite()
         self.node_api()
         self.tpcb(durable=False)
         self.tpcb(durable=True)
@@ -419,7 +456,7 @@ def pgbench_tps(target, seconds: int) -> float:
 def shown(value, unit: str) -> str:
     if value is None:
         return "-"
-    if unit == "tps":
+    if unit in ("tps", "rows/s"):
         return f"{value:,.0f}"
     return f"{value:,.2f}" if value < 10 else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 

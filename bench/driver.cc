@@ -1,6 +1,7 @@
 // The load driver of the benchmarks: libpq, prepared statements, one thread a client. One JSON object on stdout.
 //
 //   driver statements CONNINFO select|insert|simple CLIENTS SECONDS   statements by key; throughput and latency
+//   driver batches CONNINFO SECONDS                                   batches of 100 single-row inserts, pipelined; rows per second
 //   driver connect CONNINFO COUNT                                     connect, `select 1`, close; latency
 //   driver readers CONNINFO SECONDS                                   select by key while another session writes in bulk
 //   driver time CONNINFO SQL                                          one statement; its time
@@ -30,6 +31,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kKeys = 100000;
+constexpr const char* kInsert = "insert into bench_log (client, n) values ($1::int, $2::int)";
 
 double microseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::micro>(Clock::now() - start).count();
@@ -69,8 +71,29 @@ class Connection {
     const char* values[] = {a, b};
     check(PQexecPrepared(connection_, "s", count, values, nullptr, nullptr, 0));
   }
+  // BEGIN, `count` executions with (client, n), COMMIT; sent together, as drivers do with a batch.
+  void batch(int client, int n, int count) {
+    char a[16], b[16];
+    std::snprintf(a, sizeof a, "%d", client);
+    const char* values[] = {a, b};
+    bool sent = PQenterPipelineMode(connection_) == 1 && send("begin");
+    for (int i = 0; i < count; i++) {
+      std::snprintf(b, sizeof b, "%d", n + i);
+      sent = sent && PQsendQueryPrepared(connection_, "s", 2, values, nullptr, nullptr, 0) == 1;
+    }
+    if (!sent || !send("commit") || PQpipelineSync(connection_) != 1) fail(PQerrorMessage(connection_));
+    for (int i = 0; i < count + 2; i++) {
+      check(PQgetResult(connection_));
+      PQgetResult(connection_);  // the end of its results
+    }
+    PGresult* end = PQgetResult(connection_);
+    if (PQresultStatus(end) != PGRES_PIPELINE_SYNC) fail("the batch did not end");
+    PQclear(end);
+    PQexitPipelineMode(connection_);
+  }
 
  private:
+  bool send(const char* sql) { return PQsendQueryParams(connection_, sql, 0, nullptr, nullptr, nullptr, nullptr, 0) == 1; }
   void check(PGresult* result) {
     const ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) fail(PQerrorMessage(connection_));
@@ -95,7 +118,7 @@ void run_client(const char* conninfo, const std::string& kind, int number, const
                 std::atomic<int>& ready, Latencies& latencies) {
   Connection connection(conninfo);
   if (kind == "select") connection.prepare("select payload from bench_kv where id = $1::int");
-  if (kind == "insert") connection.prepare("insert into bench_log (client, n) values ($1::int, $2::int)");
+  if (kind == "insert") connection.prepare(kInsert);
   std::mt19937 random(static_cast<unsigned>(number) + 1);
   std::uniform_int_distribution<int> key(1, kKeys);
   latencies.taken_us.reserve(1 << 18);
@@ -135,6 +158,19 @@ int statements(const char* conninfo, const std::string& kind, int clients, doubl
   const double count = static_cast<double>(all.taken_us.size());
   std::printf("{\"tps\": %.1f, \"mean_us\": %.2f, \"p50_us\": %.2f, \"p95_us\": %.2f}\n", count / elapsed_us * 1e6,
               elapsed_us * clients / count, all.at(0.5), all.at(0.95));
+  return 0;
+}
+
+int batches(const char* conninfo, double seconds) {
+  constexpr int kBatch = 100;
+  Connection connection(conninfo);
+  connection.exec("truncate bench_log");
+  connection.prepare(kInsert);
+  connection.batch(0, 0, kBatch);
+  const auto began = Clock::now();
+  int rows = 0;
+  for (; microseconds_since(began) < seconds * 1e6; rows += kBatch) connection.batch(1, rows, kBatch);
+  std::printf("{\"rows_per_s\": %.0f}\n", rows / microseconds_since(began) * 1e6);
   return 0;
 }
 
@@ -209,6 +245,7 @@ int main(int count, char** arguments) {
   pause_between_connections();
   const std::string verb = count > 1 ? arguments[1] : "";
   if (verb == "statements" && count == 6) return statements(arguments[2], arguments[3], std::atoi(arguments[4]), std::atof(arguments[5]));
+  if (verb == "batches" && count == 4) return batches(arguments[2], std::atof(arguments[3]));
   if (verb == "connect" && count == 4) return connect(arguments[2], std::atoi(arguments[3]));
   if (verb == "readers" && count == 4) return readers(arguments[2], std::atof(arguments[3]));
   if (verb == "time" && count == 4) return time_statement(arguments[2], arguments[3]);

@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "tests" / "system"))
 
 from harness import places, proc  # noqa: E402
 from harness.server import Options, Server, scratch  # noqa: E402
+from harness.sqlite import SqliteServer  # noqa: E402
 
 START_DEADLINE_S = 60
 
@@ -106,6 +107,27 @@ class Native(_Postgres):
             return command
         user = pwd.getpwnam("nobody")
         return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", *command]
+
+
+class CalfSqlite(Target):
+    """Calf's sqlite engine; its figures stand in Calf's column, in rows of their own."""
+
+    name = "calf"
+
+    def __init__(self):
+        self.directory = scratch("calf-bench-sqlite-")
+        self.server = SqliteServer(self.directory / "bench.db")
+
+    def conninfo(self, dbname: str = "postgres") -> str:
+        return f"host={self.server.scratch} port={self.server.port} user=postgres dbname={dbname}"
+
+    def pid(self) -> int:
+        return self.server.process.pid
+
+    def close(self) -> None:
+        self.server.kill()
+        shutil.rmtree(self.server.scratch, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
 
 class Pglite(Target):

@@ -21,6 +21,7 @@ if [ -z "$only_tools" ]; then
   command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
   command -v mvn >/dev/null 2>&1 || packages+=(maven)
   packages+=(elixir erlang-p1-pgsql) # with a driver that is not ours
+  packages+=(ruby-activerecord ruby-pg)
 fi
 apt_install "${packages[@]}"
 

@@ -4,6 +4,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/decimal.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -24,14 +25,8 @@ std::string literal_sql(const Datum& value) {
     }
     case Datum::Kind::kText:
       return quote_text(value.text);
-    case Datum::Kind::kBlob: {
-      std::string out = "X'";
-      for (const char c : value.text) {
-        out += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
-        out += "0123456789abcdef"[c & 15];
-      }
-      return out + "'";
-    }
+    case Datum::Kind::kBlob:
+      return "X'" + hex(value.text) + "'";
   }
   return "NULL";
 }
@@ -50,8 +45,7 @@ bool same_representation(Oid from, Oid to) {
   if ((from == oid::kText || from == oid::kVarchar) && to == oid::kUnknown) return true;
   return (from == oid::kJsonb && (to == oid::kJson || to == oid::kText)) ||
          (from == oid::kJson && to == oid::kText) ||
-         ((from == oid::kUuid || from == oid::kNumeric || from == oid::kInterval ||
-           from == oid::kNodeTree) &&
+         ((from == oid::kUuid || from == oid::kNumeric || from == oid::kNodeTree) &&
           to == oid::kText) ||
          (from == oid::kBool && to == oid::kInt4);
 }
@@ -186,7 +180,7 @@ Type Analyzer::common_type(const std::vector<const Expr*>& values, const char* w
       if (preference(value->type.oid) > preference(chosen.oid)) chosen = value->type;
       continue;
     }
-    if (a == nullptr || b == nullptr || a->category != b->category) {
+    if (a == nullptr || b == nullptr || a->category != b->category || a->category == 'E') {
       raise_at(value->location, "42804",
                std::string(what) + " types " + format_type({chosen.oid}) + " and " +
                    format_type({value->type.oid}) + " cannot be matched");

@@ -13,6 +13,7 @@ Statement Analyzer::analyze(const pg::Node& node) {
       Query query = select(*node.select_stmt, nullptr);
       for (OutputColumn& column : query.columns) {
         if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
+        if (column.fields != nullptr) unsupported("a row as a value");
       }
       out = {.sql = std::move(query.sql), .columns = std::move(query.columns), .tag = "SELECT"};
       break;
@@ -220,6 +221,17 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
   return source;
 }
 
+// The number of the column that a statement names as one to write.
+int Analyzer::target_column(const pg::ResTarget& target, const Relation& table) {
+  const int number = table.column_number(target.name);
+  if (number == 0)
+    raise_at(target.location, "42703",
+             std::string("column \"") + target.name + "\" of relation \"" + table.name +
+                 "\" does not exist");
+  if (target.n_indirection > 0) unsupported("assigning to an element", target.location);
+  return number;
+}
+
 Statement Analyzer::insert(const pg::InsertStmt& stmt) {
   Statement out{.tag = "INSERT 0", .writes = true};
   Scope scope{.clause = "VALUES"};
@@ -228,15 +240,10 @@ Statement Analyzer::insert(const pg::InsertStmt& stmt) {
   std::vector<int> numbers;
   for (const pg::Node* node : CALF_LIST(&stmt, cols)) {
     const pg::ResTarget& target = *node->res_target;
-    const int number = table.column_number(target.name);
-    if (number == 0)
-      raise_at(target.location, "42703",
-               std::string("column \"") + target.name + "\" of relation \"" + table.name +
-                   "\" does not exist");
+    const int number = target_column(target, table);
     if (std::find(numbers.begin(), numbers.end(), number) != numbers.end())
       raise_at(target.location, "42701",
                std::string("column \"") + target.name + "\" specified more than once");
-    if (target.n_indirection > 0) unsupported("assigning to an element", target.location);
     numbers.push_back(number);
   }
   if (stmt.n_cols == 0) {
@@ -319,15 +326,10 @@ std::string Analyzer::set_list(std::span<PgQuery__Node* const> targets, const Re
   std::vector<int> seen;
   for (const pg::Node* node : targets) {
     const pg::ResTarget& target = *node->res_target;
-    const int number = table.column_number(target.name);
-    if (number == 0)
-      raise_at(target.location, "42703",
-               std::string("column \"") + target.name + "\" of relation \"" + table.name +
-                   "\" does not exist");
+    const int number = target_column(target, table);
     if (std::find(seen.begin(), seen.end(), number) != seen.end())
       raise_at(target.location, "42601",
                std::string("multiple assignments to same column \"") + target.name + "\"");
-    if (target.n_indirection > 0) unsupported("assigning to an element", target.location);
     seen.push_back(number);
     const pg::Node* value = target.val;
     if (CALF_IS(value, MULTI_ASSIGN_REF)) {

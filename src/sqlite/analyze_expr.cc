@@ -1,6 +1,7 @@
 // Expressions that are neither operators nor function calls.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "sqlite/analyzer.h"
 #include "sqlite/sql_error.h"
@@ -32,6 +33,26 @@ struct Depth {
 };
 thread_local int Depth::current = 0;
 
+// Where PostgreSQL refuses set-returning functions, for the rows' number would depend on a row.
+class NoRowCalls {
+ public:
+  NoRowCalls(Scope& scope, const char* clause)
+      : scope_(scope),
+        calls_(std::exchange(scope.row_calls, nullptr)),
+        clause_(std::exchange(scope.clause, clause)) {}
+  ~NoRowCalls() {
+    scope_.row_calls = calls_;
+    scope_.clause = clause_;
+  }
+  NoRowCalls(const NoRowCalls&) = delete;
+  NoRowCalls& operator=(const NoRowCalls&) = delete;
+
+ private:
+  Scope& scope_;
+  std::vector<RowCall>* calls_;
+  const char* clause_;
+};
+
 }  // namespace
 
 Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
@@ -62,7 +83,7 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
     case PG_QUERY__NODE__NODE_FUNC_CALL:
       return function_call(*node.func_call, scope);
     case PG_QUERY__NODE__NODE_PARAM_REF:
-      return parameter(node.param_ref->number, node.param_ref->location);
+      return parameter(node.param_ref->number, scope, node.param_ref->location);
     case PG_QUERY__NODE__NODE_SUB_LINK:
       return sub_link(*node.sub_link, scope);
     case PG_QUERY__NODE__NODE_CASE_EXPR:
@@ -173,7 +194,7 @@ Expr Analyzer::constant(const PgQuery__AConst& value) {
           .location = value.location};
 }
 
-Expr Analyzer::parameter(int number, int location) {
+Expr Analyzer::parameter(int number, const Scope& scope, int location) {
   constexpr int kMaxParameters = 65535;
   if (number < 1 || number > kMaxParameters)
     raise_at(location, "42P02", "there is no parameter $" + std::to_string(number));
@@ -181,7 +202,7 @@ Expr Analyzer::parameter(int number, int location) {
   if (index >= options_.parameter_types.size()) options_.parameter_types.resize(index + 1, 0);
   Oid type = options_.parameter_types[index];
   if (type == oid::kUnknown) type = 0;
-  return {.sql = "?" + std::to_string(number),
+  return {.sql = from_outside("?" + std::to_string(number), scope, nullptr),
           .type = {type == 0 ? oid::kUnknown : type},
           .form = type == 0 ? Expr::Form::kParameter : Expr::Form::kPlain,
           .parameter = number,
@@ -257,12 +278,13 @@ Expr Analyzer::column_ref(const PgQuery__ColumnRef& ref, Scope& scope) {
         table.empty() ? std::string(name) : std::string(table) + "." + std::string(name);
     owner->ungrouped.emplace_back(label, column);
   }
-  return {.sql = column->sql,
+  return {.sql = from_outside(column->sql, scope, owner),
           .type = column->type,
           .name = column->name,
           .relation = column->relation,
           .number = column->number,
           .not_null = column->not_null,
+          .fields = column->fields,
           .location = ref.location};
 }
 
@@ -298,6 +320,7 @@ Expr Analyzer::bool_expr(const PgQuery__BoolExpr& node, Scope& scope) {
 }
 
 Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
+  const NoRowCalls here(scope, "CASE");
   std::vector<Expr> results;
   std::vector<std::string> conditions;
   for (const pg::Node* branch : CALF_LIST(&node, args)) {
@@ -338,6 +361,7 @@ Expr Analyzer::case_expr(const PgQuery__CaseExpr& node, Scope& scope) {
 // COALESCE, GREATEST, LEAST. The last two skip NULLs, which SQLite's max() and min() do not.
 Expr Analyzer::common_list(std::span<PgQuery__Node* const> nodes, Scope& scope,
                            const std::string& before, const char* what, const char* name) {
+  const NoRowCalls here(scope, what);
   std::vector<Expr> values;
   for (const pg::Node* node : nodes) values.push_back(expr(*node, scope));
   std::vector<const Expr*> all;
@@ -365,79 +389,6 @@ Expr Analyzer::common_list(std::span<PgQuery__Node* const> nodes, Scope& scope,
           .type = type,
           .name = name,
           .not_null = not_null};
-}
-
-Expr Analyzer::sub_link(const PgQuery__SubLink& link, Scope& scope) {
-  const Query query = select(*link.subselect->select_stmt, &scope);
-  const auto one_column = [&] {
-    if (query.columns.size() != 1)
-      raise_at(link.location, "42601", "subquery must return only one column");
-    return query.columns[0].type;
-  };
-  switch (link.sub_link_type) {
-    case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK:
-      return {.sql = "EXISTS (" + query.sql + ")",
-              .type = {oid::kBool},
-              .name = "exists",
-              .not_null = true};
-    case PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK: {
-      const Type type = one_column();
-      const std::string name = query.columns[0].name;
-      const Type known{type.oid == oid::kUnknown ? oid::kText : type.oid, type.typmod};
-      if (query.single_row) return {.sql = "(" + query.sql + ")", .type = known, .name = name};
-      return {.sql = "(SELECT \"calf_single(int8,any)\"(count(*), c1) FROM (SELECT c1 FROM (" +
-                     query.sql + ") LIMIT 2))",
-              .type = known,
-              .name = name};
-    }
-    case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK: {
-      const Type type = one_column();
-      const Oid element = type.oid == oid::kUnknown ? oid::kText : type.oid;
-      return {.sql = "(SELECT coalesce(\"array_agg(anynonarray)\"('', c1, " +
-                     std::to_string(element) + "), '[]') FROM (" + query.sql + "))",
-              .type = {array_of(element)},
-              .name = "array"};
-    }
-    case PG_QUERY__SUB_LINK_TYPE__ANY_SUBLINK:
-    case PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK:
-      break;
-    default:
-      unsupported("this kind of subquery", link.location);
-  }
-  const bool all = link.sub_link_type == PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK;
-  const auto names = CALF_LIST(&link, oper_name);
-  const std::string op = names.empty() ? "=" : std::string(string_of(names.back()));
-  if (CALF_IS(link.testexpr, ROW_EXPR)) {
-    const auto items = CALF_LIST(link.testexpr->row_expr, args);
-    if (op != "=" || all) unsupported("this comparison of a row with a subquery", link.location);
-    if (items.size() != query.columns.size())
-      raise_at(link.location, "42601", "subquery has too few columns");
-    std::string left;
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      const Expr value =
-          coerce(expr(*items[i], scope), {query.columns[i].type.oid}, CastContext::kImplicit);
-      left += (left.empty() ? "" : ", ") + value.sql;
-    }
-    return {.sql = "((" + left + ") IN (" + query.sql + "))", .type = {oid::kBool}};
-  }
-  const Type column = one_column();
-  Expr value = expr(*link.testexpr, scope);
-  const Expr item{.sql = "c1", .type = {column.oid == oid::kUnknown ? oid::kText : column.oid}};
-  if (op == "=" && !all) {
-    if (value.unknown()) value = coerce(std::move(value), item.type, CastContext::kImplicit);
-    const bool same = value.type.oid == item.type.oid ||
-                      (is_integer(value.type.oid) && is_integer(item.type.oid)) ||
-                      (is_string(value.type.oid) && is_string(item.type.oid) &&
-                       value.type.oid != oid::kBpchar && item.type.oid != oid::kBpchar);
-    if (same)
-      return {.sql = "(" + collated(value) + " IN (" + query.sql + "))", .type = {oid::kBool}};
-  }
-  const Expr test = binary(op, value, item, link.location);
-  const std::string summary = std::string(all ? "min" : "max") + "(CASE WHEN " + test.sql +
-                              " THEN 2 WHEN (" + test.sql + ") IS NULL THEN 1 ELSE 0 END)";
-  return {.sql = "(SELECT CASE coalesce(" + summary + ", " + (all ? "2" : "0") +
-                 ") WHEN 2 THEN 1 WHEN 0 THEN 0 END FROM (" + query.sql + "))",
-          .type = {oid::kBool}};
 }
 
 Expr Analyzer::type_cast(const PgQuery__TypeCast& cast, Scope& scope) {
@@ -529,10 +480,32 @@ Expr Analyzer::array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const 
           .location = array.location};
 }
 
+// (value).name
+Expr Analyzer::field_of(const Expr& value, std::string_view name) {
+  if (value.fields == nullptr)
+    raise_at(value.location, "42809",
+             "column notation ." + std::string(name) + " applied to type " +
+                 format_type({value.type.oid}) + ", which is not a composite type");
+  for (std::size_t i = 0; i < value.fields->size(); ++i) {
+    const auto& [field, type] = (*value.fields)[i];
+    if (field != name) continue;
+    return {.sql = "(" + value.sql + " ->> " + std::to_string(i) + ")",
+            .type = type,
+            .name = field,
+            .location = value.location};
+  }
+  raise_at(value.location, "42703",
+           "could not identify column \"" + std::string(name) + "\" in record data type");
+}
+
 Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {
   Expr value = expr(*node.arg, scope);
   for (const pg::Node* step : CALF_LIST(&node, indirection)) {
-    if (!CALF_IS(step, A_INDICES)) unsupported("a field of a composite value", value.location);
+    if (CALF_IS(step, STRING)) {
+      value = field_of(value, string_of(step));
+      continue;
+    }
+    if (!CALF_IS(step, A_INDICES)) unsupported("all fields of a composite value", value.location);
     const PgQuery__AIndices& indices = *step->a_indices;
     const auto bound = [&](const pg::Node* at) {
       return at == nullptr ? Expr{.sql = "NULL", .type = {oid::kInt4}}
@@ -571,88 +544,6 @@ Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {
     }
   }
   return value;
-}
-
-Type Analyzer::type_of(const pg::TypeName& name, bool* serial) {
-  const auto names = CALF_LIST(&name, names);
-  const std::string_view schema =
-      names.size() > 1 ? string_of(names[names.size() - 2]) : std::string_view();
-  std::string text(string_of(names.back()));
-  const auto serial_of = [&](const char* a, const char* b, const char* c, const char* type) {
-    if (serial == nullptr || (text != a && text != b && text != c)) return false;
-    text = type;
-    *serial = true;
-    return true;
-  };
-  if (name.setof != 0 || name.pct_type != 0) unsupported("this kind of type", name.location);
-  if (!serial_of("serial", "serial4", "", "int4") && !serial_of("bigserial", "serial8", "", "int8"))
-    serial_of("smallserial", "serial2", "", "int2");
-  if (text == "json" && schema.empty()) text = "json";
-  Type type;
-  if (text.starts_with('_') && find_type(std::string_view(text).substr(1)) != nullptr) {
-    type.oid = array_of(find_type(std::string_view(text).substr(1))->oid);
-  } else if (const TypeInfo* info = find_type(text); info != nullptr) {
-    type.oid = info->oid;
-  } else {
-    for (const char* known :
-         {"timetz",   "money",         "inet",        "cidr",      "macaddr",
-          "macaddr8", "bit",           "varbit",      "xml",       "point",
-          "line",     "lseg",          "box",         "path",      "polygon",
-          "circle",   "tsvector",      "tsquery",     "int4range", "int8range",
-          "numrange", "tsrange",       "tstzrange",   "daterange", "int4multirange",
-          "pg_lsn",   "txid_snapshot", "pg_snapshot", "jsonpath",  "refcursor",
-          "hstore",   "citext"}) {
-      if (text == known) unsupported("the type " + text, name.location);
-    }
-    raise_at(name.location, "42704", "type \"" + text + "\" does not exist");
-  }
-  std::vector<std::int64_t> modifiers;
-  for (const pg::Node* modifier : CALF_LIST(&name, typmods)) {
-    if (!CALF_IS(modifier, A_CONST))
-      raise_at(name.location, "42601", "type modifiers must be simple constants or identifiers");
-    modifiers.push_back(modifier->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL
-                            ? modifier->a_const->ival->ival
-                            : 0);
-  }
-  if (!modifiers.empty()) {
-    switch (type.oid) {
-      case oid::kVarchar:
-      case oid::kBpchar:
-        if (modifiers[0] < 1)
-          raise_at(name.location, "22023",
-                   "length for type " +
-                       std::string(type.oid == oid::kVarchar ? "varchar" : "char") +
-                       " must be at least 1");
-        type.typmod = static_cast<std::int32_t>(modifiers[0]) + 4;
-        break;
-      case oid::kNumeric: {
-        const std::int64_t scale = modifiers.size() > 1 ? modifiers[1] : 0;
-        if (modifiers[0] < 1 || modifiers[0] > 1000)
-          raise_at(
-              name.location, "22023",
-              "NUMERIC precision " + std::to_string(modifiers[0]) + " must be between 1 and 1000");
-        type.typmod = static_cast<std::int32_t>((modifiers[0] << 16 | (scale & 0x7ff)) + 4);
-        break;
-      }
-      case oid::kInterval:
-        if (modifiers.size() > 1 || modifiers[0] != 0x7fff) {
-          if (modifiers[0] != 0x7fff) unsupported("an interval with fields", name.location);
-          type.typmod = static_cast<std::int32_t>(modifiers[1]);
-        }
-        break;
-      case oid::kFloat8:
-      case oid::kFloat4:
-        break;
-      default:
-        type.typmod = static_cast<std::int32_t>(std::min<std::int64_t>(modifiers[0], 6));
-        break;
-    }
-  }
-  if (name.n_array_bounds > 0) {
-    if (name.n_array_bounds > 1) unsupported("an array of more than one dimension", name.location);
-    type.oid = array_of(type.oid);
-  }
-  return type;
 }
 
 }  // namespace calf::sqlite

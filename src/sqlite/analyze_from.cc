@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sqlite/analyzer.h"
+#include "sqlite/lateral_table.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -31,6 +32,31 @@ void push(Scope& scope, ScopeTable table) {
   scope.tables.push_back(std::move(table));
 }
 
+// Several functions whose rows stand side by side.
+bool is_rows_from(const PgQuery__RangeFunction& range) {
+  if (range.n_functions > 1) return true;
+  const pg::Node& item = *range.functions[0]->list->items[0];
+  return CALF_IS(&item, FUNC_CALL) && item.func_call->n_args > 1 &&
+         string_of(item.func_call->funcname[item.func_call->n_funcname - 1]) == "unnest";
+}
+
+ScopeTable derived_table(const PgQuery__RangeSubselect& sub, const Query& query,
+                         const std::string& name) {
+  ScopeTable table{.alias = alias_of(sub.alias, "")};
+  for (std::size_t i = 0; i < query.columns.size(); ++i) {
+    const OutputColumn& column = query.columns[i];
+    table.columns.push_back(
+        {.name = column.name,
+         .sql = name + ".c" + std::to_string(i + 1),
+         .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid,
+                  column.type.typmod},
+         .not_null = column.not_null,
+         .fields = column.fields});
+  }
+  rename_columns(table, sub.alias);
+  return table;
+}
+
 std::string column_sql(const Column& column, const std::string& alias) {
   if (column.sql.empty()) return alias + "." + quote_name(column.name);
   std::string out = column.sql;
@@ -47,8 +73,6 @@ const Relation& Analyzer::relation_named(const pg::RangeVar& var) {
              "relation \"" + std::string(schema) + "." + var.relname + "\" does not exist");
   }
   const Relation* found = catalog_.find(schema, var.relname);
-  if (found == nullptr && schema.empty() && options_.default_schema != "public")
-    found = catalog_.find(options_.default_schema, var.relname);
   if (found == nullptr) {
     raise_at(var.location, "42P01",
              "relation \"" + (schema.empty() ? "" : std::string(schema) + ".") + var.relname +
@@ -83,9 +107,11 @@ std::string Analyzer::from_item(const pg::Node& node, Scope& scope) {
 
 std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
   if (!given(var.schemaname)) {
+    bool outside = false;
     for (const Scope* level = &scope; level != nullptr; level = level->parent) {
       for (const Cte& cte : level->ctes) {
         if (cte.name != var.relname) continue;
+        if (outside) unsupported("a WITH query inside of LATERAL", var.location);
         const std::string alias = fresh("t");
         ScopeTable table{.alias = alias_of(var.alias, cte.name)};
         for (std::size_t i = 0; i < cte.columns.size(); ++i) {
@@ -98,6 +124,7 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
         push(scope, std::move(table));
         return cte.sql_name + " AS " + alias;
       }
+      outside = outside || (lateral_ != nullptr && level == lateral_->boundary);
     }
   }
   const Relation& relation = relation_named(var);
@@ -142,24 +169,47 @@ std::string Analyzer::system_view(const Relation& relation) {
 }
 
 std::string Analyzer::range_subselect(const PgQuery__RangeSubselect& sub, Scope& scope) {
-  if (sub.lateral != 0) unsupported("LATERAL");
+  if (sub.lateral != 0) return lateral_subselect(sub, scope);
   // Not lateral: what else is in this FROM is not visible.
   Scope outside{.parent = scope.parent, .ctes = scope.ctes};
   const Query query = select(*sub.subquery->select_stmt, &outside);
   const std::string name = fresh("t");
-  ScopeTable table{.alias = alias_of(sub.alias, "")};
-  for (std::size_t i = 0; i < query.columns.size(); ++i) {
-    const OutputColumn& column = query.columns[i];
-    table.columns.push_back(
-        {.name = column.name,
-         .sql = name + ".c" + std::to_string(i + 1),
-         .type = {column.type.oid == oid::kUnknown ? oid::kText : column.type.oid,
-                  column.type.typmod},
-         .not_null = column.not_null});
-  }
-  rename_columns(table, sub.alias);
-  push(scope, std::move(table));
+  push(scope, derived_table(sub, query, name));
   return "(" + query.sql + ") AS " + name;
+}
+
+std::string Analyzer::lateral_subselect(const PgQuery__RangeSubselect& sub, Scope& scope) {
+  Scope boundary{.parent = &scope};
+  Lateral lateral{.outer = lateral_, .boundary = &boundary};
+  lateral_ = &lateral;
+  const Query query = select(*sub.subquery->select_stmt, &boundary);
+  lateral_ = lateral.outer;
+  if (query.columns.size() > kMaxLateralColumns || lateral.arguments.size() > kMaxLateralArguments)
+    unsupported("a LATERAL subquery with so many columns");
+  const std::string name = fresh("t");
+  std::string sql = "calf_lateral(" + quote_text(query.sql);
+  for (const std::string& argument : lateral.arguments) sql += ", " + argument;
+  push(scope, derived_table(sub, query, name));
+  return sql + ") AS " + name;
+}
+
+// What `owner` has, seen from `inner`: a parameter of each LATERAL subquery in between.
+std::string Analyzer::from_outside(std::string sql, const Scope& inner, const Scope* owner) {
+  std::vector<Lateral*> crossed;  // from the inside out
+  Lateral* lateral = lateral_;
+  for (const Scope* level = &inner; level != owner && level != nullptr; level = level->parent) {
+    if (lateral == nullptr || level != lateral->boundary) continue;
+    crossed.push_back(lateral);
+    lateral = lateral->outer;
+  }
+  for (std::size_t i = crossed.size(); i-- > 0;) {
+    auto& arguments = crossed[i]->arguments;
+    const auto found = std::find(arguments.begin(), arguments.end(), sql);
+    const auto index = found - arguments.begin();
+    if (found == arguments.end()) arguments.push_back(sql);
+    sql = "?" + std::to_string(index + 1);
+  }
+  return sql;
 }
 
 // The virtual table of row functions: calf_rows('signature', arguments…) has columns c1, c2, … and
@@ -168,13 +218,74 @@ std::string Analyzer::rows_call(const Function& function, const std::vector<Expr
                                 const std::string& alias) {
   std::string sql = "calf_rows(" + quote_text(function.internal);
   for (const Expr& argument : arguments) sql += ", " + argument.sql;
-  if (function.name == "unnest") sql += ", " + std::to_string(element_of(arguments[0].type.oid));
+  if (function.name == "unnest" || function.name == "_pg_expandarray")
+    sql += ", " + std::to_string(element_of(arguments[0].type.oid));
   return sql + ") AS " + alias;
 }
 
+// ROWS FROM (f(), g()) and unnest(a, b): the functions' rows side by side. Like a LATERAL subquery,
+// for the functions' arguments may come from what stands before.
+std::string Analyzer::rows_from(const PgQuery__RangeFunction& range, Scope& scope) {
+  std::vector<RowCall> calls;
+  std::vector<std::string> outside;
+  std::string outputs;
+  const std::string name = fresh("t");
+  ScopeTable table{.alias = alias_of(range.alias, ""), .function = true};
+  const auto add = [&](const PgQuery__FuncCall& node, std::span<PgQuery__Node* const> nodes) {
+    const std::string called(string_of(node.funcname[node.n_funcname - 1]));
+    if (table.alias.empty()) table.alias = called;
+    std::vector<Expr> arguments;
+    for (const pg::Node* argument : nodes) arguments.push_back(expr(*argument, scope));
+    const Function* function = resolve(FunctionTable::get().named(called), arguments);
+    if (function == nullptr || function->kind != Function::Kind::kRows)
+      unsupported("this function in ROWS FROM", node.location);
+    for (Expr& argument : arguments) {
+      outside.push_back(argument.sql);
+      argument.sql = "?" + std::to_string(outside.size());
+    }
+    const std::string alias = fresh("t");
+    calls.push_back({.alias = alias, .sql = rows_call(*function, arguments, alias)});
+    for (std::size_t i = 0; i < function->columns.size(); ++i) {
+      const auto& [column, type] = function->columns[i];
+      const std::string number = std::to_string(table.columns.size() + 1);
+      outputs += alias + ".c" + std::to_string(i + 1) + " AS c" + number + ", ";
+      table.columns.push_back(
+          {.name = column,
+           .sql = name + ".c" + number,
+           .type = {type == oid::kAnyElement ? element_of(arguments[0].type.oid) : type}});
+    }
+  };
+  scope.clause = "functions in FROM";
+  for (const pg::Node* item : CALF_LIST(&range, functions)) {
+    const pg::Node& node = *item->list->items[0];
+    if (!CALF_IS(&node, FUNC_CALL)) unsupported("this function in ROWS FROM");
+    const auto arguments = CALF_LIST(node.func_call, args);
+    if (string_of(node.func_call->funcname[node.func_call->n_funcname - 1]) != "unnest") {
+      add(*node.func_call, arguments);
+    } else {
+      for (std::size_t i = 0; i < arguments.size(); ++i)
+        add(*node.func_call, arguments.subspan(i, 1));
+    }
+  }
+  std::string driver;
+  const std::string from = join_row_calls(calls, "", &driver);
+  const std::string number = std::to_string(table.columns.size() + 1);
+  if (range.ordinality != 0)
+    table.columns.push_back({.name = "ordinality",
+                             .sql = name + ".c" + number,
+                             .type = {oid::kInt8},
+                             .not_null = true});
+  rename_columns(table, range.alias);
+  push(scope, std::move(table));
+  std::string sql = "calf_lateral(" +
+                    quote_text("SELECT " + outputs + driver + " AS c" + number + " FROM " + from);
+  for (const std::string& argument : outside) sql += ", " + argument;
+  return sql + ") AS " + name;
+}
+
 std::string Analyzer::range_function(const PgQuery__RangeFunction& range, Scope& scope) {
-  if (range.n_functions != 1 || range.is_rowsfrom != 0) unsupported("ROWS FROM");
   if (range.n_coldeflist > 0) unsupported("a column definition list");
+  if (is_rows_from(range)) return rows_from(range, scope);
   const pg::Node& item = *range.functions[0]->list->items[0];
   const std::string name = fresh("t");
   if (!CALF_IS(&item, FUNC_CALL)) {  // CURRENT_DATE and the like

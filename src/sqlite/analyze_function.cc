@@ -234,6 +234,8 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
     return "\"calf_array(int4,any...)\"(" + std::to_string(element_of(array)) + ", " + value.sql +
            ")";
   };
+  if (name == "enum_range" || name == "enum_first" || name == "enum_last")
+    return enum_function(name, a, node.location);
   if (name == "pg_typeof" && a.size() == 1)
     return made(std::to_string(a[0].type.oid), oid::kRegtype);
   if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json") && a.size() == 1) {
@@ -350,6 +352,61 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
   return made;
 }
 
+// enum_range, enum_first, enum_last: of the argument's type, whatever its value.
+Expr Analyzer::enum_function(const std::string& name, const std::vector<Expr>& arguments,
+                             int location) {
+  const auto is_of_enum = [](const Expr& e) { return is_enum(e.type.oid); };
+  const auto typed = std::find_if(arguments.begin(), arguments.end(), is_of_enum);
+  if (typed == arguments.end() || arguments.size() > (name == "enum_range" ? 2 : 1))
+    raise_at(location, "42883",
+             "function " + name + "(" + describe(arguments) + ") does not exist");
+  const EnumType* type = catalog_.enum_by_oid(typed->type.oid);
+  if (type == nullptr || type->labels.empty())
+    raise_at(location, "55000", "enum " + format_type(typed->type) + " contains no values");
+  if (arguments.size() == 2) unsupported("enum_range() with bounds", location);
+  if (name == "enum_range") {
+    std::vector<Datum> values;
+    for (const EnumType::Label& label : type->labels) values.push_back(Datum::of(label.value));
+    return literal(Datum::of(store_array(values, type->oid)), {array_of(type->oid)});
+  }
+  const auto& label = name == "enum_first" ? type->labels.front() : type->labels.back();
+  return literal(Datum::of(label.value), {type->oid});
+}
+
+// A set-returning function in a select list: the column, or columns, of a row call.
+Expr Analyzer::row_value(const Function& function, const std::vector<Expr>& arguments, Scope& scope,
+                         int location) {
+  if (scope.row_calls == nullptr)
+    raise_at(location, "0A000",
+             std::string("set-returning functions are not allowed in ") + scope.clause);
+  for (const RowCall& other : *scope.row_calls) {
+    for (const Expr& argument : arguments) {
+      if (argument.sql.find(other.alias + ".") != std::string::npos)
+        unsupported("a set-returning function of another one's rows", location);
+    }
+  }
+  const std::string alias = fresh("t");
+  scope.row_calls->push_back({.alias = alias, .sql = rows_call(function, arguments, alias)});
+  Expr made{.sql = alias + ".c1", .name = function.name, .location = location};
+  const auto type_of_column = [&](Oid type) {
+    return Type{type == oid::kAnyElement ? element_of(arguments[0].type.oid) : type};
+  };
+  if (function.columns.size() == 1) {
+    made.type = type_of_column(function.columns[0].second);
+    return made;
+  }
+  auto fields = std::make_shared<std::vector<std::pair<std::string, Type>>>();
+  std::string list;
+  for (const auto& [name, type] : function.columns) {
+    fields->emplace_back(name, type_of_column(type));
+    list += (list.empty() ? "" : ", ") + alias + ".c" + std::to_string(fields->size());
+  }
+  made.sql = "json_array(" + list + ")";
+  made.type = {oid::kRecord};
+  made.fields = std::move(fields);
+  return made;
+}
+
 Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
   const auto names = CALF_LIST(&node, funcname);
   const std::string name(string_of(names.back()));
@@ -419,7 +476,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
                "explicit type casts.");
     }
     if (function->kind == Function::Kind::kRows)
-      unsupported("a set-returning function here", node.location);
+      return row_value(*function, arguments, scope, node.location);
     if (function->kind == Function::Kind::kWindow && !window)
       raise_at(node.location, "42P20", "window function " + name + " requires an OVER clause");
     if (name == "nextval" || name == "setval") uses_sequences_ = true;

@@ -1,5 +1,6 @@
 // Operators: which one, by the types of its operands.
 #include <algorithm>
+#include <unordered_set>
 
 #include "sqlite/analyzer.h"
 #include "sqlite/sql_error.h"
@@ -10,6 +11,19 @@ namespace {
 bool is_comparison(std::string_view op) {
   return op == "=" || op == "<>" || op == "!=" || op == "<" || op == ">" || op == "<=" ||
          op == ">=";
+}
+
+// Whether PostgreSQL has operators of this name: of others it says that they do not exist.
+bool is_operator_of_postgres(const std::string& op) {
+  static const std::unordered_set<std::string_view> kOperators = {
+      "!!",  "!~",  "!~*",  "!~~", "!~~*", "#",    "##",  "#-",  "#>",  "#>>", "%",   "&",   "&&",
+      "&<",  "&<|", "&>",   "*",   "*<",   "*<=",  "*<>", "*=",  "*>",  "*>=", "+",   "-",   "->",
+      "->>", "-|-", "/",    "<",   "<->",  "<<",   "<<=", "<<|", "<=",  "<>",  "<@",  "<^",  "=",
+      ">",   ">=",  ">>",   ">>=", ">^",   "?",    "?#",  "?&",  "?-",  "?-|", "?|",  "?||", "@",
+      "@-@", "@>",  "@?",   "@@",  "@@@",  "^",    "^@",  "|",   "|&>", "|/",  "|>>", "||",  "||/",
+      "~",   "~*",  "~<=~", "~<~", "~=",   "~>=~", "~>~", "~~",  "~~*",
+  };
+  return kOperators.contains(op);
 }
 
 [[noreturn]] void no_operator(const std::string& op, const Expr& left, const Expr& right,
@@ -144,9 +158,8 @@ Expr Analyzer::binary(const std::string& op, Expr left, Expr right, int location
   const auto& candidates = FunctionTable::get().named(op);
   const Function* function = resolve(candidates, arguments);
   if (function == nullptr) {
-    if (candidates.empty()) {
+    if (candidates.empty() && is_operator_of_postgres(op))
       unsupported("the operator " + op, location);
-    }
     no_operator(op, arguments[0], arguments[1], location);
   }
   Expr made = call(*function, std::move(arguments));

@@ -1,4 +1,4 @@
-// SELECT, VALUES, UNION and WITH. Output columns are named c1, c2, … in SQLite, so that they can be
+// SELECT. Output columns are named c1, c2, … in SQLite, so that they can be
 // duplicate or nameless in PostgreSQL.
 #include <algorithm>
 
@@ -7,13 +7,6 @@
 
 namespace calf::sqlite {
 namespace {
-
-bool is_rows_call(const pg::Node& node) {
-  if (!CALF_IS(&node, FUNC_CALL)) return false;
-  const auto& candidates = FunctionTable::get().named(
-      string_of(node.func_call->funcname[node.func_call->n_funcname - 1]));
-  return !candidates.empty() && candidates[0]->kind == Function::Kind::kRows;
-}
 
 bool is_integer_constant(const pg::Node& node, std::int64_t& value) {
   if (!CALF_IS(&node, A_CONST) || node.a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL)
@@ -37,7 +30,8 @@ std::vector<OutputColumn> Analyzer::outputs_of(const std::vector<Expr>& targets)
                        .type = target.type,
                        .table = target.relation == nullptr ? 0 : target.relation->oid,
                        .number = static_cast<std::int16_t>(target.number),
-                       .not_null = target.not_null});
+                       .not_null = target.not_null,
+                       .fields = target.fields});
   }
   return columns;
 }
@@ -67,159 +61,6 @@ Query Analyzer::select(const pg::SelectStmt& stmt, Scope* parent, const std::vec
   return query;
 }
 
-std::string Analyzer::with_clause(const pg::WithClause* with, Scope& scope) {
-  if (with == nullptr) return {};
-  std::string out;
-  for (const pg::Node* cte : CALF_LIST(with, ctes)) {
-    out += (out.empty() ? "" : ", ") +
-           common_table(*cte->common_table_expr, with->recursive != 0, scope);
-  }
-  return (with->recursive != 0 ? "WITH RECURSIVE " : "WITH ") + out + " ";
-}
-
-std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool recursive,
-                                   Scope& scope) {
-  if (!CALF_IS(cte.ctequery, SELECT_STMT))
-    unsupported("a data-modifying statement in WITH", cte.location);
-  if (cte.search_clause != nullptr || cte.cycle_clause != nullptr)
-    unsupported("SEARCH and CYCLE", cte.location);
-  const pg::SelectStmt& stmt = *cte.ctequery->select_stmt;
-  Cte entry{.name = cte.ctename, .sql_name = fresh("w")};
-  const auto rename = [&] {
-    const auto names = CALF_LIST(&cte, aliascolnames);
-    if (names.size() > entry.columns.size())
-      raise_at(cte.location, "42P10",
-               "WITH query \"" + entry.name + "\" has " + std::to_string(entry.columns.size()) +
-                   " columns available but " + std::to_string(names.size()) + " columns specified");
-    for (std::size_t i = 0; i < names.size(); ++i) entry.columns[i].name = string_of(names[i]);
-    for (OutputColumn& column : entry.columns) {
-      if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
-    }
-  };
-  Scope inner{.parent = &scope};
-  Query query;
-  if (recursive && stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION) {
-    // The first part says which columns there are; the second one may name the table.
-    if (stmt.n_sort_clause > 0 || stmt.limit_count != nullptr || stmt.limit_offset != nullptr)
-      unsupported("ORDER BY and LIMIT of a recursive query", cte.location);
-    const Query first = select(*stmt.larg, &inner);
-    entry.columns = first.columns;
-    rename();
-    for (OutputColumn& column : entry.columns) column.not_null = false;
-    std::vector<Type> types;
-    for (const OutputColumn& column : entry.columns) types.push_back(column.type);
-    inner.ctes.push_back(entry);
-    const Query base = select(*stmt.larg, &inner, &types);
-    const Query step = select(*stmt.rarg, &inner, &types);
-    if (step.columns.size() != base.columns.size())
-      raise_at(cte.location, "42601", "each UNION query must have the same number of columns");
-    query.sql = base.sql + (stmt.all != 0 ? " UNION ALL " : " UNION ") + step.sql;
-  } else {
-    query = select(stmt, &inner);
-    entry.columns = query.columns;
-    rename();
-  }
-  std::string columns;
-  for (std::size_t i = 0; i < entry.columns.size(); ++i)
-    columns += (i > 0 ? ", c" : "c") + std::to_string(i + 1);
-  const char* materialized = cte.ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways
-                                 ? " AS MATERIALIZED ("
-                                 : " AS (";
-  const std::string sql = entry.sql_name + (columns.empty() ? "" : "(" + columns + ")") +
-                          materialized + query.sql + ")";
-  scope.ctes.push_back(std::move(entry));
-  return sql;
-}
-
-Query Analyzer::values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted) {
-  scope.clause = "VALUES";
-  std::vector<std::vector<Expr>> rows;
-  for (const pg::Node* list : CALF_LIST(&stmt, values_lists)) {
-    std::vector<Expr> row;
-    for (const pg::Node* item : CALF_LIST(list->list, items)) row.push_back(expr(*item, scope));
-    if (!rows.empty() && row.size() != rows[0].size())
-      raise("42601", "VALUES lists must all be the same length");
-    rows.push_back(std::move(row));
-  }
-  Query query;
-  for (std::size_t i = 0; i < rows[0].size(); ++i) {
-    std::vector<const Expr*> all;
-    for (const auto& row : rows) all.push_back(&row[i]);
-    Type type = wanted != nullptr && i < wanted->size() ? (*wanted)[i] : common_type(all, "VALUES");
-    for (auto& row : rows) row[i] = coerce(std::move(row[i]), type, CastContext::kImplicit);
-    query.columns.push_back({.name = "column" + std::to_string(i + 1), .type = type});
-  }
-  std::string sql;
-  for (const auto& row : rows) {
-    std::string list;
-    for (const Expr& value : row) list += (list.empty() ? "(" : ", ") + value.sql;
-    sql += (sql.empty() ? "VALUES " : ", ") + list + ")";
-  }
-  std::string names;
-  for (std::size_t i = 0; i < query.columns.size(); ++i)
-    names +=
-        (i > 0 ? ", column" : "column") + std::to_string(i + 1) + " AS c" + std::to_string(i + 1);
-  std::vector<Expr> outputs;
-  for (std::size_t i = 0; i < query.columns.size(); ++i)
-    outputs.push_back({.sql = "c" + std::to_string(i + 1),
-                       .type = query.columns[i].type,
-                       .name = query.columns[i].name});
-  query.sql = "SELECT " + names + " FROM (" + sql + ")" +
-              order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false) +
-              limit_clause(stmt, scope);
-  query.single_row = rows.size() == 1;
-  return query;
-}
-
-Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope,
-                              const std::vector<Type>* wanted) {
-  const char* word = stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
-                     : stmt.op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
-                                                                           : "EXCEPT";
-  if (stmt.all != 0 && stmt.op != PG_QUERY__SET_OPERATION__SETOP_UNION)
-    unsupported(std::string(word) + " ALL");
-  Query left = select(*stmt.larg, &scope, wanted);
-  Query right = select(*stmt.rarg, &scope, wanted);
-  if (left.columns.size() != right.columns.size())
-    raise("42601", std::string("each ") + word + " query must have the same number of columns");
-  if (wanted == nullptr) {
-    std::vector<Type> types;
-    bool differ = false;
-    for (std::size_t i = 0; i < left.columns.size(); ++i) {
-      const Expr a{.type = left.columns[i].type};
-      const Expr b{.type = right.columns[i].type};
-      types.push_back(common_type({&a, &b}, word));
-      differ = differ || !(types.back() == a.type) || !(types.back() == b.type);
-    }
-    if (differ) {
-      left = select(*stmt.larg, &scope, &types);
-      right = select(*stmt.rarg, &scope, &types);
-    }
-  }
-  Query query{.columns = left.columns};
-  std::string collations;
-  std::vector<Expr> outputs;
-  for (std::size_t i = 0; i < query.columns.size(); ++i) {
-    OutputColumn& column = query.columns[i];
-    column.not_null = column.not_null && right.columns[i].not_null;
-    column.table = 0;
-    column.number = 0;
-    outputs.push_back({.sql = "c" + std::to_string(i + 1),
-                       .type = column.type,
-                       .name = column.name,
-                       .not_null = column.not_null});
-  }
-  // SQLite's compounds are flat and from left to right; the first one's collations count.
-  query.sql = "SELECT " + output_list(outputs, true) + " FROM (" + left.sql + ") " + word +
-              (stmt.all != 0 ? " ALL" : "") + " SELECT * FROM (" + right.sql + ")";
-  const std::string order =
-      order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false);
-  const std::string limit = limit_clause(stmt, scope);
-  if (!order.empty() || !limit.empty())
-    query.sql = "SELECT * FROM (" + query.sql + ")" + order + limit;
-  return query;
-}
-
 void Analyzer::expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vector<Expr>& out) {
   const std::string_view table =
       ref.n_fields > 1 ? string_of(ref.fields[ref.n_fields - 2]) : std::string_view();
@@ -236,6 +77,7 @@ void Analyzer::expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vec
                      .relation = column.relation,
                      .number = column.number,
                      .not_null = column.not_null,
+                     .fields = column.fields,
                      .location = ref.location});
     }
   }
@@ -493,6 +335,26 @@ std::string Analyzer::distinct_on(const pg::SelectStmt& stmt, Scope& scope,
          ") WHERE n = 1" + outer_order;
 }
 
+// What is selected from, joined with the rows of functions, which stand side by side. `number` is
+// what to call a row's number.
+std::string Analyzer::join_row_calls(const std::vector<RowCall>& calls, std::string from,
+                                     std::string* number) {
+  from += from.empty() ? "" : " CROSS JOIN ";
+  if (number != nullptr) *number = calls[0].alias + ".ord";
+  if (calls.size() == 1) return from + calls[0].sql;
+  // Side by side, as long as the longest of them.
+  const std::string driver = fresh("t");
+  if (number != nullptr) *number = driver + ".c1";
+  std::string counts;
+  std::string joins;
+  for (const RowCall& call : calls) {
+    counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + call.sql + ")";
+    joins += " LEFT JOIN " + call.sql + " ON " + call.alias + ".ord = " + driver + ".c1";
+  }
+  return from + "calf_rows('generate_series(int8,int8)', 1, max(" + counts + ")) AS " + driver +
+         joins;
+}
+
 Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
                               const std::vector<Type>* wanted) {
   if (stmt.into_clause != nullptr) unsupported("SELECT INTO");
@@ -506,62 +368,16 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
                                 : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
   scope.ungrouped.clear();
   scope.aggregates_allowed = true;
-  // Rows of a function in the select list: as if it were joined in FROM.
-  std::vector<Expr> targets;
   const bool grouped = stmt.n_group_clause > 0;
-  bool rows_in_list = false;
-  std::vector<std::string> row_calls;
-  for (const pg::Node* node : CALF_LIST(&stmt, target_list)) {
-    const pg::ResTarget& target = *node->res_target;
-    if (!is_rows_call(*target.val)) continue;
-    if (grouped) unsupported("a set-returning function together with GROUP BY");
-    rows_in_list = true;
-  }
-  for (const pg::Node* node : CALF_LIST(&stmt, target_list)) {
-    const pg::ResTarget& target = *node->res_target;
-    if (is_rows_call(*target.val)) {
-      PgQuery__Node* item = target.val;
-      PgQuery__List list = PG_QUERY__LIST__INIT;
-      PgQuery__Node* items[] = {item};
-      list.n_items = 1;
-      list.items = items;
-      PgQuery__Node wrapped = PG_QUERY__NODE__INIT;
-      wrapped.node_case = PG_QUERY__NODE__NODE_LIST;
-      wrapped.list = &list;
-      PgQuery__Node* functions[] = {&wrapped};
-      PgQuery__RangeFunction range = PG_QUERY__RANGE_FUNCTION__INIT;
-      range.n_functions = 1;
-      range.functions = functions;
-      Scope rows_scope{.parent = &scope, .clause = "a select list"};
-      row_calls.push_back(range_function(range, rows_scope));
-      const ScopeTable& made = rows_scope.tables.back();
-      if (made.columns.size() != 1)
-        unsupported("a set-returning function of several columns in a select list");
-      targets.push_back({.sql = made.columns[0].sql,
-                         .type = made.columns[0].type,
-                         .name = given(target.name) ? target.name : made.columns[0].name});
-      continue;
-    }
-    PgQuery__Node* const one[] = {const_cast<PgQuery__Node*>(node)};
-    for (Expr& value : target_list(one, scope)) targets.push_back(std::move(value));
-  }
-  if (row_calls.size() == 1) from += (from.empty() ? "" : " CROSS JOIN ") + row_calls[0];
-  if (row_calls.size() > 1) {
-    // Side by side, as long as the longest of them.
-    const std::string driver = fresh("t");
-    std::string counts;
-    std::string joins;
-    for (const std::string& rows : row_calls) {
-      counts += (counts.empty() ? "" : ", ") + std::string("(SELECT count(*) FROM ") + rows + ")";
-      joins += " LEFT JOIN " + rows + " ON " + rows.substr(rows.rfind(' ') + 1) +
-               ".ord = " + driver + ".c1";
-    }
-    from += (from.empty() ? "" : " CROSS JOIN ") +
-            std::string("calf_rows('generate_series(int8,int8)', 1, max(") + counts + ")) AS " +
-            driver + joins;
-  }
-  if (rows_in_list && scope.saw_aggregate)
-    unsupported("a set-returning function together with aggregates");
+  std::vector<RowCall> row_calls;
+  scope.row_calls = &row_calls;
+  scope.clause = "a select list";
+  std::vector<Expr> targets = target_list(CALF_LIST(&stmt, target_list), scope);
+  scope.row_calls = nullptr;
+  const bool rows_in_list = !row_calls.empty();
+  if (rows_in_list && (grouped || scope.saw_aggregate))
+    unsupported("a set-returning function together with GROUP BY or aggregates");
+  if (rows_in_list) from = join_row_calls(row_calls, std::move(from));
   std::string group;
   if (grouped) {
     scope.aggregates_allowed = false;
@@ -570,7 +386,7 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
     scope.aggregates_allowed = true;
     // Again, now that it is known what is grouped.
     scope.ungrouped.clear();
-    if (!rows_in_list) targets = target_list(CALF_LIST(&stmt, target_list), scope);
+    targets = target_list(CALF_LIST(&stmt, target_list), scope);
   }
   std::string having;
   if (stmt.having_clause != nullptr) {

@@ -16,12 +16,16 @@
 
 namespace calf::sqlite {
 
+// The fields of a composite value, which is a JSON array in SQLite; nullptr: not a composite.
+using Fields = std::shared_ptr<const std::vector<std::pair<std::string, Type>>>;
+
 struct OutputColumn {
   std::string name;
   Type type{};
   Oid table = 0;
   std::int16_t number = 0;
   bool not_null = false;
+  Fields fields{};
 };
 
 // A statement that is ready for SQLite.
@@ -47,6 +51,7 @@ struct Expr {
   const Relation* relation = nullptr;  // of a plain column
   int number = 0;
   bool not_null = false;
+  Fields fields{};
   int location = -1;
   [[nodiscard]] bool unknown() const { return type.oid == oid::kUnknown; }
 };
@@ -59,6 +64,7 @@ struct ScopeColumn {
   const Relation* relation = nullptr;
   int number = 0;
   bool hidden = false;  // merged by USING, or not selected by *
+  Fields fields{};
 };
 
 struct ScopeTable {
@@ -75,6 +81,12 @@ struct Cte {
   std::vector<OutputColumn> columns;
 };
 
+// A set-returning function of a select list: it is joined to what is selected from.
+struct RowCall {
+  std::string alias;
+  std::string sql;  // "calf_rows(…) AS alias"
+};
+
 // What names mean in one query level.
 struct Scope {
   Scope* parent = nullptr;
@@ -86,9 +98,18 @@ struct Scope {
   bool inside_aggregate = false;
   bool saw_aggregate = false;
   bool outer_join = false;
-  std::vector<std::string> group_sql{};  // expressions of GROUP BY
+  std::vector<RowCall>* row_calls = nullptr;  // where set-returning functions may be called
+  std::vector<std::string> group_sql{};       // expressions of GROUP BY
   std::vector<std::pair<std::string, const ScopeColumn*>>
       ungrouped{};  // columns outside of aggregates
+};
+
+// A subquery of FROM that sees what stands before it. SQLite runs it as a statement of its own,
+// and what it takes from outside as parameters.
+struct Lateral {
+  Lateral* outer = nullptr;
+  const Scope* boundary = nullptr;  // names found beyond it come from outside
+  std::vector<std::string> arguments{};
 };
 
 struct Query {
@@ -100,7 +121,6 @@ struct Query {
 struct AnalyzerOptions {
   const Catalog* catalog = nullptr;
   const ConversionContext* conversion = nullptr;
-  std::string default_schema = "public";
   std::vector<Oid> parameter_types{};  // 0: to be found out
 };
 
@@ -120,7 +140,7 @@ class Analyzer {
   std::string column_expression(const pg::Node& node, const Relation* table,
                                 std::optional<Type> target);
   Query view_query(const pg::Node& node);
-  Type type_of(const pg::TypeName& name, bool* serial = nullptr);
+  Type type_of(const pg::TypeName& name, bool* serial = nullptr);  // analyze_type.cc
   // The sqlite names that were read.
   [[nodiscard]] const std::vector<std::string>& relations_read() const { return relations_read_; }
 
@@ -129,10 +149,6 @@ class Analyzer {
   Query select(const pg::SelectStmt& stmt, Scope* parent,
                const std::vector<Type>* wanted = nullptr);
   Query simple_select(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
-  std::string with_clause(const pg::WithClause* with, Scope& scope);
-  std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
   std::string group_clause(const pg::SelectStmt& stmt, Scope& scope,
                            const std::vector<Expr>& targets);
   std::string order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope,
@@ -142,6 +158,8 @@ class Analyzer {
   std::string limit_clause(const pg::SelectStmt& stmt, Scope& scope);
   void locking(const pg::SelectStmt& stmt, const Scope& scope);
   std::vector<Expr> target_list(std::span<PgQuery__Node* const> targets, Scope& scope);
+  std::string join_row_calls(const std::vector<RowCall>& calls, std::string from,
+                             std::string* number = nullptr);
   void expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vector<Expr>& out);
   void check_grouping(Scope& scope);
   std::string distinct_on(const pg::SelectStmt& stmt, Scope& scope, std::vector<Expr>& targets,
@@ -149,11 +167,23 @@ class Analyzer {
   static std::string output_list(const std::vector<Expr>& targets, bool collate);
   static std::vector<OutputColumn> outputs_of(const std::vector<Expr>& targets);
 
+  // analyze_compound.cc
+  Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+  Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+
+  // analyze_subquery.cc
+  std::string with_clause(const pg::WithClause* with, Scope& scope);
+  std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
+  Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
+
   // analyze_from.cc
   std::string from_clause(std::span<PgQuery__Node* const> items, Scope& scope);
   std::string from_item(const pg::Node& node, Scope& scope);
   std::string range_var(const pg::RangeVar& var, Scope& scope);
   std::string range_subselect(const PgQuery__RangeSubselect& sub, Scope& scope);
+  std::string lateral_subselect(const PgQuery__RangeSubselect& sub, Scope& scope);
+  std::string from_outside(std::string sql, const Scope& inner, const Scope* owner);
+  std::string rows_from(const PgQuery__RangeFunction& range, Scope& scope);
   std::string range_function(const PgQuery__RangeFunction& function, Scope& scope);
   std::string join(const PgQuery__JoinExpr& join, Scope& scope);
   std::string rows_call(const Function& function, const std::vector<Expr>& arguments,
@@ -168,13 +198,13 @@ class Analyzer {
   Expr expr_of_kind(const pg::Node& node, Scope& scope);
   Expr column_ref(const PgQuery__ColumnRef& ref, Scope& scope);
   Expr constant(const PgQuery__AConst& value);
-  Expr parameter(int number, int location);
+  Expr parameter(int number, const Scope& scope, int location);
   Expr bool_expr(const PgQuery__BoolExpr& node, Scope& scope);
   Expr case_expr(const PgQuery__CaseExpr& node, Scope& scope);
-  Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
   Expr type_cast(const PgQuery__TypeCast& cast, Scope& scope);
   Expr value_function(const PgQuery__SQLValueFunction& function);
   Expr array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const Type* wanted);
+  Expr field_of(const Expr& value, std::string_view name);
   Expr indirection(const PgQuery__AIndirection& node, Scope& scope);
   Expr condition(const pg::Node& node, Scope& scope, const char* clause);
   Expr common_list(std::span<PgQuery__Node* const> nodes, Scope& scope, const std::string& before,
@@ -197,6 +227,9 @@ class Analyzer {
   Expr function_call(const PgQuery__FuncCall& call, Scope& scope);
   std::optional<Expr> special_function(const std::string& name, std::vector<Expr>& arguments,
                                        const PgQuery__FuncCall& call);
+  Expr row_value(const Function& function, const std::vector<Expr>& arguments, Scope& scope,
+                 int location);
+  Expr enum_function(const std::string& name, const std::vector<Expr>& arguments, int location);
   Expr aggregate_call(const Function& function, std::vector<Expr> arguments,
                       const PgQuery__FuncCall& call, Scope& scope);
   std::string over_clause(const pg::WindowDef& window, Scope& scope);
@@ -218,6 +251,7 @@ class Analyzer {
   Statement insert(const pg::InsertStmt& stmt);
   Statement update(const pg::UpdateStmt& stmt);
   Statement delete_from(const pg::DeleteStmt& stmt);
+  static int target_column(const pg::ResTarget& target, const Relation& table);
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
@@ -238,6 +272,7 @@ class Analyzer {
   AnalyzerOptions options_;
   const Catalog& catalog_;
   int names_ = 0;
+  Lateral* lateral_ = nullptr;  // the innermost one that is being analyzed
   bool uses_sequences_ = false;
   std::string lock_table_;
   bool lock_nowait_ = false;

@@ -9,6 +9,7 @@
 #include "sqlite/decimal.h"
 #include "sqlite/json.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -142,15 +143,6 @@ std::string uuid_to_binary(std::string_view text) {
   }
   for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
     out += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
-  }
-  return out;
-}
-
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    out += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
-    out += "0123456789abcdef"[c & 15];
   }
   return out;
 }

@@ -101,6 +101,7 @@ Relation relation_of(const std::string& text) {
   Relation r{.schema = j.at("schema"),
              .name = j.at("name"),
              .kind = j.at("kind").get<std::string>().at(0),
+             .on_commit = j.value("on_commit", "p").at(0),
              .rowid_key = j.value("rowid_key", false),
              .view_text = j.value("view", ""),
              .depends_on = j.value("depends_on", std::vector<std::string>{}),
@@ -129,6 +130,15 @@ Sequence sequence_of(const std::string& text) {
              .identity = j.value("identity", false)};
   s.oid = oid_of("relation", sqlite_name_of(s.schema, s.name));
   return s;
+}
+
+EnumType enum_of(const std::string& text) {
+  const json j = json::parse(text);
+  EnumType type{.schema = j.at("schema"), .name = j.at("name"), .comment = j.value("comment", "")};
+  for (const json& label : j.at("labels"))
+    type.labels.push_back({.text = label.at("text"), .value = label.at("value")});
+  type.oid = declare_enum(sqlite_name_of(type.schema, type.name));
+  return type;
 }
 
 // A declared type of an ordinary SQLite table as the type that clients see, by SQLite's own rules
@@ -289,10 +299,17 @@ std::string to_json(const Relation& r) {
   for (const TableConstraint& c : r.constraints) constraints.push_back(constraint_json(c));
   json indexes = json::array();
   for (const Index& i : r.indexes) indexes.push_back(index_json(i));
-  return json{{"schema", r.schema},       {"name", r.name},      {"kind", std::string(1, r.kind)},
-              {"rowid_key", r.rowid_key}, {"columns", columns},  {"constraints", constraints},
-              {"indexes", indexes},       {"view", r.view_text}, {"depends_on", r.depends_on},
-              {"comment", r.comment}}
+  return json{{"schema", r.schema},
+              {"name", r.name},
+              {"kind", std::string(1, r.kind)},
+              {"rowid_key", r.rowid_key},
+              {"columns", columns},
+              {"constraints", constraints},
+              {"indexes", indexes},
+              {"view", r.view_text},
+              {"depends_on", r.depends_on},
+              {"comment", r.comment},
+              {"on_commit", std::string(1, r.on_commit)}}
       .dump();
 }
 
@@ -312,27 +329,46 @@ std::string to_json(const Sequence& s) {
       .dump();
 }
 
-std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection) {
+std::string to_json(const EnumType& type) {
+  json labels = json::array();
+  for (const EnumType::Label& label : type.labels)
+    labels.push_back({{"text", label.text}, {"value", label.value}});
+  return json{
+      {"schema", type.schema}, {"name", type.name}, {"labels", labels}, {"comment", type.comment}}
+      .dump();
+}
+
+std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection, NameRules names) {
   Connection db(connection);
   auto catalog = std::make_shared<Catalog>();
   catalog->schemas = {{"public", "standard public schema"},
                       {"pg_catalog", "system catalog schema"},
                       {"information_schema", ""}};
+  catalog->names = std::move(names);
   std::vector<std::pair<std::string, std::string>> present;
-  db.query("SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name",
-           [&](const Row& row) {
-             if (row.text(0) == kCatalogTable) catalog->initialized = true;
-             if (!hidden_table(row.text(0))) present.emplace_back(row.text(0), row.text(1));
-           });
-  if (catalog->initialized) {
-    db.query(std::string("SELECT kind, name, value FROM ") + kCatalogTable, [&](const Row& row) {
-      if (row.text(0) == "relation")
-        catalog->relations.emplace(row.text(1), relation_of(row.text(2)));
+  const auto read = [&](const std::string& part, bool& initialized) {
+    db.query("SELECT name, type FROM " + part + ".sqlite_schema WHERE type IN ('table', 'view') " +
+                 "ORDER BY name",
+             [&](const Row& row) {
+               if (row.text(0) == kCatalogTable) initialized = true;
+               if (!hidden_table(row.text(0))) present.emplace_back(row.text(0), row.text(1));
+             });
+    if (!initialized) return;
+    db.query("SELECT kind, name, value FROM " + part + "." + kCatalogTable, [&](const Row& row) {
+      if (row.text(0) == "relation") {
+        Relation relation = relation_of(row.text(2));
+        relation.temporary = part == "temp";
+        catalog->relations.emplace(row.text(1), std::move(relation));
+      }
       if (row.text(0) == "sequence")
         catalog->sequences.emplace(row.text(1), sequence_of(row.text(2)));
+      if (row.text(0) == "enum") catalog->enums.emplace(row.text(1), enum_of(row.text(2)));
       if (row.text(0) == "schema") catalog->schemas[row.text(1)] = row.text(2);
     });
-  }
+  };
+  read("main", catalog->initialized);
+  read("temp", catalog->temporary_initialized);
+  if (catalog->temporary_initialized) catalog->schemas[catalog->names.temporary_schema] = "";
   // What is written down of a table that something else has dropped counts for nothing.
   std::erase_if(catalog->relations, [&](const auto& entry) {
     return std::none_of(present.begin(), present.end(),
@@ -344,26 +380,63 @@ std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection) {
   return catalog;
 }
 
+std::string Catalog::schema_named(std::string_view schema) const {
+  return schema == "pg_temp" ? names.temporary_schema : std::string(schema);
+}
+
+// The schemas where a name may be, in order.
+std::vector<std::string> Catalog::places(std::string_view schema) const {
+  if (!schema.empty()) return {schema_named(schema)};
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& place) {
+    if (std::find(out.begin(), out.end(), place) == out.end()) out.push_back(place);
+  };
+  const auto named = [&](const char* place) {
+    return std::find(names.path.begin(), names.path.end(), place) != names.path.end();
+  };
+  if (temporary_initialized && !named("pg_temp")) add(names.temporary_schema);
+  if (!named("pg_catalog")) add("pg_catalog");
+  for (const std::string& place : names.path) add(schema_named(place));
+  return out;
+}
+
+const std::string& Catalog::creation_schema() const {
+  for (const std::string& place : names.path) {
+    if (place != "pg_catalog" && has_schema(place)) return place;
+  }
+  raise("3F000", "no schema has been selected to create in");
+}
+
 const Relation* Catalog::by_sqlite_name(std::string_view name) const {
   const auto found = relations.find(std::string(name));
   return found == relations.end() ? nullptr : &found->second;
 }
 
+const Relation* Catalog::find_in(const std::string& schema, std::string_view name) const {
+  if (schema == "pg_catalog" || schema == "information_schema") {
+    static const auto kByName = [] {
+      std::map<std::string, const Relation*, std::less<>> out;
+      for (const Relation& relation : system_relations()) out[relation.sqlite_name] = &relation;
+      return out;
+    }();
+    const auto found = kByName.find(schema + "." + std::string(name));
+    return found == kByName.end() ? nullptr : found->second;
+  }
+  const Relation* found = by_sqlite_name(sqlite_name_of(schema, name));
+  if (found != nullptr && found->schema == schema) return found;
+  if (schema != "public") return nullptr;
+  for (const auto& [key, relation] : relations) {
+    if (relation.foreign && sqlite3_stricmp(key.c_str(), std::string(name).c_str()) == 0)
+      return &relation;
+  }
+  return nullptr;
+}
+
 const Relation* Catalog::find(std::string_view schema, std::string_view name) const {
-  if (schema.empty() || schema == "public") {
-    if (const Relation* found = by_sqlite_name(name); found != nullptr && found->schema == "public")
-      return found;
-    for (const auto& [key, relation] : relations) {
-      if (relation.foreign && sqlite3_stricmp(key.c_str(), std::string(name).c_str()) == 0)
-        return &relation;
-    }
-    if (!schema.empty()) return nullptr;
-    schema = "pg_catalog";
+  for (const std::string& place : places(schema)) {
+    if (const Relation* found = find_in(place, name); found != nullptr) return found;
   }
-  for (const Relation& relation : system_relations()) {
-    if (relation.schema == schema && relation.name == name) return &relation;
-  }
-  return by_sqlite_name(sqlite_name_of(schema, name));
+  return nullptr;
 }
 
 const Relation* Catalog::by_oid(Oid oid) const {
@@ -377,8 +450,11 @@ const Relation* Catalog::by_oid(Oid oid) const {
 }
 
 const Sequence* Catalog::sequence(std::string_view schema, std::string_view name) const {
-  const auto found = sequences.find(sqlite_name_of(schema.empty() ? "public" : schema, name));
-  return found == sequences.end() ? nullptr : &found->second;
+  for (const std::string& place : places(schema)) {
+    const auto found = sequences.find(sqlite_name_of(place, name));
+    if (found != sequences.end()) return &found->second;
+  }
+  return nullptr;
 }
 
 const Sequence* Catalog::sequence_by_oid(Oid oid) const {
@@ -390,9 +466,11 @@ const Sequence* Catalog::sequence_by_oid(Oid oid) const {
 
 const Index* Catalog::index(std::string_view schema, std::string_view name,
                             const Relation** owner) const {
-  for (const auto& [key, relation] : relations) {
-    for (const Index& index : relation.indexes) {
-      if (index.name == name && (schema.empty() || schema == index.schema)) {
+  for (const std::string& place : places(schema)) {
+    for (const auto& [key, relation] : relations) {
+      if (relation.schema != place) continue;
+      for (const Index& index : relation.indexes) {
+        if (index.name != name) continue;
         if (owner != nullptr) *owner = &relation;
         return &index;
       }
@@ -401,8 +479,23 @@ const Index* Catalog::index(std::string_view schema, std::string_view name,
   return nullptr;
 }
 
+const EnumType* Catalog::enumeration(std::string_view schema, std::string_view name) const {
+  for (const std::string& place : places(schema)) {
+    const auto found = enums.find(sqlite_name_of(place, name));
+    if (found != enums.end()) return &found->second;
+  }
+  return nullptr;
+}
+
+const EnumType* Catalog::enum_by_oid(Oid oid) const {
+  for (const auto& [name, type] : enums) {
+    if (type.oid == oid) return &type;
+  }
+  return nullptr;
+}
+
 bool Catalog::has_schema(std::string_view name) const {
-  return schemas.contains(std::string(name));
+  return schemas.contains(schema_named(name));
 }
 
 std::string sqlite_name_of(std::string_view schema, std::string_view name) {
@@ -422,18 +515,6 @@ Oid namespace_oid(std::string_view schema) {
   if (schema == "public" || schema.empty()) return kPublicNamespace;
   if (schema == "pg_catalog") return kCatalogNamespace;
   return oid_of("schema", schema);
-}
-
-std::string quote_name(std::string_view name) {
-  std::string out = "\"";
-  for (const char c : name) out += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return out + "\"";
-}
-
-std::string quote_text(std::string_view text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("''") : std::string(1, c);
-  return out + "'";
 }
 
 }  // namespace calf::sqlite

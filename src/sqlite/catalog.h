@@ -72,6 +72,7 @@ struct Relation {
   bool foreign = false;     // not made by this engine: declared types are SQLite's
   bool system = false;      // of pg_catalog or information_schema
   bool temporary = false;
+  char on_commit = 'p';    // of a temporary table: p keep, d delete rows, D drop
   bool rowid_key = false;  // its primary key is INTEGER PRIMARY KEY
   std::vector<Column> columns{};
   std::vector<TableConstraint> constraints{};
@@ -101,12 +102,32 @@ struct Sequence {
   bool identity = false;
 };
 
+struct EnumType {
+  struct Label {
+    std::string text;
+    std::int64_t value = 0;  // rising, above 0; what is stored
+  };
+  std::string schema = "public";
+  std::string name;
+  Oid oid = 0;
+  std::vector<Label> labels{};  // in order
+  std::string comment{};
+};
+
+// What names without a schema mean in a session.
+struct NameRules {
+  std::vector<std::string> path{"public"};
+  std::string temporary_schema = "pg_temp";  // where this session's own temporary tables are
+};
+
 class Catalog {
  public:
-  // Reads the connection's schema. Raises what SQLite says.
-  static std::shared_ptr<const Catalog> load(sqlite3* connection);
+  // Reads the connection's schema. `names` says what names without a schema mean. Raises what
+  // SQLite says.
+  static std::shared_ptr<const Catalog> load(sqlite3* connection, NameRules names = {});
 
-  // By PostgreSQL's rules; empty schema: public, then what is in pg_catalog. nullptr: none.
+  // By PostgreSQL's rules; empty schema: temporary ones, pg_catalog, then the search path. nullptr:
+  // none.
   [[nodiscard]] const Relation* find(std::string_view schema, std::string_view name) const;
   [[nodiscard]] const Relation* by_oid(Oid oid) const;
   [[nodiscard]] const Relation* by_sqlite_name(std::string_view name) const;
@@ -115,11 +136,28 @@ class Catalog {
   [[nodiscard]] const Index* index(std::string_view schema, std::string_view name,
                                    const Relation** owner = nullptr) const;
   [[nodiscard]] bool has_schema(std::string_view name) const;
+  // Where something new without a schema goes. Raises 3F000 when no schema of the path exists.
+  [[nodiscard]] const std::string& creation_schema() const;
+  // A schema as it is known here: pg_temp is the session's own.
+  [[nodiscard]] std::string schema_named(std::string_view schema) const;
+  [[nodiscard]] bool is_temporary(std::string_view schema) const {
+    return schema == names.temporary_schema;
+  }
+
+  [[nodiscard]] const EnumType* enumeration(std::string_view schema, std::string_view name) const;
+  [[nodiscard]] const EnumType* enum_by_oid(Oid oid) const;
 
   std::map<std::string, Relation> relations;   // by sqlite name
   std::map<std::string, Sequence> sequences;   // by sqlite name
+  std::map<std::string, EnumType> enums;       // by sqlite name
   std::map<std::string, std::string> schemas;  // name -> comment
-  bool initialized = false;                    // has the catalog table
+  NameRules names;
+  bool initialized = false;            // has the catalog table
+  bool temporary_initialized = false;  // the same for what is temporary
+
+ private:
+  [[nodiscard]] std::vector<std::string> places(std::string_view schema) const;
+  [[nodiscard]] const Relation* find_in(const std::string& schema, std::string_view name) const;
 };
 
 // "users" or "app.users".
@@ -137,6 +175,7 @@ std::string pg_quote_name(std::string_view name);  // only where PostgreSQL need
 // What is written down of a relation and a sequence, and back.
 std::string to_json(const Relation& relation);
 std::string to_json(const Sequence& sequence);
+std::string to_json(const EnumType& type);
 
 // The relations of pg_catalog and information_schema (pg_catalog.cc).
 const std::vector<Relation>& system_relations();

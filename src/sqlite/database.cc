@@ -102,11 +102,13 @@ Result<void> Database::after_commit(sqlite3* connection, std::uint32_t frames) {
     const std::lock_guard lock(commit_mutex_);
     CALF_CHECK_OK(options_.observer->committed(frames));
   }
-  if (frames < kCheckpointFrames) return {};
-  if (options_.observer != nullptr && !options_.observer->may_checkpoint(frames)) return {};
-  // Passive: writes back what no reader needs, and waits for nobody.
-  sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (frames >= kCheckpointFrames) checkpoint(connection, frames);
   return {};
+}
+
+void Database::checkpoint(sqlite3* connection, std::uint32_t frames) {
+  if (options_.observer != nullptr && !options_.observer->may_checkpoint(frames)) return;
+  sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
 }
 
 std::int64_t Database::next_value(const Sequence& s, const std::optional<SequenceState>& stored) {

@@ -67,6 +67,9 @@ class Database {
   // time.
   Result<void> after_commit(sqlite3* connection, std::uint32_t frames);
 
+  // CHECKPOINT: writes back what no reader needs and the observer lets go. Waits for nobody.
+  void checkpoint(sqlite3* connection, std::uint32_t frames);
+
   // Sequences live here: values that were handed out are not handed out again, whatever happens to
   // the transactions. `stored` reads what the database has at first use.
   struct SequenceState {

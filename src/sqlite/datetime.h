@@ -55,6 +55,7 @@ struct Interval {
   // Raises 22007.
   static Interval read(std::string_view text);
   [[nodiscard]] std::string to_string() const;
+  [[nodiscard]] std::string iso_text() const;  // P1Y2M3DT4H5M6.7S
   // As one number, months of 30 days: how PostgreSQL compares.
   [[nodiscard]] __int128 span() const;
   [[nodiscard]] Interval negated() const;

@@ -47,7 +47,8 @@ struct Datum {
 struct ConversionContext {
   Clock clock{};
   bool bytea_escape = false;
-  // "users" for a regclass, and back; 0: no such thing.
+  bool interval_iso = false;  // IntervalStyle iso_8601
+  // "users" for a regclass, "happy" for a value of an enum, and back; 0: no such thing.
   std::function<std::string(Oid type, Oid object)> name_of{};
   std::function<Oid(Oid type, std::string_view name)> object_named{};
 };

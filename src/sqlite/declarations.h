@@ -12,6 +12,10 @@ class Declarations {
   explicit Declarations(Session& session) : session_(session), db_(session.connection_.get()) {}
   void run(const pg::Node& node, Portal& portal);
 
+  // What ON COMMIT says of temporary tables; inside the transaction that ends.
+  void before_commit();
+  void drop_temporary();
+
  private:
   // declare_table.cc
   void create_table(const PgQuery__CreateStmt& stmt, Portal& portal);
@@ -23,7 +27,9 @@ class Declarations {
   std::string column_sql(const Relation& table, const Column& column);
   std::string constraint_sql(const Relation& table, const TableConstraint& constraint);
   std::string index_sql(const Relation& table, const Index& index);
-  std::string unused_name(const std::string& wanted);
+  void make_table(const Relation& table);
+  std::string unused_name(const std::string& schema, const std::string& wanted);
+  std::string new_schema(const pg::RangeVar& var);
   void check_new(const std::string& schema, const std::string& name);
   Relation new_relation(const pg::RangeVar& var);
 
@@ -39,6 +45,12 @@ class Declarations {
   void rewrite_schema(const Relation& table);
   Column& column_of(Relation& table, const char* name);
 
+  // declare_enum.cc
+  void create_enum(const PgQuery__CreateEnumStmt& stmt, Portal& portal);
+  void alter_enum(const PgQuery__AlterEnumStmt& stmt, Portal& portal);
+  void drop_type(const pg::Node& node, bool missing_ok, bool cascade);
+  void store(const EnumType& type);
+
   // declare_other.cc
   void create_index(const PgQuery__IndexStmt& stmt, Portal& portal);
   void create_view(const PgQuery__ViewStmt& stmt, Portal& portal);
@@ -52,6 +64,7 @@ class Declarations {
   void truncate(const PgQuery__TruncateStmt& stmt, Portal& portal);
   void comment(const PgQuery__CommentStmt& stmt, Portal& portal);
 
+  std::string catalog_table(const std::string& schema);
   void store(const Relation& relation);
   void store(const Sequence& sequence);
   void forget(const char* kind, const std::string& name);

@@ -48,13 +48,14 @@ Column& Declarations::column_of(Relation& table, const char* name) {
 
 // The new declaration in place of the old one: rows stay as they are on disk.
 void Declarations::rewrite_schema(const Relation& table) {
+  const std::string part = table.temporary ? "temp." : "main.";
   std::int64_t version = 0;
-  db_.query("PRAGMA schema_version", [&](const Row& row) { version = row.integer(0); });
+  db_.query("PRAGMA " + part + "schema_version", [&](const Row& row) { version = row.integer(0); });
   session_.raw("PRAGMA writable_schema = ON");
   try {
-    db_.execute("UPDATE sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2",
+    db_.execute("UPDATE " + part + "sqlite_schema SET sql = ?1 WHERE type = 'table' AND name = ?2",
                 {Datum::of(table_sql(table)), Datum::of(table.sqlite_name)});
-    session_.raw("PRAGMA schema_version = " + std::to_string(version + 1));
+    session_.raw("PRAGMA " + part + "schema_version = " + std::to_string(version + 1));
   } catch (...) {
     session_.raw("PRAGMA writable_schema = RESET");
     throw;

@@ -51,7 +51,8 @@ void Declarations::create_index(const PgQuery__IndexStmt& stmt, Portal& portal) 
     index.columns.push_back(std::move(part));
   }
   if (stmt.where_clause != nullptr) index.predicate_text = expression_text(*stmt.where_clause);
-  index.name = given(stmt.idxname) ? stmt.idxname : unused_name(table.name + suffix + "_idx");
+  index.name =
+      given(stmt.idxname) ? stmt.idxname : unused_name(table.schema, table.name + suffix + "_idx");
   index.oid = oid_of("index", sqlite_name_of(index.schema, index.name));
   if (stmt.if_not_exists != 0 && session_.catalog().index(index.schema, index.name) != nullptr) {
     return session_.notice("42P07", "relation \"" + index.name + "\" already exists, skipping");
@@ -90,7 +91,9 @@ void Declarations::create_view(const PgQuery__ViewStmt& stmt, Portal& portal) {
   }
   view.view_text = statement_text(*stmt.query);
   view.depends_on = analyzer.relations_read();
-  session_.raw("CREATE VIEW " + quote_name(view.sqlite_name) + " (" + names + ") AS " + query.sql);
+  if (!view.temporary) session_.ensure_catalog_table(false);
+  session_.raw(std::string("CREATE ") + (view.temporary ? "TEMP " : "") + "VIEW " +
+               quote_name(view.sqlite_name) + " (" + names + ") AS " + query.sql);
   store(view);
 }
 
@@ -106,8 +109,8 @@ void Declarations::create_schema(const PgQuery__CreateSchemaStmt& stmt, Portal& 
   if (name.starts_with("pg_"))
     raise("42939", "unacceptable schema name \"" + name + "\"", {},
           "The prefix \"pg_\" is reserved for system schemas.");
-  session_.ensure_catalog_table();
-  db_.execute("INSERT INTO calf_catalog VALUES ('schema', ?1, '')", {Datum::of(name)});
+  db_.execute("INSERT INTO " + catalog_table(name) + " VALUES ('schema', ?1, '')",
+              {Datum::of(name)});
   session_.schema_changed();
 }
 
@@ -158,9 +161,7 @@ void Declarations::sequence_options(Sequence& s, std::span<PgQuery__Node* const>
 
 void Declarations::create_sequence(const PgQuery__CreateSeqStmt& stmt, Portal& portal) {
   portal.tag = "CREATE SEQUENCE";
-  Sequence sequence{
-      .schema = given(stmt.sequence->schemaname) ? stmt.sequence->schemaname : "public",
-      .name = stmt.sequence->relname};
+  Sequence sequence{.schema = new_schema(*stmt.sequence), .name = stmt.sequence->relname};
   sequence.oid = oid_of("relation", sqlite_name_of(sequence.schema, sequence.name));
   if (stmt.if_not_exists != 0 &&
       session_.catalog().sequence(sequence.schema, sequence.name) != nullptr) {
@@ -334,6 +335,15 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
           raise("2BP01", "cannot drop schema " + name + " because other objects depend on it",
                 "Use DROP ... CASCADE to drop the dependent objects too.",
                 "table " + name + "." + inside[0].name + " depends on schema " + name);
+        std::vector<std::string> types;
+        for (const auto& [key, type] : catalog.enums) {
+          if (type.schema == name) types.push_back(key);
+        }
+        if (!types.empty() && !cascade)
+          raise("2BP01", "cannot drop schema " + name + " because other objects depend on it",
+                "Use DROP ... CASCADE to drop the dependent objects too.",
+                "type " + types[0] + " depends on schema " + name);
+        for (const std::string& type : types) forget("enum", type);
         for (const Relation& relation : inside) {
           if (session_.catalog().by_sqlite_name(relation.sqlite_name) != nullptr)
             drop_relation(relation, true);
@@ -341,9 +351,37 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
         forget("schema", name);
         break;
       }
+      case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE:
+        portal.tag = "DROP TYPE";
+        drop_type(*node, stmt.missing_ok != 0, cascade);
+        break;
       default:
         unsupported("dropping this kind of object");
     }
+  }
+}
+
+void Declarations::before_commit() {
+  std::vector<Relation> tables;
+  for (const auto& [name, relation] : session_.catalog().relations) {
+    if (relation.temporary && relation.on_commit != 'p') tables.push_back(relation);
+  }
+  for (const Relation& table : tables) {
+    if (table.on_commit == 'd')
+      session_.raw("DELETE FROM " + quote_name(table.sqlite_name));
+    else
+      drop_relation(table, true);
+  }
+}
+
+void Declarations::drop_temporary() {
+  while (true) {
+    const auto& relations = session_.catalog().relations;
+    const auto found = std::find_if(relations.begin(), relations.end(),
+                                    [](const auto& entry) { return entry.second.temporary; });
+    if (found == relations.end()) return;
+    const Relation relation = found->second;
+    drop_relation(relation, true);
   }
 }
 
@@ -426,11 +464,18 @@ void Declarations::comment(const PgQuery__CommentStmt& stmt, Portal& portal) {
       const std::string name(string_of(stmt.object));
       if (!session_.catalog().has_schema(name))
         raise("3F000", "schema \"" + name + "\" does not exist");
-      session_.ensure_catalog_table();
-      db_.execute("INSERT OR REPLACE INTO calf_catalog VALUES ('schema', ?1, ?2)",
+      db_.execute("INSERT OR REPLACE INTO " + catalog_table(name) + " VALUES ('schema', ?1, ?2)",
                   {Datum::of(name), Datum::of(text)});
       session_.schema_changed();
       return;
+    }
+    case PG_QUERY__OBJECT_TYPE__OBJECT_TYPE: {
+      const Type type = analyzer().type_of(*stmt.object->type_name);
+      const EnumType* found = session_.catalog().enum_by_oid(type.oid);
+      if (found == nullptr) unsupported("a comment on a type that is built in");
+      EnumType changed = *found;
+      changed.comment = text;
+      return store(changed);
     }
     default:
       unsupported("a comment on this kind of object");

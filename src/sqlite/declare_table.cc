@@ -52,6 +52,17 @@ const char* action_sql(char action) {
   }
 }
 
+char on_commit_of(PgQuery__OnCommitAction action) {
+  switch (action) {
+    case PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DELETE_ROWS:
+      return 'd';
+    case PG_QUERY__ON_COMMIT_ACTION__ONCOMMIT_DROP:
+      return 'D';
+    default:
+      return 'p';
+  }
+}
+
 }  // namespace
 
 void Declarations::run(const pg::Node& node, Portal& portal) {
@@ -98,6 +109,9 @@ void Declarations::run(const pg::Node& node, Portal& portal) {
     case PG_QUERY__NODE__NODE_CREATE_TRIG_STMT:
       unsupported("CREATE TRIGGER");
     case PG_QUERY__NODE__NODE_CREATE_ENUM_STMT:
+      return create_enum(*node.create_enum_stmt, portal);
+    case PG_QUERY__NODE__NODE_ALTER_ENUM_STMT:
+      return alter_enum(*node.alter_enum_stmt, portal);
     case PG_QUERY__NODE__NODE_COMPOSITE_TYPE_STMT:
     case PG_QUERY__NODE__NODE_CREATE_RANGE_STMT:
       unsupported("CREATE TYPE");
@@ -129,25 +143,36 @@ Analyzer Declarations::analyzer() {
   return Analyzer({.catalog = &session_.catalog(), .conversion = &session_.conversion_});
 }
 
+// Where it is written down, made if need be.
+std::string Declarations::catalog_table(const std::string& schema) {
+  const bool temporary = session_.catalog().is_temporary(schema);
+  session_.ensure_catalog_table(temporary);
+  return std::string(temporary ? "temp." : "main.") + kCatalogTable;
+}
+
 void Declarations::store(const Relation& relation) {
-  session_.ensure_catalog_table();
-  db_.execute("INSERT OR REPLACE INTO calf_catalog VALUES ('relation', ?1, ?2)",
-              {Datum::of(relation.sqlite_name), Datum::of(to_json(relation))});
+  db_.execute(
+      "INSERT OR REPLACE INTO " + catalog_table(relation.schema) + " VALUES ('relation', ?1, ?2)",
+      {Datum::of(relation.sqlite_name), Datum::of(to_json(relation))});
   session_.schema_changed();
 }
 
 void Declarations::store(const Sequence& sequence) {
-  session_.ensure_catalog_table();
   db_.execute(
-      "INSERT OR REPLACE INTO calf_catalog VALUES ('sequence', ?1, ?2)",
+      "INSERT OR REPLACE INTO " + catalog_table(sequence.schema) + " VALUES ('sequence', ?1, ?2)",
       {Datum::of(sqlite_name_of(sequence.schema, sequence.name)), Datum::of(to_json(sequence))});
   session_.schema_changed();
 }
 
 void Declarations::forget(const char* kind, const std::string& name) {
-  if (session_.catalog().initialized)
-    db_.execute("DELETE FROM calf_catalog WHERE kind = ?1 AND name = ?2",
-                {Datum::of(kind), Datum::of(name)});
+  const Catalog& catalog = session_.catalog();
+  for (const auto& [part, there] : {std::pair("main.", catalog.initialized),
+                                    std::pair("temp.", catalog.temporary_initialized)}) {
+    if (there)
+      db_.execute(
+          std::string("DELETE FROM ") + part + kCatalogTable + " WHERE kind = ?1 AND name = ?2",
+          {Datum::of(kind), Datum::of(name)});
+  }
   session_.schema_changed();
 }
 
@@ -169,10 +194,22 @@ void Declarations::check_new(const std::string& schema, const std::string& name)
     raise("42939", "the name \"" + name + "\" is reserved");
 }
 
+// Where something new is made: where its name says, or first in the search path.
+std::string Declarations::new_schema(const pg::RangeVar& var) {
+  const bool temporary = given(var.relpersistence) && var.relpersistence[0] == 't';
+  const std::string schema =
+      given(var.schemaname) ? session_.catalog().schema_named(var.schemaname) : "";
+  if (!temporary && !session_.catalog().is_temporary(schema))
+    return schema.empty() ? session_.catalog().creation_schema() : schema;
+  if (!schema.empty() && !session_.catalog().is_temporary(schema))
+    raise("42P16", "cannot create temporary relation in non-temporary schema");
+  session_.ensure_catalog_table(true);
+  return session_.catalog().names.temporary_schema;
+}
+
 Relation Declarations::new_relation(const pg::RangeVar& var) {
-  if (given(var.relpersistence) && var.relpersistence[0] == 't') unsupported("a temporary table");
-  Relation relation{.schema = given(var.schemaname) ? var.schemaname : "public",
-                    .name = var.relname};
+  Relation relation{.schema = new_schema(var), .name = var.relname};
+  relation.temporary = session_.catalog().is_temporary(relation.schema);
   relation.sqlite_name = sqlite_name_of(relation.schema, relation.name);
   relation.oid = oid_of("relation", relation.sqlite_name);
   return relation;
@@ -189,12 +226,12 @@ Relation Declarations::copy_of(const pg::RangeVar& var) {
 }
 
 // PostgreSQL's way to find a name for what has none: t_a_key, t_a_key1, …
-std::string Declarations::unused_name(const std::string& wanted) {
+std::string Declarations::unused_name(const std::string& schema, const std::string& wanted) {
   const Catalog& catalog = session_.catalog();
   for (int i = 0;; ++i) {
     const std::string name = i == 0 ? wanted : wanted + std::to_string(i);
-    if (catalog.find("public", name) == nullptr && catalog.sequence("public", name) == nullptr &&
-        catalog.index("", name) == nullptr)
+    if (catalog.find(schema, name) == nullptr && catalog.sequence(schema, name) == nullptr &&
+        catalog.index(schema, name) == nullptr)
       return name;
   }
 }
@@ -212,7 +249,7 @@ void Declarations::add_column_definition(Relation& table, const pg::ColumnDef& d
   Column column{.name = def.colname, .type = analyzer().type_of(*def.type_name, &serial)};
   const auto own_sequence = [&](bool identity) {
     Sequence sequence{.schema = table.schema,
-                      .name = unused_name(table.name + "_" + column.name + "_seq"),
+                      .name = unused_name(table.schema, table.name + "_" + column.name + "_seq"),
                       .type = column.type.oid,
                       .owner_table = table.sqlite_name,
                       .owner_column = column.name,
@@ -225,8 +262,9 @@ void Declarations::add_column_definition(Relation& table, const pg::ColumnDef& d
   };
   if (serial) {
     sequences.push_back(own_sequence(false));
-    column.default_text = "nextval('" + (table.schema == "public" ? "" : table.schema + ".") +
-                          sequences.back().name + "'::regclass)";
+    const std::string prefix = table.schema == "public" ? "" : pg_quote_name(table.schema) + ".";
+    column.default_text =
+        "nextval(" + quote_text(prefix + pg_quote_name(sequences.back().name)) + "::regclass)";
     column.not_null = true;
   }
   if (def.coll_clause != nullptr) {
@@ -311,7 +349,7 @@ void Declarations::add_constraint(Relation& table, const pg::Constraint& c,
       default_name(made.kind == 'p' ? "_pkey" : "_key");
       Index index{.name = made.name,
                   .schema = table.schema,
-                  .oid = oid_of("index", made.name),
+                  .oid = oid_of("index", sqlite_name_of(table.schema, made.name)),
                   .unique = true,
                   .primary = made.kind == 'p',
                   .constraint = true};
@@ -333,16 +371,25 @@ void Declarations::add_constraint(Relation& table, const pg::Constraint& c,
       made.kind = 'f';
       if (column.empty()) made.columns = names_of(CALF_LIST(&c, fk_attrs));
       made.foreign_columns = names_of(CALF_LIST(&c, pk_attrs));
-      made.foreign_schema = given(c.pktable->schemaname) ? c.pktable->schemaname : "public";
+      made.foreign_schema = given(c.pktable->schemaname)
+                                ? session_.catalog().schema_named(c.pktable->schemaname)
+                                : "";
       made.foreign_table = c.pktable->relname;
       made.on_update = given(c.fk_upd_action) ? c.fk_upd_action[0] : 'a';
       made.on_delete = given(c.fk_del_action) ? c.fk_del_action[0] : 'a';
       default_name("_fkey");
-      const bool self = made.foreign_table == table.name && made.foreign_schema == table.schema;
+      const bool self = made.foreign_table == table.name &&
+                        (made.foreign_schema.empty() || made.foreign_schema == table.schema);
       const Relation* target =
           self ? &table : session_.catalog().find(made.foreign_schema, made.foreign_table);
       if (target == nullptr)
         raise("42P01", "relation \"" + made.foreign_table + "\" does not exist");
+      made.foreign_schema = target->schema;
+      if (target->temporary != table.temporary)
+        raise("42P16", std::string("constraints on ") +
+                           (table.temporary ? "temporary" : "permanent") +
+                           " tables may reference only " +
+                           (table.temporary ? "temporary" : "permanent") + " tables");
       if (made.foreign_columns.empty()) {
         if (target->primary_key() == nullptr)
           raise("42704",
@@ -429,6 +476,12 @@ std::string Declarations::table_sql(const Relation& table) {
   return "CREATE TABLE " + quote_name(table.sqlite_name) + " (" + parts + ") STRICT";
 }
 
+void Declarations::make_table(const Relation& table) {
+  if (!table.temporary) session_.ensure_catalog_table(false);
+  const std::string sql = table_sql(table);
+  session_.raw(table.temporary ? "CREATE TEMP " + sql.substr(sql.find(' ') + 1) : sql);
+}
+
 std::string Declarations::index_sql(const Relation& table, const Index& index) {
   std::string parts;
   for (const IndexColumn& part : index.columns) {
@@ -447,8 +500,8 @@ std::string Declarations::index_sql(const Relation& table, const Index& index) {
     where = " WHERE " + analyzer().column_expression(*parsed.node, &table, Type{oid::kBool});
   }
   return std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " +
-         quote_name(sqlite_name_of(index.schema, index.name)) + " ON " +
-         quote_name(table.sqlite_name) + " (" + parts + ")" + where;
+         (table.temporary ? "temp." : "") + quote_name(sqlite_name_of(index.schema, index.name)) +
+         " ON " + quote_name(table.sqlite_name) + " (" + parts + ")" + where;
 }
 
 void Declarations::create_table(const PgQuery__CreateStmt& stmt, Portal& portal) {
@@ -475,8 +528,8 @@ void Declarations::create_table(const PgQuery__CreateStmt& stmt, Portal& portal)
     table.rowid_key = is_integer(table.column(key->columns[0])->type.oid);
   }
   for (const Sequence& sequence : sequences) store(sequence);
-  session_.ensure_catalog_table();
-  session_.raw(table_sql(table));
+  table.on_commit = on_commit_of(stmt.oncommit);
+  make_table(table);
   for (const Index& index : table.indexes) {
     if (!index.primary) session_.raw(index_sql(table, index));
   }
@@ -499,8 +552,8 @@ void Declarations::create_table_as(const PgQuery__CreateTableAsStmt& stmt, Porta
       raise("42701", "column \"" + name + "\" specified more than once");
     table.columns.push_back({.name = name, .type = query.columns[i].type});
   }
-  session_.ensure_catalog_table();
-  session_.raw(table_sql(table));
+  table.on_commit = on_commit_of(stmt.into->on_commit);
+  make_table(table);
   store(table);
   portal.tag = "CREATE TABLE AS";
   if (stmt.into->skip_data != 0) return;

@@ -127,6 +127,18 @@ std::unique_ptr<RowSource> unnest(const Call& c) {
   return make_rows(std::move(rows));
 }
 
+// The same with their numbers.
+std::unique_ptr<RowSource> expanded(const Call& c) {
+  std::vector<std::vector<Datum>> rows;
+  for (Datum& value : array_elements(c.text(0), static_cast<Oid>(c.integer(1))))
+    rows.push_back({std::move(value), Datum::of(static_cast<std::int64_t>(rows.size()) + 1)});
+  return make_rows(std::move(rows));
+}
+
+std::size_t vector_size(std::string_view text) {
+  return text.empty() ? 0 : static_cast<std::size_t>(std::count(text.begin(), text.end(), ' ')) + 1;
+}
+
 }  // namespace
 
 void add_row_functions(FunctionTable& t) {
@@ -152,6 +164,16 @@ void add_row_functions(FunctionTable& t) {
            const auto size = static_cast<std::int64_t>(Json::parse(c.text(0)).items.size());
            return std::make_unique<IntegerSeries>(1, c.integer(1) == 1 ? size : 0, 1);
          });
+  // Vectors of the catalog count from 0.
+  for (const char* type : {"int2vector", "oidvector"}) {
+    t.rows(std::string("generate_subscripts(") + type + ",int4) int4",
+           [](const Call& c) -> std::unique_ptr<RowSource> {
+             const auto size = static_cast<std::int64_t>(vector_size(c.text(0)));
+             return std::make_unique<IntegerSeries>(0, c.integer(1) == 1 ? size - 1 : -1, 1);
+           });
+  }
+  t.rows("_pg_expandarray(anyarray) record", expanded,
+         {{"x", oid::kAnyElement}, {"n", oid::kInt4}});
   // Nothing is partitioned here; psql asks for it with every foreign key.
   t.rows("pg_partition_ancestors(regclass) regclass", [](const Call&) { return make_rows({}); });
   t.rows("unnest(anyarray) anyelement", unnest);

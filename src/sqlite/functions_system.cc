@@ -4,6 +4,7 @@
 #include "os/random.h"
 #include "sqlite/functions.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -13,12 +14,8 @@ std::string random_uuid() {
   os::random_bytes(std::as_writable_bytes(std::span(bytes)));
   bytes[6] = static_cast<unsigned char>((bytes[6] & 0x0f) | 0x40);
   bytes[8] = static_cast<unsigned char>((bytes[8] & 0x3f) | 0x80);
-  std::string out;
-  for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out += '-';
-    out += "0123456789abcdef"[bytes[i] >> 4];
-    out += "0123456789abcdef"[bytes[i] & 15];
-  }
+  std::string out = hex({reinterpret_cast<const char*>(bytes), sizeof bytes});
+  for (const std::size_t at : {20, 16, 12, 8}) out.insert(at, 1, '-');
   return out;
 }
 

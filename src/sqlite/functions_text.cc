@@ -5,8 +5,10 @@
 
 #include <algorithm>
 
+#include "sqlite/catalog.h"
 #include "sqlite/functions.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -67,26 +69,6 @@ unsigned decode(std::string_view character) {
   }
 }
 
-std::string encode(unsigned c) {
-  std::string out;
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xc0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 63));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xe0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  } else {
-    out += static_cast<char>(0xf0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 63));
-    out += static_cast<char>(0x80 | (c >> 6 & 63));
-    out += static_cast<char>(0x80 | (c & 63));
-  }
-  return out;
-}
-
 locale_t unicode_locale() {
   static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   return locale;
@@ -107,7 +89,7 @@ std::string map_case(std::string_view text, bool upper) {
       out += text.substr(i, end - i);
     } else {
       const wint_t c = decode(text.substr(i, end - i));
-      out += encode(upper ? ::towupper_l(c, locale) : ::towlower_l(c, locale));
+      append_utf8(out, upper ? ::towupper_l(c, locale) : ::towlower_l(c, locale));
     }
     i = end;
   }
@@ -262,26 +244,6 @@ char escape_of(std::string_view text) {
   return text[0];
 }
 
-std::string quote_identifier(std::string_view name) {
-  const bool plain = !name.empty() &&
-                     (std::islower(static_cast<unsigned char>(name[0])) != 0 || name[0] == '_') &&
-                     std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                       return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '_';
-                     });
-  static const std::vector<std::string_view> kReserved = {
-      "all",      "and",    "any",     "array",   "as",         "asc",    "both",    "case",
-      "cast",     "check",  "collate", "column",  "constraint", "create", "default", "desc",
-      "distinct", "do",     "else",    "end",     "except",     "false",  "for",     "foreign",
-      "from",     "grant",  "group",   "having",  "in",         "into",   "limit",   "not",
-      "null",     "offset", "on",      "only",    "or",         "order",  "primary", "references",
-      "select",   "some",   "table",   "then",    "to",         "true",   "union",   "unique",
-      "user",     "using",  "when",    "where",   "window",     "with",   "left",    "right",
-      "full",     "inner",  "join",    "natural", "outer",      "is",     "like"};
-  if (plain && std::find(kReserved.begin(), kReserved.end(), name) == kReserved.end())
-    return std::string(name);
-  return "\"" + replace(name, "\"", "\"\"") + "\"";
-}
-
 std::string quote_literal(std::string_view text) {
   const bool escapes = text.find('\\') != std::string_view::npos;
   return (escapes ? " E'" : "'") + replace(replace(text, "'", "''"), "\\", "\\\\") + "'";
@@ -318,7 +280,7 @@ std::string format(const Call& c) {
         break;
       case 'I':
         if (value.null()) raise("22004", "null values cannot be formatted as an SQL identifier");
-        out += quote_identifier(value.text);
+        out += pg_quote_name(value.text);
         break;
       case 'L':
         out += value.null() ? "NULL" : quote_literal(value.text);
@@ -335,15 +297,6 @@ std::string digest(const char* name, std::string_view data) {
   unsigned size = 0;
   EVP_Digest(data.data(), data.size(), bytes, &size, EVP_get_digestbyname(name), nullptr);
   return {reinterpret_cast<char*>(bytes), size};
-}
-
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    out += "0123456789abcdef"[static_cast<unsigned char>(c) >> 4];
-    out += "0123456789abcdef"[c & 15];
-  }
-  return out;
 }
 
 std::string encode_bytes(std::string_view bytes, std::string_view format_name) {
@@ -542,10 +495,12 @@ void add_text_functions(FunctionTable& t) {
     if (c.integer(0) < 0) raise("54000", "character number must be positive");
     if (c.integer(0) > 0x10ffff)
       raise("54000", "requested character too large for encoding: " + std::to_string(c.integer(0)));
-    return Datum::of(encode(static_cast<unsigned>(c.integer(0))));
+    std::string out;
+    append_utf8(out, static_cast<unsigned>(c.integer(0)));
+    return Datum::of(std::move(out));
   });
   t.scalar("quote_ident(text) text",
-           [](const Call& c) { return Datum::of(quote_identifier(c.text(0))); });
+           [](const Call& c) { return Datum::of(pg_quote_name(c.text(0))); });
   t.scalar("quote_literal(text) text",
            [](const Call& c) { return Datum::of(quote_literal(c.text(0))); });
   t.nullable("quote_nullable(text) text", [](const Call& c) {

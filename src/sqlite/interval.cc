@@ -227,6 +227,31 @@ std::string Interval::to_string() const {
   return text;
 }
 
+std::string Interval::iso_text() const {
+  constexpr std::int64_t kMinute = 60'000'000;
+  std::string text = "P";
+  const auto part = [&](std::int64_t value, char unit) {
+    if (value != 0) text += std::to_string(value) + unit;
+  };
+  part(months / 12, 'Y');
+  part(months % 12, 'M');
+  part(days, 'D');
+  if (micros != 0) {
+    text += 'T';
+    part(micros / (60 * kMinute), 'H');
+    part(micros / kMinute % 60, 'M');
+    if (std::int64_t rest = micros % kMinute; rest != 0) {
+      if (rest < 0) text += '-';
+      rest = std::abs(rest);
+      text += std::to_string(rest / 1'000'000);
+      std::string fraction = std::to_string(1'000'000 + rest % 1'000'000).substr(1);
+      fraction.erase(fraction.find_last_not_of('0') + 1);
+      text += (fraction.empty() ? "" : "." + fraction) + "S";
+    }
+  }
+  return text == "P" ? "PT0S" : text;
+}
+
 __int128 Interval::span() const {
   return (static_cast<__int128>(months) * 30 + days) * kMicrosPerDay + micros;
 }

@@ -4,6 +4,7 @@
 
 #include "sqlite/decimal.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -190,24 +191,6 @@ class Parser {
     if (second < 0xdc00 || second > 0xdfff)
       fail("Unicode low surrogate must follow a high surrogate.");
     return 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-  }
-
-  static void append_utf8(std::string& out, unsigned c) {
-    if (c < 0x80) {
-      out += static_cast<char>(c);
-    } else if (c < 0x800) {
-      out += static_cast<char>(0xc0 | c >> 6);
-      out += static_cast<char>(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-      out += static_cast<char>(0xe0 | c >> 12);
-      out += static_cast<char>(0x80 | (c >> 6 & 63));
-      out += static_cast<char>(0x80 | (c & 63));
-    } else {
-      out += static_cast<char>(0xf0 | c >> 18);
-      out += static_cast<char>(0x80 | (c >> 12 & 63));
-      out += static_cast<char>(0x80 | (c >> 6 & 63));
-      out += static_cast<char>(0x80 | (c & 63));
-    }
   }
 
   std::string_view rest_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "pgwire/wire.h"
 #include "sqlite/connection.h"
+#include "sqlite/lateral_table.h"
 #include "sqlite/session_guard.h"
 #include "sqlite/system_tables.h"
 #include "sqlite/utility.h"
@@ -92,6 +93,7 @@ Session::Session(std::shared_ptr<Database> database, const SessionOptions& optio
       io_(std::move(connection.transport), kMaxMessageBytes),
       encoder_(io_.out()),
       pid_(pid) {
+  names_.temporary_schema = "pg_temp_" + std::to_string(pid_);
   in_process_ = io_.transport().peer().kind == net::Address::Kind::kInProcess;
 }
 
@@ -99,6 +101,10 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
+  if (catalog_ == nullptr) return;
+  for (const auto& [name, sequence] : catalog_->sequences) {
+    if (catalog_->is_temporary(sequence.schema)) database_->forget_sequence(sequence.oid);
+  }
 }
 
 void Session::cancel() {
@@ -123,6 +129,7 @@ bool Session::open_connection() {
   install_virtual_tables(db, *this, pending_, [this](const Relation& relation) {
     return SystemTables(*this).rows(relation);
   });
+  install_lateral_table(db);
   sqlite3_progress_handler(
       db, kProgressSteps,
       [](void* self) {
@@ -162,7 +169,7 @@ bool Session::open_connection() {
   conversion_.object_named = [this](Oid type, std::string_view name) {
     return SystemTables(*this).object_named(type, name);
   };
-  conversion_.clock.zone = Zone::find(settings_.get("timezone").value_or("UTC"));
+  apply_settings();
   conversion_.clock.now_micros = system_now_micros();
   return true;
 }
@@ -184,7 +191,7 @@ void Session::serve() {
   while (!gone_) {
     pgwire::Message message;
     std::optional<ClientIo::Clock::time_point> deadline;
-    if (const auto idle = settings_.milliseconds("idle_in_transaction_session_timeout");
+    if (const auto idle = settings_.now().idle_in_transaction_ms;
         idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed)) {
       deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
     }

@@ -156,7 +156,7 @@ class Session final : public FunctionHost {
   int step(sqlite3_stmt* statement);
   void begin_statement();
   void run_query_statement(Prepared& prepared);
-  [[nodiscard]] std::string environment() const;
+  void apply_settings();
 
   // session_transaction.cc
   void begin_implicit();
@@ -167,6 +167,7 @@ class Session final : public FunctionHost {
   void savepoint(const std::string& name);
   void release(const std::string& name);
   void rollback_to(const std::string& name);
+  void end_temporary();
   void commit_now();
   void rollback_now();
   void after_commit();
@@ -180,7 +181,7 @@ class Session final : public FunctionHost {
   // The catalog as this session's transaction sees it.
   const Catalog& catalog();
   void schema_changed();
-  void ensure_catalog_table();
+  void ensure_catalog_table(bool temporary);
 
   std::shared_ptr<Database> database_;
   const SessionOptions& options_;
@@ -193,6 +194,8 @@ class Session final : public FunctionHost {
   std::exception_ptr pending_;
   Settings settings_;
   ConversionContext conversion_;
+  NameRules names_;
+  std::uint64_t applied_settings_ = 0;
   std::string user_;
   std::string database_name_;
   bool in_process_ = false;

@@ -30,9 +30,18 @@ void set_size(pgwire::Bytes& out, std::size_t at) {
 
 }  // namespace
 
-// Settings that change what a statement means, or what its constants are.
-std::string Session::environment() const {
-  return settings_.get("timezone").value_or("") + "\n" + settings_.get("search_path").value_or("");
+// What conversions and lookups take from the settings.
+void Session::apply_settings() {
+  if (std::exchange(applied_settings_, settings_.changes()) == settings_.changes()) return;
+  conversion_.clock.zone = Zone::find(settings_.now().time_zone);
+  conversion_.bytea_escape = settings_.now().bytea_escape;
+  conversion_.interval_iso = settings_.now().interval_iso;
+  std::vector<std::string> path;
+  for (const std::string& name : settings_.now().search_path)
+    path.push_back(name == "$user" ? user_ : name);
+  if (path == names_.path) return;
+  names_.path = std::move(path);
+  catalog_ = nullptr;
 }
 
 std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script, std::size_t index,
@@ -59,7 +68,7 @@ void Session::analyze(Prepared& prepared) {
   prepared.statement = analyzer.analyze(prepared.node());
   prepared.parameter_types = analyzer.parameter_types();
   prepared.generation = catalog_generation_;
-  prepared.environment = environment();
+  prepared.environment = settings_.now().environment;
   sqlite3_finalize(std::exchange(prepared.compiled, nullptr));
 }
 
@@ -67,7 +76,9 @@ void Session::analyze(Prepared& prepared) {
 void Session::refresh(Prepared& prepared) {
   if (!prepared.query || prepared.in_use) return;
   catalog();
-  if (prepared.generation == catalog_generation_ && prepared.environment == environment()) return;
+  if (prepared.generation == catalog_generation_ &&
+      prepared.environment == settings_.now().environment)
+    return;
   const std::vector<OutputColumn> before = prepared.statement.columns;
   analyze(prepared);
   bool same = before.size() == prepared.statement.columns.size();
@@ -85,13 +96,13 @@ void Session::check_block(const pg::Node& node) const {
 
 void Session::begin_statement() {
   timed_out_ = false;
-  const auto limit = settings_.milliseconds("statement_timeout");
-  deadline_ = limit > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(limit))
-                        : std::nullopt;
-  const auto lock = settings_.milliseconds("lock_timeout");
-  lock_deadline_ = lock > 0
-                       ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(lock))
-                       : std::nullopt;
+  apply_settings();
+  const auto after = [](std::int64_t ms) {
+    return ms > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(ms))
+                  : std::nullopt;
+  };
+  deadline_ = after(settings_.now().statement_timeout_ms);
+  lock_deadline_ = after(settings_.now().lock_timeout_ms);
   if (block_ == Block::kNone) conversion_.clock.now_micros = system_now_micros();
 }
 
@@ -145,6 +156,7 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
     const std::int64_t count = tag == "SELECT" ? portal.rows : sqlite3_changes64(connection_.get());
     portal.tag = tag + " " + std::to_string(count);
     stop(portal);
+    if (block_ == Block::kNone && prepared.statement.writes) end_temporary();
     after_commit();
   } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
     portal.tag += " " + std::to_string(portal.rows);
@@ -291,7 +303,7 @@ void Session::send_values(const Portal& portal, const std::vector<Datum>& values
 const Catalog& Session::catalog() {
   const std::uint64_t generation = database_->schema_generation();
   if (catalog_ == nullptr || (!schema_dirty_ && catalog_generation_ != generation)) {
-    catalog_ = Catalog::load(connection_.get());
+    catalog_ = Catalog::load(connection_.get(), names_);
     if (!schema_dirty_) catalog_generation_ = generation;
   }
   return *catalog_;

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "sqlite/connection.h"
+#include "sqlite/declarations.h"
 #include "sqlite/session.h"
 
 namespace calf::sqlite {
@@ -121,9 +122,15 @@ void Session::close_portals() {
   portals_.clear();
 }
 
+// ON COMMIT of temporary tables.
+void Session::end_temporary() {
+  if (catalog_ != nullptr && catalog_->temporary_initialized) Declarations(*this).before_commit();
+}
+
 void Session::commit_now() {
   try {
     if (in_sqlite_transaction()) {
+      end_temporary();
       store_sequences();
       raw("COMMIT");
     }
@@ -150,7 +157,7 @@ void Session::rollback_now() {
     sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   pending_ = nullptr;
   settings_.rollback();
-  conversion_.clock.zone = Zone::find(settings_.get("timezone").value_or("UTC"));
+  apply_settings();
   dirty_sequences_.clear();
   if (std::exchange(schema_dirty_, false)) {
     catalog_ = nullptr;
@@ -187,20 +194,22 @@ void Session::fail_block() {
   }
 }
 
-void Session::ensure_catalog_table() {
-  if (catalog().initialized) return;
-  raw(std::string("CREATE TABLE IF NOT EXISTS ") + kCatalogTable +
+void Session::ensure_catalog_table(bool temporary) {
+  if (temporary ? catalog().temporary_initialized : catalog().initialized) return;
+  const std::string part = temporary ? "temp." : "main.";
+  raw("CREATE TABLE IF NOT EXISTS " + part + kCatalogTable +
       "(kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, name)) "
       "STRICT, WITHOUT ROWID");
-  raw("CREATE TABLE IF NOT EXISTS calf_sequence(name TEXT PRIMARY KEY, last INTEGER NOT NULL, "
-      "called INTEGER NOT NULL) STRICT, WITHOUT ROWID");
+  if (!temporary)
+    raw("CREATE TABLE IF NOT EXISTS calf_sequence(name TEXT PRIMARY KEY, last INTEGER NOT NULL, "
+        "called INTEGER NOT NULL) STRICT, WITHOUT ROWID");
   schema_changed();
 }
 
 void Session::store_sequences() {
   for (const Oid oid : dirty_sequences_) {
     const Sequence* sequence = catalog().sequence_by_oid(oid);
-    if (sequence == nullptr) continue;
+    if (sequence == nullptr || catalog().is_temporary(sequence->schema)) continue;
     const Database::SequenceState state = database_->sequence_state(oid);
     Connection(connection_.get())
         .execute(
@@ -217,7 +226,7 @@ std::int64_t Session::next_value(Oid oid) {
   if (sequence == nullptr)
     raise("42P01", "relation with OID " + std::to_string(oid) + " does not exist");
   std::optional<Database::SequenceState> stored;
-  if (!database_->knows_sequence(oid)) {
+  if (!database_->knows_sequence(oid) && !catalog().is_temporary(sequence->schema)) {
     Connection(connection_.get())
         .query("SELECT last, called FROM calf_sequence WHERE name = ?1",
                [&](const Row& row) {
@@ -273,8 +282,7 @@ std::string Session::setting(const std::string& name, bool missing_ok) {
 
 void Session::set_setting(const std::string& name, const std::string& value, bool local) {
   settings_.set(name, value, local);
-  conversion_.clock.zone = Zone::find(settings_.get("timezone").value_or("UTC"));
-  conversion_.bytea_escape = settings_.get("bytea_output") == "escape";
+  apply_settings();
 }
 
 void Session::sleep(double seconds) {

@@ -1,7 +1,9 @@
 #include "sqlite/settings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
+#include <utility>
 
 #include "sqlite/datetime.h"
 #include "sqlite/sql_error.h"
@@ -101,11 +103,100 @@ std::string boolean(const char* name, std::string_view value) {
   raise("22023", std::string("parameter \"") + name + "\" requires a Boolean value");
 }
 
+struct TimeUnit {
+  const char* name;
+  std::int64_t ms;
+};
+constexpr TimeUnit kTimeUnits[] = {
+    {"d", 86'400'000}, {"h", 3'600'000}, {"min", 60'000}, {"s", 1000}, {"ms", 1}};
+
+// "30s", "1500", "2min" in milliseconds.
+std::int64_t milliseconds(const char* name, std::string_view value) {
+  const std::string text(value);
+  char* end = nullptr;
+  const double amount = std::strtod(text.c_str(), &end);
+  std::string unit = end;
+  std::erase(unit, ' ');
+  double factor = unit.empty() ? 1 : -1;
+  for (const TimeUnit& known_unit : kTimeUnits) {
+    if (unit == known_unit.name) factor = static_cast<double>(known_unit.ms);
+  }
+  if (factor < 0 || end == text.c_str()) bad_value(name, value);
+  const double result = std::round(amount * factor);
+  if (!(result >= 0 && result <= INT32_MAX))
+    raise("22023", std::to_string(static_cast<std::int64_t>(std::clamp(result, -9e18, 9e18))) +
+                       " ms is outside the valid range for parameter \"" + name +
+                       "\" (0 ms .. 2147483647 ms)");
+  return static_cast<std::int64_t>(result);
+}
+
+// In the largest unit that it is a whole number of.
+std::string duration_text(std::int64_t ms) {
+  if (ms == 0) return "0";
+  for (const TimeUnit& unit : kTimeUnits) {
+    if (ms % unit.ms == 0) return std::to_string(ms / unit.ms) + unit.name;
+  }
+  return std::to_string(ms) + "ms";
+}
+
+// Identifiers with commas between them; false: that is not what it is.
+bool read_names(std::string_view list, std::vector<std::string>& names) {
+  const auto skip = [&] {
+    list.remove_prefix(std::min(list.find_first_not_of(" \t\n\r"), list.size()));
+  };
+  for (skip(); !list.empty(); skip()) {
+    std::string name;
+    if (list[0] == '"') {
+      for (list.remove_prefix(1);; list.remove_prefix(1)) {
+        if (list.empty()) return false;
+        if (list[0] == '"' && !list.starts_with("\"\"")) break;
+        if (list[0] == '"') list.remove_prefix(1);
+        name += list[0];
+      }
+      list.remove_prefix(1);
+    } else {
+      const std::size_t size = std::min(list.find_first_of(", \t\n\r"), list.size());
+      name = lower(list.substr(0, size));
+      list.remove_prefix(size);
+    }
+    if (name.empty()) return false;
+    names.push_back(std::move(name));
+    skip();
+    if (list.empty()) return true;
+    if (list[0] != ',') return false;
+    list.remove_prefix(1);
+    skip();
+    if (list.empty()) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Settings::Settings() {
   for (const SettingInfo& info : known()) defaults_[lower(info.name)] = info.value;
-  values_ = defaults_;
+  adopt(std::make_shared<Values>(defaults_));
+}
+
+void Settings::adopt(std::shared_ptr<const Values> values) {
+  values_ = std::move(values);
+  ++changes_;
+  const auto time = [&](const char* name) { return milliseconds(name, values_->at(name)); };
+  now_ = {.statement_timeout_ms = time("statement_timeout"),
+          .lock_timeout_ms = time("lock_timeout"),
+          .idle_in_transaction_ms = time("idle_in_transaction_session_timeout"),
+          .bytea_escape = values_->at("bytea_output") == "escape",
+          .interval_iso = values_->at("intervalstyle") == "iso_8601",
+          .time_zone = values_->at("timezone"),
+          .environment = values_->at("timezone") + "\n" + values_->at("search_path") + "\n" +
+                         values_->at("intervalstyle") + "\n" + values_->at("bytea_output")};
+  read_names(values_->at("search_path"), now_.search_path);
+}
+
+void Settings::change(const std::string& key, std::string value) {
+  auto changed = std::make_shared<Values>(*values_);
+  (*changed)[key] = std::move(value);
+  adopt(std::move(changed));
 }
 
 std::string Settings::key_of(std::string_view name) {
@@ -136,7 +227,9 @@ std::string Settings::checked(const std::string& key, std::string_view value) co
     return "ISO, MDY";
   }
   if (key == "intervalstyle") {
-    if (text != "postgres") unsupported("IntervalStyle " + std::string(value));
+    if (text == "sql_standard" || text == "postgres_verbose")
+      unsupported("IntervalStyle " + std::string(value));
+    if (text != "postgres" && text != "iso_8601") bad_value(info->name, value);
     return text;
   }
   if (key == "standard_conforming_strings") {
@@ -149,6 +242,12 @@ std::string Settings::checked(const std::string& key, std::string_view value) co
   }
   if (key == "timezone") {
     if (Zone::find(value) == nullptr) bad_value(info->name, value);
+    return std::string(value);
+  }
+  if (key.ends_with("_timeout")) return duration_text(milliseconds(info->name, text));
+  if (key == "search_path") {
+    std::vector<std::string> names;
+    if (!read_names(value, names)) bad_value(info->name, value);
     return std::string(value);
   }
   if (key == "extra_float_digits") {
@@ -177,17 +276,18 @@ void Settings::set(std::string_view name, std::string_view value, bool local) {
   std::string accepted = checked(key, value);
   if (local && !in_transaction_) return;
   if (local) {
-    if (!after_commit_.contains(key)) after_commit_[key] = values_[key];
+    const auto before = values_->find(key);
+    after_commit_.try_emplace(key, before == values_->end() ? "" : before->second);
   } else {
     after_commit_.erase(key);
   }
-  values_[key] = std::move(accepted);
+  change(key, std::move(accepted));
 }
 
 void Settings::set_default(std::string_view name, std::string_view value, bool force) {
   const std::string key = key_of(name);
-  values_[key] = force ? std::string(value) : checked(key, value);
-  defaults_[key] = values_[key];
+  defaults_[key] = force ? std::string(value) : checked(key, value);
+  change(key, defaults_[key]);
 }
 
 void Settings::reset(std::string_view name) {
@@ -195,16 +295,16 @@ void Settings::reset(std::string_view name) {
   const auto found = defaults_.find(key);
   if (found == defaults_.end() && key.find('.') == std::string::npos)
     raise("42704", "unrecognized configuration parameter \"" + key + "\"");
-  values_[key] = found == defaults_.end() ? "" : found->second;
+  change(key, found == defaults_.end() ? "" : found->second);
 }
 
 void Settings::reset_all() {
-  values_ = defaults_;
+  adopt(std::make_shared<Values>(defaults_));
 }
 
 std::optional<std::string> Settings::get(std::string_view name) const {
-  const auto found = values_.find(key_of(name));
-  if (found == values_.end()) return std::nullopt;
+  const auto found = values_->find(key_of(name));
+  if (found == values_->end()) return std::nullopt;
   return found->second;
 }
 
@@ -215,22 +315,23 @@ void Settings::begin() {
 }
 
 void Settings::commit() {
-  for (const auto& [key, value] : after_commit_) values_[key] = value;
+  for (const auto& [key, value] : after_commit_) change(key, value);
   after_commit_.clear();
   in_transaction_ = false;
 }
 
 void Settings::rollback() {
-  if (in_transaction_) values_ = at_begin_;
+  if (in_transaction_ && values_ != at_begin_) adopt(at_begin_);
   after_commit_.clear();
   in_transaction_ = false;
 }
 
 std::vector<std::pair<std::string, std::string>> Settings::take_reports() {
   std::vector<std::pair<std::string, std::string>> out;
+  if (std::exchange(reported_changes_, changes_) == changes_) return out;
   for (const SettingInfo& info : known()) {
     if (!info.report) continue;
-    const std::string& value = values_[lower(info.name)];
+    const std::string& value = values_->at(lower(info.name));
     auto [entry, fresh] = reported_.try_emplace(info.name, value);
     if (!fresh && entry->second == value) continue;
     entry->second = value;
@@ -241,25 +342,8 @@ std::vector<std::pair<std::string, std::string>> Settings::take_reports() {
 
 std::vector<std::pair<SettingInfo, std::string>> Settings::all() const {
   std::vector<std::pair<SettingInfo, std::string>> out;
-  for (const SettingInfo& info : known()) out.emplace_back(info, values_.at(lower(info.name)));
+  for (const SettingInfo& info : known()) out.emplace_back(info, values_->at(lower(info.name)));
   return out;
-}
-
-std::int64_t Settings::milliseconds(std::string_view name) const {
-  const std::string text = get(name).value_or("0");
-  char* end = nullptr;
-  const double amount = std::strtod(text.c_str(), &end);
-  std::string unit = end;
-  unit.erase(std::remove(unit.begin(), unit.end(), ' '), unit.end());
-  const double factor = unit.empty() || unit == "ms" ? 1
-                        : unit == "s"                ? 1000
-                        : unit == "min"              ? 60'000
-                        : unit == "h"                ? 3'600'000
-                        : unit == "d"                ? 86'400'000
-                                                     : -1;
-  if (factor < 0 || amount < 0)
-    raise("22023", "invalid value for parameter \"" + std::string(name) + "\": \"" + text + "\"");
-  return static_cast<std::int64_t>(amount * factor);
 }
 
 }  // namespace calf::sqlite

@@ -228,7 +228,8 @@ std::vector<Relation> make() {
            "user_defined_type_catalog name, user_defined_type_schema name, user_defined_type_name "
            "name, is_insertable_into text, is_typed text, commit_action text",
            "SELECT current_database(), n.nspname, c.relname, CASE WHEN c.relkind = 'v' THEN 'VIEW' "
-           "ELSE 'BASE TABLE' END, NULL::name, NULL::text, NULL::name, NULL::name, NULL::name, "
+           "WHEN c.relpersistence = 't' THEN 'LOCAL TEMPORARY' ELSE 'BASE TABLE' END, NULL::name, "
+           "NULL::text, NULL::name, NULL::name, NULL::name, "
            "CASE WHEN c.relkind = 'r' THEN 'YES' ELSE 'NO' END, 'NO', NULL::text FROM pg_class c "
            "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v')"),
       view("views",
@@ -248,7 +249,9 @@ std::vector<Relation> make() {
            "SELECT current_database(), n.nspname, c.relname, a.attname, a.attnum::int, CASE WHEN "
            "a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END, CASE WHEN a.attnotnull "
            "THEN 'NO' ELSE 'YES' END, CASE WHEN t.typelem <> 0 AND t.typlen = -1 AND t.typcategory "
-           "= 'A' THEN 'ARRAY' ELSE format_type(a.atttypid, NULL) END, CASE WHEN a.atttypid IN "
+           "= 'A' THEN 'ARRAY' WHEN t.typtype = 'e' THEN 'USER-DEFINED' ELSE "
+           "format_type(a.atttypid, "
+           "NULL) END, CASE WHEN a.atttypid IN "
            "(1042, 1043) AND a.atttypmod > 0 THEN a.atttypmod - 4 END, CASE WHEN a.atttypid IN "
            "(25, 1042, 1043) THEN CASE WHEN a.atttypmod > 0 THEN (a.atttypmod - 4) * 4 ELSE "
            "1073741824 END END, "
@@ -259,13 +262,14 @@ std::vector<Relation> make() {
            "AND a.atttypmod > 0 THEN (a.atttypmod - 4) & 2047 END, CASE WHEN a.atttypid = 1082 "
            "THEN 0 WHEN a.atttypid IN (1083, 1114, 1184, 1186) THEN CASE WHEN a.atttypmod >= 0 "
            "THEN a.atttypmod ELSE 6 END END, NULL::text, NULL::name, current_database(), "
-           "'pg_catalog'::name, t.typname, CASE WHEN a.attidentity IN ('a', 'd') THEN 'YES' ELSE "
+           "nt.nspname, t.typname, CASE WHEN a.attidentity IN ('a', 'd') THEN 'YES' ELSE "
            "'NO' END, CASE a.attidentity WHEN 'a' THEN 'ALWAYS' WHEN 'd' THEN 'BY DEFAULT' END, "
            "NULL::text, NULL::text, CASE WHEN a.attgenerated = '' THEN 'NEVER' ELSE 'ALWAYS' END, "
            "CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, CASE WHEN "
            "c.relkind = 'r' THEN 'YES' ELSE 'NO' END "
            "FROM pg_attribute a JOIN pg_class c ON a.attrelid = c.oid JOIN pg_namespace n ON "
-           "c.relnamespace = n.oid JOIN pg_type t ON a.atttypid = t.oid LEFT JOIN pg_attrdef d ON "
+           "c.relnamespace = n.oid JOIN (pg_type t JOIN pg_namespace nt ON t.typnamespace = "
+           "nt.oid) ON a.atttypid = t.oid LEFT JOIN pg_attrdef d ON "
            "a.attrelid = d.adrelid AND a.attnum = d.adnum WHERE a.attnum > 0 AND NOT "
            "a.attisdropped AND c.relkind IN ('r', 'v')"),
       view("table_constraints",

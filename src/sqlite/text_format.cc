@@ -8,6 +8,7 @@
 #include "sqlite/decimal.h"
 #include "sqlite/json.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/text_bytes.h"
 
 namespace calf::sqlite {
 namespace {
@@ -132,13 +133,11 @@ std::string read_bytea(std::string_view text) {
 }
 
 std::string bytea_text(std::string_view bytes, bool escape) {
-  std::string out = escape ? "" : "\\x";
+  if (!escape) return "\\x" + hex(bytes);
+  std::string out;
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
-    if (!escape) {
-      out += "0123456789abcdef"[byte >> 4];
-      out += "0123456789abcdef"[byte & 15];
-    } else if (c == '\\') {
+    if (c == '\\') {
       out += "\\\\";
     } else if (byte < 0x20 || byte > 0x7e) {
       out += '\\';
@@ -168,6 +167,14 @@ std::string read_uuid(std::string_view text) {
   return out;
 }
 
+Datum read_enum(std::string_view text, Type type, const ConversionContext& context) {
+  const Oid value = context.object_named ? context.object_named(type.oid, text) : 0;
+  if (value == 0)
+    raise("22P02", "invalid input value for enum " + format_type({type.oid}) + ": \"" +
+                       std::string(text) + "\"");
+  return Datum::of(static_cast<std::int64_t>(value));
+}
+
 Datum read_reg(std::string_view text, Type type, const ConversionContext& context) {
   const std::string trimmed(trim(text));
   if (!trimmed.empty() && std::all_of(trimmed.begin(), trimmed.end(), ::isdigit)) {
@@ -181,6 +188,8 @@ Datum read_reg(std::string_view text, Type type, const ConversionContext& contex
       raise("42P01", "relation \"" + trimmed + "\" does not exist");
     case oid::kRegtype:
       raise("42704", "type \"" + trimmed + "\" does not exist");
+    case oid::kRegprocedure:
+      raise("42883", "function \"" + trimmed + "\" does not exist");
     case oid::kRegnamespace:
       raise("3F000", "schema \"" + trimmed + "\" does not exist");
     case oid::kRegrole:
@@ -310,6 +319,7 @@ std::string float_text(double value, Oid type) {
 Datum from_text(std::string_view text, Type type, const ConversionContext& context) {
   if (storage_of(type.oid) == Storage::kText) check_utf8(text);
   if (is_array(type.oid)) return Datum::of(read_array_text(text, type, context));
+  if (is_enum(type.oid)) return read_enum(text, type, context);
   switch (type.oid) {
     case oid::kBool:
       return Datum::of_bool(read_bool(text));
@@ -346,6 +356,7 @@ Datum from_text(std::string_view text, Type type, const ConversionContext& conte
     case oid::kRegclass:
     case oid::kRegtype:
     case oid::kRegproc:
+    case oid::kRegprocedure:
     case oid::kRegnamespace:
     case oid::kRegrole:
       return read_reg(text, type, context);
@@ -378,6 +389,9 @@ void append_text(std::string& out, const Datum& value, Oid type, const Conversio
     case oid::kTimestamptz:
       out += timestamptz_text(value.integer, *context.clock.zone);
       return;
+    case oid::kInterval:
+      out += context.interval_iso ? Interval::read(value.text).iso_text() : value.text;
+      return;
     case oid::kFloat4:
     case oid::kFloat8:
       out += float_text(value.as_real(), type);
@@ -388,7 +402,9 @@ void append_text(std::string& out, const Datum& value, Oid type, const Conversio
     default:
       break;
   }
-  if (is_reg(type)) {
+  if (is_enum(type)) {
+    if (context.name_of) out += context.name_of(type, static_cast<Oid>(value.integer));
+  } else if (is_reg(type)) {
     const auto object = static_cast<Oid>(value.integer);
     const std::string name = object != 0 && context.name_of ? context.name_of(type, object) : "";
     out += object == 0 ? "-" : name.empty() ? std::to_string(object) : name;

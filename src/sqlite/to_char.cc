@@ -172,6 +172,7 @@ struct NumberPattern {
   std::string integer{};   // 9, 0 and ','
   std::string fraction{};  // 9 and 0
   std::string prefix{};
+  std::string ordinal;  // "TH" or "th"
   std::string suffix{};
   bool point = false;
   bool fill = false;
@@ -208,6 +209,9 @@ NumberPattern read_number_pattern(std::string_view pattern) {
     } else if (c == 'P' && next == 'R') {
       p.sign = 'P';
       ++i;
+    } else if (c == 'T' && next == 'H') {
+      p.ordinal = pattern[i] == 'T' && pattern[i + 1] == 'H' ? "TH" : "th";
+      ++i;
     } else if (c == 'L' || c == 'V' || c == 'E' || c == 'R' || c == 'T') {
       unsupported("the to_char pattern \"" + std::string(pattern) + "\"");
     } else if (c == '"') {
@@ -219,6 +223,16 @@ NumberPattern read_number_pattern(std::string_view pattern) {
     }
   }
   return p;
+}
+
+// st, nd, rd, th.
+std::string ordinal_of(const std::string& digits, bool upper) {
+  const char last = digits.empty() ? '0' : digits.back();
+  const bool teen = digits.size() > 1 && digits[digits.size() - 2] == '1';
+  if (!teen && last == '1') return upper ? "ST" : "st";
+  if (!teen && last == '2') return upper ? "ND" : "nd";
+  if (!teen && last == '3') return upper ? "RD" : "rd";
+  return upper ? "TH" : "th";
 }
 
 }  // namespace
@@ -305,6 +319,8 @@ std::string format_number(const Decimal& value, std::string_view pattern) {
     body.erase(0, std::min(body.find_first_not_of(' '), body.size()));
     body.erase(body.find_last_not_of(' ') + 1);
   }
+  if (!p.ordinal.empty() && !negative && !p.point && !overflow)
+    body += ordinal_of(whole, p.ordinal == "TH");
   return p.prefix + body + p.suffix;
 }
 

@@ -1,8 +1,12 @@
 #include "sqlite/types.h"
 
 #include <array>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <unordered_map>
 
+#include "sqlite/catalog.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -42,6 +46,7 @@ const std::vector<TypeInfo>& table() {
        ""},
       {oid::kInterval, "interval", "interval", 1187, 16, 'T', true, kText, "pg_interval"},
       {oid::kNumeric, "numeric", "numeric", 1231, -1, 'N', false, kText, "pg_numeric"},
+      {oid::kRegprocedure, "regprocedure", "regprocedure", 2207, 4, 'N', false, kInteger, ""},
       {oid::kRegclass, "regclass", "regclass", 2210, 4, 'N', false, kInteger, ""},
       {oid::kRegtype, "regtype", "regtype", 2211, 4, 'N', false, kInteger, ""},
       {oid::kUuid, "uuid", "uuid", 2951, 16, 'U', false, kText, ""},
@@ -77,6 +82,57 @@ const Indexes& indexes() {
     return indexes;
   }();
   return made;
+}
+
+// Enums have even oids of a range of their own, their arrays the odd ones after them.
+constexpr Oid kFirstEnum = 0x70000000;
+constexpr Oid kEnumMask = 0x0ffffffe;
+
+struct DeclaredEnum {
+  std::string name;
+  std::string sql_name;
+  TypeInfo info;
+};
+
+class Enums {
+ public:
+  static Enums& get() {
+    static Enums enums;
+    return enums;
+  }
+  const TypeInfo* find(Oid type) {
+    const std::shared_lock lock(mutex_);
+    const auto found = types_.find(type);
+    return found == types_.end() ? nullptr : &found->second->info;
+  }
+  void declare(Oid type, std::string_view sqlite_name) {
+    const std::unique_lock lock(mutex_);
+    auto& slot = types_[type];
+    if (slot != nullptr) return;
+    const std::size_t dot = sqlite_name.find('.');
+    const bool qualified = dot != std::string_view::npos;
+    slot = std::make_unique<DeclaredEnum>();
+    slot->name = qualified ? sqlite_name.substr(dot + 1) : sqlite_name;
+    slot->sql_name = (qualified ? pg_quote_name(sqlite_name.substr(0, dot)) + "." : "") +
+                     pg_quote_name(slot->name);
+    slot->info = {.oid = type,
+                  .name = slot->name.c_str(),
+                  .sql_name = slot->sql_name.c_str(),
+                  .array = type + 1,
+                  .size = 4,
+                  .category = 'E',
+                  .preferred = false,
+                  .storage = kInteger,
+                  .collation = ""};
+  }
+
+ private:
+  std::shared_mutex mutex_;
+  std::unordered_map<Oid, std::unique_ptr<DeclaredEnum>> types_;
+};
+
+bool in_enum_range(Oid type) {
+  return type >= kFirstEnum && type <= kFirstEnum + kEnumMask + 1;
 }
 
 // The order of implicit casts among numbers.
@@ -142,7 +198,18 @@ std::string with_modifier(const TypeInfo& type, std::int32_t typmod) {
 const TypeInfo* find_type(Oid type) {
   const auto& map = indexes().by_oid;
   const auto found = map.find(type);
-  return found == map.end() ? nullptr : found->second;
+  if (found != map.end()) return found->second;
+  return in_enum_range(type) ? Enums::get().find(type) : nullptr;
+}
+
+Oid declare_enum(std::string_view sqlite_name) {
+  const Oid type = kFirstEnum | (oid_of("enum", sqlite_name) & kEnumMask);
+  Enums::get().declare(type, sqlite_name);
+  return type;
+}
+
+bool is_enum(Oid type) {
+  return in_enum_range(type) && type % 2 == 0;
 }
 
 const TypeInfo* find_type(std::string_view name) {
@@ -162,6 +229,7 @@ const std::vector<TypeInfo>& all_types() {
 }
 
 Oid element_of(Oid array) {
+  if (in_enum_range(array)) return array % 2 == 1 ? array - 1 : 0;
   const auto& map = indexes().element;
   const auto found = map.find(array);
   return found == map.end() ? 0 : found->second;
@@ -185,7 +253,7 @@ bool is_number(Oid type) {
 }
 bool is_reg(Oid type) {
   return type == oid::kRegclass || type == oid::kRegtype || type == oid::kRegproc ||
-         type == oid::kRegnamespace || type == oid::kRegrole;
+         type == oid::kRegprocedure || type == oid::kRegnamespace || type == oid::kRegrole;
 }
 
 Storage storage_of(Oid type) {

@@ -17,10 +17,10 @@ constexpr Oid kBool = 16, kBytea = 17, kChar = 18, kName = 19, kInt8 = 20, kInt2
               kXid = 28, kOidVector = 30, kJson = 114, kNodeTree = 194, kFloat4 = 700,
               kFloat8 = 701, kUnknown = 705, kAclItem = 1033, kBpchar = 1042, kVarchar = 1043,
               kDate = 1082, kTime = 1083, kTimestamp = 1114, kTimestamptz = 1184, kInterval = 1186,
-              kNumeric = 1700, kRegclass = 2205, kRegtype = 2206, kRecord = 2249, kAny = 2276,
-              kAnyArray = 2277, kVoid = 2278, kAnyElement = 2283, kUuid = 2950, kJsonb = 3802,
-              kRegnamespace = 4089, kRegrole = 4096, kTextArray = 1009, kInt4Array = 1007,
-              kAnyNonArray = 2776, kTrigger = 2279;
+              kNumeric = 1700, kRegprocedure = 2202, kRegclass = 2205, kRegtype = 2206,
+              kRecord = 2249, kAny = 2276, kAnyArray = 2277, kVoid = 2278, kAnyElement = 2283,
+              kUuid = 2950, kJsonb = 3802, kRegnamespace = 4089, kRegrole = 4096, kTextArray = 1009,
+              kInt4Array = 1007, kAnyNonArray = 2776, kTrigger = 2279;
 }  // namespace oid
 
 // How a value lies in SQLite. Text types also say by which collation they compare.
@@ -51,6 +51,12 @@ const TypeInfo* find_type(std::string_view name);  // int4 or integer
 // The one that must be there. Raises 0A000 with the oid otherwise.
 const TypeInfo& type_info(Oid oid);
 const std::vector<TypeInfo>& all_types();  // scalars, then pseudo-types; no arrays
+
+// An enum of a database: values are numbers in the labels' order. A name ("mood", "app.mood") has
+// the same oids in all databases, so that what is known of a type by its oid is known everywhere.
+// Declaring is what makes find_type(oid) know it; there is no undoing. Any thread.
+Oid declare_enum(std::string_view sqlite_name);
+bool is_enum(Oid type);
 
 // The element's type of an array type; 0: not an array.
 Oid element_of(Oid array);

@@ -127,7 +127,7 @@ void Utility::run(Portal& portal) {
       portal.tag = "SET CONSTRAINTS";
       return;
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
-      session_.raw("PRAGMA wal_checkpoint(PASSIVE)");
+      session_.database_->checkpoint(session_.connection_.get(), session_.wal_frames_);
       portal.tag = "CHECKPOINT";
       return;
     default:
@@ -188,7 +188,9 @@ void Utility::set(const PgQuery__VariableSetStmt& stmt, Portal& portal) {
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_VALUE: {
       std::string value;
       for (const pg::Node* argument : CALF_LIST(&stmt, args))
-        value += (value.empty() ? "" : ", ") + value_text(*argument);
+        value +=
+            (value.empty() ? "" : ", ") +
+            (name == "search_path" ? pg_quote_name(value_text(*argument)) : value_text(*argument));
       if (local && session_.block_ == Session::Block::kNone)
         session_.notice("25P01", "SET LOCAL can only be used in transaction blocks", "WARNING");
       session_.set_setting(name, value, local);
@@ -197,12 +199,12 @@ void Utility::set(const PgQuery__VariableSetStmt& stmt, Portal& portal) {
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_DEFAULT:
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET:
       session_.settings_.reset(name);
-      session_.set_setting("application_name", session_.setting("application_name", true), false);
+      session_.apply_settings();
       portal.tag = stmt.kind == PG_QUERY__VARIABLE_SET_KIND__VAR_RESET ? "RESET" : "SET";
       return;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_RESET_ALL:
       session_.settings_.reset_all();
-      session_.set_setting("application_name", session_.setting("application_name", true), false);
+      session_.apply_settings();
       portal.tag = "RESET";
       return;
     case PG_QUERY__VARIABLE_SET_KIND__VAR_SET_MULTI:
@@ -251,12 +253,15 @@ void Utility::discard(const PgQuery__DiscardStmt& stmt, Portal& portal) {
     if (session_.block_ != Session::Block::kNone)
       raise("25001", "DISCARD ALL cannot run inside a transaction block");
     session_.settings_.reset_all();
+    session_.apply_settings();
+    Declarations(session_).drop_temporary();
     std::erase_if(session_.prepared_, [](const auto& entry) { return !entry.first.empty(); });
     session_.sequence_values_.clear();
     session_.last_value_.reset();
     portal.tag = "DISCARD ALL";
     return;
   }
+  if (stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP) Declarations(session_).drop_temporary();
   portal.tag = stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_TEMP    ? "DISCARD TEMP"
                : stmt.target == PG_QUERY__DISCARD_MODE__DISCARD_PLANS ? "DISCARD PLANS"
                                                                       : "DISCARD SEQUENCES";

@@ -19,6 +19,16 @@ def statements(path):
     return [s.strip() for s in path.read_text().split(";\n") if s.strip()]
 
 
+FIRST_OWN_OID = 16384
+
+
+def type_name(connection, oid):
+    """The oid of a type that is built in; the name of another one, whose oid differs from server to server."""
+    if oid < FIRST_OWN_OID:
+        return oid
+    return connection.pgconn.exec_(f"select format_type({oid}, null)".encode()).get_value(0, 0).decode()
+
+
 def outcome(connection, sql):
     """What a client sees: the SQLSTATE, or the columns' names and types and the rows as text."""
     cursor = psycopg.ClientCursor(connection)
@@ -29,7 +39,7 @@ def outcome(connection, sql):
     status = result.status
     if status == psycopg.pq.ExecStatus.FATAL_ERROR:
         return {"error": result.error_field(psycopg.pq.DiagnosticField.SQLSTATE).decode()}
-    columns = [(result.fname(i).decode(), result.ftype(i)) for i in range(result.nfields)]
+    columns = [(result.fname(i).decode(), type_name(connection, result.ftype(i))) for i in range(result.nfields)]
     rows = [[result.get_value(r, c) for c in range(result.nfields)] for r in range(result.ntuples)]
     rows = [[None if v is None else v.decode() for v in row] for row in rows]
     if "order by" not in sql.lower():

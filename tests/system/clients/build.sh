@@ -19,7 +19,7 @@ build_rust() {
 }
 build_java() {
   (cd "$here/java" && mvn -q -B dependency:copy-dependencies -DoutputDirectory="$1/lib" -DincludeScope=runtime) &&
-    javac -encoding UTF-8 -cp "$1/lib/*" -d "$1/classes" "$here/java/src/main/java/Client.java"
+    javac -encoding UTF-8 -cp "$1/lib/*" -d "$1/classes" "$here"/java/src/main/java/*.java
 }
 
 if [ "${1:-}" = --where ]; then place_of "$2"; exit; fi

@@ -13,13 +13,13 @@ from .server import scratch
 
 
 class SqliteServer:
-    """A context manager. file: None for memory. Extra arguments go to calf serve."""
+    """A context manager. file: None for memory. Extra arguments go to calf serve; `engine` is another one to compare with."""
 
-    def __init__(self, file: Path | None = None, *arguments: str):
+    def __init__(self, file: Path | None = None, *arguments: str, engine: str = "sqlite"):
         self.scratch = scratch()
         self.file = file
         self.log = open(self.scratch / "log", "wb")
-        command = [str(places.CALF), "serve", "--engine", "sqlite", *([str(file)] if file else []), "-p", "0",
+        command = [str(places.CALF), "serve", "--engine", engine, *([str(file)] if file else []), "-p", "0",
                    "-k", str(self.scratch), "--json", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         line = self.process.stdout.readline()

@@ -1,0 +1,189 @@
+// The rows of pg_catalog about what is built in: types, functions, collations, access methods.
+#include <cctype>
+
+#include "sqlite/system_rows.h"
+#include "sqlite/system_tables.h"
+#include "sqlite/type_functions.h"
+
+namespace calf::sqlite {
+
+SystemTables::Values SystemTables::types() {
+  Values rows;
+  const auto add = [&](Oid oid, const std::string& name, int size, char category, bool preferred,
+                       Oid element, Oid array, Oid schema) {
+    const bool pseudo = category == 'P';
+    rows.push_back({number(oid),
+                    text(name),
+                    number(schema),
+                    number(kOwner),
+                    number(size),
+                    flag(size > 0 && size <= 8),
+                    letter(pseudo            ? 'p'
+                           : category == 'E' ? 'e'
+                                             : 'b'),
+                    letter(category),
+                    flag(preferred),
+                    flag(true),
+                    letter(','),
+                    number(0),
+                    number(0),
+                    number(element),
+                    number(array),
+                    number(functions_of_type(oid).oids[0]),
+                    number(functions_of_type(oid).oids[1]),
+                    number(functions_of_type(oid).oids[2]),
+                    number(functions_of_type(oid).oids[3]),
+                    number(0),
+                    number(0),
+                    number(0),
+                    letter(size == 8 ? 'd' : 'i'),
+                    letter(size == -1 ? 'x' : 'p'),
+                    flag(false),
+                    number(0),
+                    number(-1),
+                    number(0),
+                    number(collation_of_type(oid)),
+                    {},
+                    {},
+                    {}});
+  };
+  for (const TypeInfo& type : all_types()) {
+    const Oid element = type.oid == oid::kInt2Vector  ? oid::kInt2
+                        : type.oid == oid::kOidVector ? oid::kOid
+                                                      : 0;
+    add(type.oid, type.name, type.size, type.category, type.preferred, element, type.array,
+        kCatalogNamespace);
+    if (type.array != 0)
+      add(type.array, std::string("_") + type.name, -1, 'A', false, type.oid, 0, kCatalogNamespace);
+  }
+  for (const auto& [key, type] : session_.catalog().enums) {
+    const Oid schema = namespace_oid(type.schema);
+    add(type.oid, type.name, 4, 'E', false, 0, array_of(type.oid), schema);
+    add(array_of(type.oid), "_" + type.name, -1, 'A', false, type.oid, 0, schema);
+  }
+  return rows;
+}
+
+SystemTables::Values SystemTables::enum_labels() {
+  Values rows;
+  for (const auto& [key, type] : session_.catalog().enums) {
+    double order = 0;
+    for (const EnumType::Label& label : type.labels)
+      rows.push_back({number(oid_of("label", key + ":" + std::to_string(label.value))),
+                      number(type.oid), Datum::of(++order), text(label.text)});
+  }
+  return rows;
+}
+
+SystemTables::Values SystemTables::functions() {
+  Values rows;
+  const auto add = [&](Oid oid, const std::string& name, char kind, bool strict, bool rows_kind,
+                       bool immutable, std::size_t count, Oid result, std::string types) {
+    rows.push_back({number(oid),
+                    text(name),
+                    number(kCatalogNamespace),
+                    number(kOwner),
+                    number(12),
+                    Datum::of(1.0),
+                    Datum::of(0.0),
+                    number(0),
+                    number(0),
+                    letter(kind),
+                    flag(false),
+                    flag(false),
+                    flag(strict),
+                    flag(rows_kind),
+                    letter(immutable ? 'i' : 'v'),
+                    letter('s'),
+                    number(static_cast<std::int64_t>(count)),
+                    number(0),
+                    number(result),
+                    text(std::move(types)),
+                    {},
+                    {},
+                    {},
+                    text(name),
+                    {},
+                    {},
+                    {}});
+  };
+  for (const auto& function : FunctionTable::get().all()) {
+    if (std::isalpha(static_cast<unsigned char>(function->name[0])) == 0 ||
+        function->name.starts_with("calf_"))
+      continue;
+    std::string types;
+    for (const Oid type : function->arguments)
+      types += (types.empty() ? "" : " ") + std::to_string(type);
+    const char kind = function->kind == Function::Kind::kAggregate ? 'a'
+                      : function->kind == Function::Kind::kWindow  ? 'w'
+                                                                   : 'f';
+    add(function_oid(*function), function->name, kind, function->strict,
+        function->kind == Function::Kind::kRows, function->stable, function->arguments.size(),
+        function->result, std::move(types));
+  }
+  // What pg_type names: from cstring and internal, to cstring and bytea.
+  constexpr Oid kCstring = 2275;
+  constexpr Oid kInternal = 2281;
+  for (const TypeFunctions& functions : all_type_functions()) {
+    const Oid of_in_and_out[] = {kCstring, functions.type, kInternal, functions.type};
+    const Oid results[] = {functions.type, kCstring, functions.type, oid::kBytea};
+    for (std::size_t i = 0; i < functions.oids.size(); ++i) {
+      if (functions.oids[i] != 0)
+        add(functions.oids[i], std::string(functions.stem) + kTypeFunctionSuffixes[i], 'f', true,
+            false, true, 1, results[i], std::to_string(of_in_and_out[i]));
+    }
+  }
+  return rows;
+}
+
+SystemTables::Values SystemTables::access_methods() {
+  Values rows;
+  rows.push_back({number(kHeap), text("heap"), number(0), letter('t')});
+  rows.push_back({number(kBtree), text("btree"), number(0), letter('i')});
+  return rows;
+}
+
+SystemTables::Values SystemTables::collations() {
+  Values rows;
+  rows.push_back({number(kDefaultCollation),
+                  text("default"),
+                  number(kCatalogNamespace),
+                  number(kOwner),
+                  letter('d'),
+                  flag(true),
+                  number(-1),
+                  {},
+                  {},
+                  {},
+                  {},
+                  {}});
+  rows.push_back({number(kCCollation),
+                  text("C"),
+                  number(kCatalogNamespace),
+                  number(kOwner),
+                  letter('c'),
+                  flag(true),
+                  number(-1),
+                  text("C"),
+                  text("C"),
+                  {},
+                  {},
+                  {}});
+  return rows;
+}
+
+SystemTables::Values SystemTables::languages() {
+  Values rows;
+  rows.push_back({number(14),
+                  text("sql"),
+                  number(kOwner),
+                  flag(false),
+                  flag(true),
+                  number(0),
+                  number(0),
+                  number(0),
+                  {}});
+  return rows;
+}
+
+}  // namespace calf::sqlite
