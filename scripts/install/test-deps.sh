@@ -53,4 +53,13 @@ node_hash=$(hash_of "$clients/node/package-lock.json")
 [ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
 once "$CALF_DEPS/node-$node_hash" node_clients
 
+# Object stores of this machine, and the linter of Dockerfiles. They want a newer Node than Debian's, which npm has as well.
+emulators="$root/tests/emulators"
+emulator_packages() {
+  cp "$emulators/package.json" "$emulators/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
+}
+emulators_hash=$(hash_of "$emulators/package-lock.json")
+[ -d "$CALF_DEPS/emulators-$emulators_hash" ] || say "emulators of object storage (npm)"
+once "$CALF_DEPS/emulators-$emulators_hash" emulator_packages
+
 if [ "${1:-}" = --native ]; then "$here/native-postgres.sh"; fi

@@ -69,6 +69,7 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* context) {
 
 int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   auto& exchange = *static_cast<Exchange*>(context);
+  if (!exchange.stopped) return 1;  // the sink's reason stays
   exchange.stopped = exchange.limits.check("a request to " + origin_of(exchange.request.url));
   return exchange.stopped ? 0 : 1;
 }

@@ -15,6 +15,7 @@ DEPS = Path(
     or ("/var/cache/calf" if os.geteuid() == 0 else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "calf")
 )
 NATIVE = DEPS / "native-18.4.0-beta.17"
+EMULATORS = next(iter(sorted(DEPS.glob("emulators-*"), key=lambda path: path.stat().st_mtime, reverse=True)), DEPS / "emulators")
 PGTOOLS = DEPS / "pgtools-18.6.3" / "bin"
 
 
