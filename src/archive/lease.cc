@@ -1,0 +1,173 @@
+#include "archive/lease.h"
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "blob/encoding.h"
+#include "blob/host_file.h"
+#include "blob/http_retry.h"
+#include "os/random.h"
+
+namespace calf::archive {
+namespace {
+
+constexpr const char* kKey = "lease";
+constexpr std::size_t kMaxBytes = 4096;
+constexpr std::int64_t kPollMs = 250;
+constexpr std::int64_t kFormat = 1;
+
+}  // namespace
+
+struct Lease::Content {
+  std::uint64_t epoch = 0;
+  std::string archive_id{};  // 32 hexadecimal digits
+  std::string owner{};
+  std::string description{};
+  bool released = false;
+
+  // Never twice the same bytes: the ETag of S3 is a digest of them.
+  [[nodiscard]] std::string to_bytes() const {
+    return nlohmann::json{{"format", kFormat},
+                          {"epoch", epoch},
+                          {"archive", archive_id},
+                          {"owner", owner},
+                          {"description", description},
+                          {"released", released},
+                          {"nonce", blob::random_name("")}}
+        .dump();
+  }
+
+  static Result<Content> parse(const std::string& bytes) {
+    const auto json = nlohmann::json::parse(bytes, nullptr, false);
+    Content content;
+    try {
+      if (json.at("format").get<std::int64_t>() != kFormat) {
+        return fail(ErrorCode::kUnsupported, "the archive has a newer format",
+                    "use a newer version of calf");
+      }
+      content.epoch = json.at("epoch").get<std::uint64_t>();
+      content.archive_id = json.at("archive").get<std::string>();
+      content.owner = json.at("owner").get<std::string>();
+      content.description = json.at("description").get<std::string>();
+      content.released = json.at("released").get<bool>();
+    } catch (const nlohmann::json::exception&) {
+      return fail(ErrorCode::kDataCorrupted, "the archive's lease object is damaged",
+                  "bring the object \"lease\" back from a copy of the store");
+    }
+    if (content.archive_id.size() != 32) {
+      return fail(ErrorCode::kDataCorrupted, "the archive's lease object is damaged");
+    }
+    return content;
+  }
+};
+
+// Puts, and finds out what became of it when the answer was lost. kPreconditionFailed only when it
+// is certain that it is not there.
+Result<std::string> Lease::put_settled(blob::ObjectStore& store, const std::string& bytes,
+                                       const blob::Condition& condition,
+                                       const blob::Limits& limits) {
+  while (true) {
+    auto etag = blob::put_bytes(store, kKey, bytes, condition, limits);
+    const bool refused = !etag && etag.error().code == ErrorCode::kPreconditionFailed;
+    if (etag || !(refused || blob::is_transient(etag.error()))) return etag;
+    const auto now = blob::fetch(store, kKey, kMaxBytes, limits);
+    if (now && now->bytes == bytes) return now->info.etag;
+    if (refused && now) return etag;
+    CALF_CHECK_OK(limits.check("writing the archive's lease"));
+    limits.sleep_ms(kPollMs);
+  }
+}
+
+Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& options,
+                             const blob::Limits& limits) {
+  Lease lease;
+  lease.options_ = options;
+  const blob::Limits waiting = limits.at_most(options.wait_ms + options.ttl_ms);
+  std::string seen_etag;
+  blob::Limits silence = blob::Limits::within(options.ttl_ms);
+  while (true) {
+    auto present = blob::fetch(store, kKey, kMaxBytes, limits);
+    Content next{.epoch = 1, .owner = options.owner, .description = options.description};
+    blob::Condition condition = blob::Condition::absent();
+    std::string holder;
+    if (present) {
+      CALF_TRY(const Content content, Content::parse(present->bytes));
+      if (present->info.etag != seen_etag) silence = blob::Limits::within(options.ttl_ms);
+      seen_etag = present->info.etag;
+      const bool free = content.released || content.owner == options.owner;
+      holder = free || silence.remaining_ms() == 0 ? "" : content.description;
+      next.epoch = content.epoch + 1;
+      next.archive_id = content.archive_id;
+      condition = blob::Condition::matches(seen_etag);
+    } else if (present.error().code == ErrorCode::kNotFound) {
+      std::array<std::byte, 16> id;
+      os::random_bytes(id);
+      next.archive_id = blob::hex({reinterpret_cast<const char*>(id.data()), id.size()});
+    } else if (!blob::is_transient(present.error())) {
+      return fail(std::move(present).error());
+    } else {
+      holder = "unknown: " + present.error().message;
+    }
+    if (holder.empty()) {
+      auto etag = put_settled(store, next.to_bytes(), condition, limits);
+      if (etag) {
+        lease.epoch_ = next.epoch;
+        lease.etag_ = *etag;
+        for (std::size_t i = 0; i < lease.archive_id_.size(); ++i) {
+          lease.archive_id_[i] = static_cast<char>(
+              std::stoi(next.archive_id.substr(2 * i, 2), nullptr, 16));
+        }
+        break;
+      }
+      if (etag.error().code != ErrorCode::kPreconditionFailed) return fail(std::move(etag).error());
+    }
+    if (!waiting.check("")) {
+      return fail(ErrorCode::kUnavailable,
+                  store.describe() + " has another writer: " + holder,
+                  "stop it; when it is dead, its lease ends by itself");
+    }
+    waiting.sleep_ms(kPollMs);
+  }
+  // A store that takes this one knows no conditions.
+  const auto wrong = blob::put_bytes(store, kKey, "x", blob::Condition::matches("\"no-such-etag\""),
+                                     limits);
+  if (wrong) {
+    return fail(ErrorCode::kUnsupported,
+                store.describe() + " ignores conditional writes: two writers could not be told apart",
+                "use a service with If-Match and If-None-Match for PUT");
+  }
+  return lease;
+}
+
+Result<void> Lease::write(blob::ObjectStore& store, bool released, const blob::Limits& limits) {
+  const Content content{.epoch = epoch_,
+                        .archive_id = blob::hex({archive_id_.data(), archive_id_.size()}),
+                        .owner = options_.owner,
+                        .description = options_.description,
+                        .released = released};
+  auto etag = put_settled(store, content.to_bytes(), blob::Condition::matches(etag_), limits);
+  if (etag) {
+    etag_ = std::move(*etag);
+    return {};
+  }
+  if (etag.error().code != ErrorCode::kPreconditionFailed) return fail(std::move(etag).error());
+  // A renewal whose answer was lost may have been ours all the same.
+  CALF_TRY(const auto now, blob::fetch(store, kKey, kMaxBytes, limits));
+  CALF_TRY(const Content other, Content::parse(now.bytes));
+  if (other.owner == options_.owner && other.epoch == epoch_) {
+    etag_ = now.info.etag;
+    return {};
+  }
+  winner_ = other.description;
+  return fail(std::move(etag).error());
+}
+
+Result<void> Lease::renew(blob::ObjectStore& store, const blob::Limits& limits) {
+  return write(store, false, limits);
+}
+
+Result<void> Lease::release(blob::ObjectStore& store, const blob::Limits& limits) {
+  return write(store, true, limits);
+}
+
+}  // namespace calf::archive

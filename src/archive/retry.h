@@ -1,0 +1,22 @@
+// Repeats a step of reading the archive, or of taking it over, while the store is only busy. Steps
+// that leave nothing half done.
+#pragma once
+
+#include <functional>
+
+#include "blob/http_retry.h"
+
+namespace calf::archive {
+
+template <typename Step>
+auto retrying(const blob::Limits& limits, const Step& step) -> decltype(step()) {
+  constexpr blob::RetryPolicy kPolicy{.first_delay_ms = 50, .longest_delay_ms = 2'000};
+  for (int attempt = 1;; ++attempt) {
+    auto result = step();
+    if (result || !blob::is_transient(result.error())) return result;
+    if (!limits.check("") || limits.stop.stop_requested()) return result;
+    limits.sleep_ms(blob::backoff_ms(kPolicy, attempt));
+  }
+}
+
+}  // namespace calf::archive
