@@ -62,4 +62,14 @@ emulators_hash=$(hash_of "$emulators/package-lock.json")
 [ -d "$CALF_DEPS/emulators-$emulators_hash" ] || say "emulators of object storage (npm)"
 once "$CALF_DEPS/emulators-$emulators_hash" emulator_packages
 
+# A virtual environment cannot be moved, so this one is made in its place.
+moto="$CALF_DEPS/moto-$(hash_of "$emulators/requirements.txt" <(python3 --version))"
+if [ ! -e "$moto/complete" ]; then
+  say "the S3 emulator moto (PyPI)"
+  rm -rf "$moto"
+  python3 -m venv "$moto"
+  "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$emulators/requirements.txt" >&2
+  touch "$moto/complete"
+fi
+
 if [ "${1:-}" = --native ]; then "$here/native-postgres.sh"; fi

@@ -89,8 +89,7 @@ Result<void> Archiver::Impl::begin(const blob::Limits& limits) {
   }
   if (!placed) CALF_CHECK_OK(retrying(limits, [&] { return shipper_.ship_everything(limits); }));
   CALF_CHECK_OK(retrying(limits, [&] { return shipper_.ship(limits); }));
-  CALF_TRY(const ChainSize size,
-           retrying(limits, [&] { return measure_chain(store_, limits); }));
+  CALF_TRY(const ChainSize size, retrying(limits, [&] { return measure_chain(store_, limits); }));
   base_bytes_ = size.base_bytes;
   inherited_bytes_ = size.segment_bytes - std::min(size.segment_bytes, shipper_.bytes_put());
   status_.shipped = shipper_.shipped();
@@ -110,10 +109,11 @@ void Archiver::Impl::end_threads() {
 }
 
 Error Archiver::Impl::lost_error() const {
-  return {.code = ErrorCode::kPreconditionFailed,
-          .message = "this server is no longer the writer of " + store_.describe() +
-                     (winner_.empty() ? "" : ": " + winner_ + " is"),
-          .hint = "connect to the other one; commits that were not acknowledged are not in the store"};
+  return {
+      .code = ErrorCode::kPreconditionFailed,
+      .message = "this server is no longer the writer of " + store_.describe() +
+                 (winner_.empty() ? "" : ": " + winner_ + " is"),
+      .hint = "connect to the other one; commits that were not acknowledged are not in the store"};
 }
 
 Result<void> Archiver::Impl::commit_barrier(const blob::Limits& limits) {
@@ -125,14 +125,14 @@ Result<void> Archiver::Impl::commit_barrier(const blob::Limits& limits) {
   if (done_ >= ticket) return {};
   if (status_.lease_lost) return fail(lost_error());
   if (stopping_) return fail(ErrorCode::kCancelled, "the archive is being closed");
-  CALF_CHECK_OK(limits.check(
-      "waiting until the commit is in " + store_.describe() +
-      (status_.last_error.empty() ? "" : " (" + status_.last_error + ")")));
+  CALF_CHECK_OK(limits.check("waiting until the commit is in " + store_.describe() +
+                             (status_.last_error.empty() ? "" : " (" + status_.last_error + ")")));
   return fail(ErrorCode::kDeadlineExceeded, "the commit is not in " + store_.describe() + " yet");
 }
 
 Result<void> Archiver::Impl::check_writable() const {
-  if (!lease_lost_ && !too_much_waits_) [[likely]] return {};
+  if (!lease_lost_ && !too_much_waits_) [[likely]]
+    return {};
   const std::lock_guard lock(mutex_);
   if (lease_lost_) return fail(lost_error());
   return fail(ErrorCode::kResourceExhausted,
@@ -153,9 +153,9 @@ void Archiver::Impl::ship_loop(const std::stop_token& stop) {
     bool asked = false;
     {
       std::unique_lock lock(mutex_);
-      const auto delay = failures_ == 0 ? interval
-                                        : std::chrono::milliseconds(
-                                              blob::backoff_ms(kShipPolicy, failures_));
+      const auto delay = failures_ == 0
+                             ? interval
+                             : std::chrono::milliseconds(blob::backoff_ms(kShipPolicy, failures_));
       // After a failure nobody's hurry shortens the delay.
       changed_.wait_for(lock, stop, delay, [&] { return failures_ == 0 && wanted_ > done_; });
       target = wanted_;
@@ -225,8 +225,8 @@ void Archiver::Impl::make_base_if_due() {
   auto held = std::make_shared<Shipper::At>(std::move(*at));  // std::jthread copies
   base_thread_ = std::jthread([this, held](const std::stop_token& stop) {
     const auto base_limits = blob::Limits::within(kBaseTimeoutMs, stop);
-    const auto made = put_base(store_, std::move(*held), options_.database.string() + "-calf-base",
-                               base_limits);
+    const auto made =
+        put_base(store_, std::move(*held), options_.database.string() + "-calf-base", base_limits);
     if (made) made_base_bytes_ = *made;
     const auto deleted =
         made ? delete_unneeded(store_, now_ms() - options_.retention_ms, base_limits) : made;
@@ -251,8 +251,8 @@ void Archiver::Impl::lease_loop(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     blob::Limits::within(period_ms * 2, stop).sleep_ms(period_ms);
     if (stop.stop_requested()) return;
-    const auto renewed = takeover_.lease.renew(
-        store_, blob::Limits::within(options_.request_timeout_ms, stop));
+    const auto renewed =
+        takeover_.lease.renew(store_, blob::Limits::within(options_.request_timeout_ms, stop));
     if (renewed || renewed.error().code != ErrorCode::kPreconditionFailed) continue;
     lose_lease(takeover_.lease.winner());
     return;
@@ -279,8 +279,7 @@ Result<std::unique_ptr<Archiver>> Archiver::open(blob::ObjectStore& store,
   const auto limits = blob::Limits::within(kOpenTimeoutMs);
   CALF_TRY(Takeover takeover, take_over(store, options, limits));
   CALF_TRY(Source source, Source::open(options.database));
-  auto impl =
-      std::make_unique<Impl>(store, options, std::move(takeover), std::move(source));
+  auto impl = std::make_unique<Impl>(store, options, std::move(takeover), std::move(source));
   CALF_CHECK_OK(impl->begin(limits));
   return std::unique_ptr<Archiver>(new Archiver(std::move(impl)));
 }

@@ -24,7 +24,8 @@ blob::Limits limits(std::int64_t timeout_ms = 20'000) {
 class Archive : public ::testing::Test {
  protected:
   ArchiverOptions options(const std::string& name) {
-    return {.database = folder_ / name, .interval_ms = 20, .lease_ttl_ms = 600, .lease_wait_ms = 3'000};
+    return {
+        .database = folder_ / name, .interval_ms = 20, .lease_ttl_ms = 600, .lease_wait_ms = 3'000};
   }
   std::unique_ptr<Archiver> open(const std::string& name) {
     auto archiver = Archiver::open(store_, options(name));
@@ -149,8 +150,10 @@ TEST_F(Archive, empties_the_log_under_constant_writing) {
 TEST_F(Archive, cuts_one_large_commit_into_parts) {
   auto archiver = open("a.db");
   Database db(folder_ / "a.db");
-  db.run("create table t(x); insert into t select randomblob(1000000) from "
-         "(with recursive n(i) as (select 1 union all select i + 1 from n where i < 30) select i from n)");
+  db.run(
+      "create table t(x); insert into t select randomblob(1000000) from "
+      "(with recursive n(i) as (select 1 union all select i + 1 from n where i < 30) select i from "
+      "n)");
   ASSERT_TRUE(archiver->commit_barrier(limits()));
   EXPECT_EQ(restored("select count(*), sum(length(x)) from t"), "30|30000000|");
   db.run("delete from t; vacuum");
@@ -245,7 +248,10 @@ TEST_F(Archive, stops_a_writer_that_was_replaced) {
 }
 
 TEST_F(Archive, refuses_a_file_that_is_not_the_archives) {
-  { auto archiver = open("a.db"); ASSERT_TRUE(archiver->stop(limits())); }
+  {
+    auto archiver = open("a.db");
+    ASSERT_TRUE(archiver->stop(limits()));
+  }
   {
     Database db(folder_ / "foreign.db");
     db.run("create table precious(x)");
@@ -302,7 +308,8 @@ TEST_F(Archive, names_a_damaged_object) {
   std::string bad = good;
   bad[bad.size() / 2] = static_cast<char>(bad[bad.size() / 2] ^ 1);
   ASSERT_TRUE(blob::put_bytes(memory_, key, bad, blob::Condition::none(), limits()));
-  EXPECT_NE(restored("select 1").find(key + " is damaged"), std::string::npos) << restored("select 1");
+  EXPECT_NE(restored("select 1").find(key + " is damaged"), std::string::npos)
+      << restored("select 1");
   ASSERT_TRUE(blob::put_bytes(memory_, key, good.substr(0, good.size() - 40),
                               blob::Condition::none(), limits()));
   EXPECT_NE(restored("select 1").find(key), std::string::npos);
@@ -319,7 +326,8 @@ TEST_F(Archive, feeds_read_replicas_while_they_are_read) {
   Database db(folder_ / "a.db");
   db.run("create table t(x); insert into t values (1)");
   ASSERT_TRUE(archiver->commit_barrier(limits()));
-  auto follower = Follower::open(store_, {.database = folder_ / "replica.db", .max_staleness_ms = 200});
+  auto follower =
+      Follower::open(store_, {.database = folder_ / "replica.db", .max_staleness_ms = 200});
   ASSERT_TRUE(follower) << follower.error().to_string();
   Database reader(folder_ / "replica.db");
   EXPECT_EQ(reader.query("select sum(x) from t"), "1|");
@@ -344,7 +352,10 @@ TEST_F(Archive, feeds_read_replicas_while_they_are_read) {
 }
 
 TEST_F(Archive, restores_only_to_a_name_that_is_free) {
-  { auto archiver = open("a.db"); ASSERT_TRUE(archiver->stop(limits())); }
+  {
+    auto archiver = open("a.db");
+    ASSERT_TRUE(archiver->stop(limits()));
+  }
   const auto again = restore(store_, folder_ / "a.db", {}, limits());
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, ErrorCode::kAlreadyExists);

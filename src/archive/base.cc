@@ -31,11 +31,12 @@ Result<std::uint64_t> put_base(blob::ObjectStore& store, Shipper::At at,
   const std::string key = base_key(at.header.position);
   auto done = [&]() -> Result<std::uint64_t> {
     CALF_CHECK_OK(write_base(at, scratch, limits));
-    { const Shipper::At let_go = std::move(at); }  // the log may be emptied again
+    {
+      const Shipper::At let_go = std::move(at);
+    }  // the log may be emptied again
     CALF_TRY(auto body, blob::FileBody::open(scratch));
-    CALF_CHECK_OK(retrying(limits, [&] {
-      return store.put(key, body, blob::Condition::none(), limits);
-    }));
+    CALF_CHECK_OK(
+        retrying(limits, [&] { return store.put(key, body, blob::Condition::none(), limits); }));
     return body.size_bytes();
   }();
   std::error_code ignored;

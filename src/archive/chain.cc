@@ -1,5 +1,7 @@
 #include "archive/chain.h"
 
+#include "archive/retry.h"
+
 #include <algorithm>
 #include <charconv>
 
@@ -20,6 +22,12 @@ bool parse_hex(std::string_view text, std::uint64_t& value) {
   return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
 }
 
+Result<PageSetHeader> parse_header(const std::string& key, std::string_view bytes) {
+  auto header = parse_page_set_header(bytes);
+  if (!header) return fail(std::move(header).error().with_context("object " + key + " is damaged"));
+  return header;
+}
+
 Result<void> expect_link(const PageSetHeader& header, Position position) {
   if (header.kind != PageSetKind::kBase && header.position == position) return {};
   return fail(ErrorCode::kDataCorrupted,
@@ -34,10 +42,9 @@ tl::unexpected<Error> missing_link(Position position, const std::string& later) 
 
 Result<std::optional<std::string>> first_key_after(blob::ObjectStore& store, Position position,
                                                    const blob::Limits& limits) {
-  CALF_TRY(const auto page, store.list({.prefix = kSegmentPrefix,
-                                        .start_after = segment_key(position),
-                                        .limit = 1},
-                                       limits));
+  const blob::ListQuery query{
+      .prefix = kSegmentPrefix, .start_after = segment_key(position), .limit = 1};
+  CALF_TRY(const auto page, retrying(limits, [&] { return store.list(query, limits); }));
   if (page.objects.empty()) return std::nullopt;
   return page.objects[0].key;
 }
@@ -45,7 +52,9 @@ Result<std::optional<std::string>> first_key_after(blob::ObjectStore& store, Pos
 // The whole object at `position`; nothing when there is none.
 Result<std::optional<std::string>> fetch_segment(blob::ObjectStore& store, Position position,
                                                  const blob::Limits& limits) {
-  auto fetched = blob::fetch(store, segment_key(position), kMaxSegmentObjectBytes, limits);
+  auto fetched = retrying(limits, [&] {
+    return blob::fetch(store, segment_key(position), kMaxSegmentObjectBytes, limits);
+  });
   if (fetched) return std::move(fetched->bytes);
   if (fetched.error().code == ErrorCode::kNotFound) return std::nullopt;
   return fail(std::move(fetched).error());
@@ -83,10 +92,11 @@ Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& 
     bytes.append(chunk.substr(0, kPageSetHeaderBytes));
     return {};
   };
-  CALF_CHECK_OK(store.get(key, {.length = kPageSetHeaderBytes}, collect, limits));
-  auto header = parse_page_set_header(bytes);
-  if (!header) return fail(std::move(header).error().with_context("object " + key));
-  return header;
+  CALF_CHECK_OK(retrying(limits, [&] {
+    bytes.clear();
+    return store.get(key, {.length = kPageSetHeaderBytes}, collect, limits);
+  }));
+  return parse_header(key, bytes);
 }
 
 Result<std::vector<Position>> list_bases(blob::ObjectStore& store, const blob::Limits& limits) {
@@ -95,14 +105,16 @@ Result<std::vector<Position>> list_bases(blob::ObjectStore& store, const blob::L
     if (const auto position = position_of_key(object.key)) bases.push_back(*position);
     return {};
   };
-  CALF_CHECK_OK(blob::list_all(store, {.prefix = kBasePrefix}, take, limits));
+  CALF_CHECK_OK(retrying(limits, [&] {
+    bases.clear();
+    return blob::list_all(store, {.prefix = kBasePrefix}, take, limits);
+  }));
   return bases;
 }
 
 // Segments of one epoch after `at`, as far as they are there without a gap.
 static Result<Position> last_of_epoch(blob::ObjectStore& store, Position at,
                                       const blob::Limits& limits) {
-  std::optional<Position> gap;
   const auto take = [&](const blob::ObjectInfo& object) -> Result<void> {
     const auto position = position_of_key(object.key);
     if (!position || position->epoch != at.epoch) return {};
@@ -113,7 +125,10 @@ static Result<Position> last_of_epoch(blob::ObjectStore& store, Position at,
     return {};
   };
   const std::string prefix = segment_key(at).substr(0, sizeof("seg/") - 1 + kEpochDigits + 1);
-  CALF_CHECK_OK(blob::list_all(store, {.prefix = prefix, .start_after = segment_key(at)}, take, limits));
+  // A list that broke off goes on from where it had come.
+  CALF_CHECK_OK(retrying(limits, [&] {
+    return blob::list_all(store, {.prefix = prefix, .start_after = segment_key(at)}, take, limits);
+  }));
   return at;
 }
 
@@ -188,10 +203,8 @@ Result<std::optional<Link>> next_link(blob::ObjectStore& store, Position& at,
       CALF_TRY(bytes, fetch_segment(store, next, limits));
       if (!bytes) return missing_link(next, *later);
     }
-    auto header = parse_page_set_header(*bytes);
-    if (!header) {
-      return fail(std::move(header).error().with_context("object " + segment_key(next)));
-    }
+    const auto header = parse_header(segment_key(next), *bytes);
+    if (!header) return fail(header.error());
     CALF_CHECK_OK(expect_link(*header, next));
     if (header->kind == PageSetKind::kSegment) {
       at = next;

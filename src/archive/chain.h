@@ -35,8 +35,8 @@ Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& 
 Result<std::vector<Position>> list_bases(blob::ObjectStore& store, const blob::Limits& limits);
 
 struct Head {
-  Position last{};       // the last object that was put; {e, n}
-  Position next{};       // where the next one belongs
+  Position last{};  // the last object that was put; {e, n}
+  Position next{};  // where the next one belongs
   // The last segment whose group is complete; nothing in an archive without any.
   std::optional<PageSetHeader> segment{};
   std::int64_t time_ms = 0;

@@ -6,8 +6,8 @@
 
 #include "archive/retry.h"
 #include "archive/source.h"
-#include "blob/encoding.h"
 #include "base/log.h"
+#include "blob/encoding.h"
 #include "os/clock.h"
 
 namespace calf::archive {
@@ -139,8 +139,7 @@ Result<std::unique_ptr<Follower>> Follower::open(blob::ObjectStore& store,
   // The page size must be the archive's before there is anything in it: WAL mode fixes it.
   std::error_code error;
   if (!std::filesystem::exists(options.database, error)) {
-    CALF_CHECK_OK(
-        retrying(limits, [&] { return restore(store, options.database, {}, limits); }));
+    CALF_CHECK_OK(retrying(limits, [&] { return restore(store, options.database, {}, limits); }));
   }
   CALF_TRY(Connection connection, Connection::open(options.database));
   auto impl = std::make_unique<Impl>(store, options, std::move(connection));

@@ -13,7 +13,7 @@ namespace {
 
 constexpr const char* kKey = "lease";
 constexpr std::size_t kMaxBytes = 4096;
-constexpr std::int64_t kPollMs = 250;
+constexpr std::int64_t kPollMs = 100;
 constexpr std::int64_t kFormat = 1;
 
 }  // namespace
@@ -114,27 +114,27 @@ Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& optio
         lease.epoch_ = next.epoch;
         lease.etag_ = *etag;
         for (std::size_t i = 0; i < lease.archive_id_.size(); ++i) {
-          lease.archive_id_[i] = static_cast<char>(
-              std::stoi(next.archive_id.substr(2 * i, 2), nullptr, 16));
+          lease.archive_id_[i] =
+              static_cast<char>(std::stoi(next.archive_id.substr(2 * i, 2), nullptr, 16));
         }
         break;
       }
       if (etag.error().code != ErrorCode::kPreconditionFailed) return fail(std::move(etag).error());
     }
     if (!waiting.check("")) {
-      return fail(ErrorCode::kUnavailable,
-                  store.describe() + " has another writer: " + holder,
+      return fail(ErrorCode::kUnavailable, store.describe() + " has another writer: " + holder,
                   "stop it; when it is dead, its lease ends by itself");
     }
     waiting.sleep_ms(kPollMs);
   }
   // A store that takes this one knows no conditions.
-  const auto wrong = blob::put_bytes(store, kKey, "x", blob::Condition::matches("\"no-such-etag\""),
-                                     limits);
+  const auto wrong =
+      blob::put_bytes(store, kKey, "x", blob::Condition::matches("\"no-such-etag\""), limits);
   if (wrong) {
-    return fail(ErrorCode::kUnsupported,
-                store.describe() + " ignores conditional writes: two writers could not be told apart",
-                "use a service with If-Match and If-None-Match for PUT");
+    return fail(
+        ErrorCode::kUnsupported,
+        store.describe() + " ignores conditional writes: two writers could not be told apart",
+        "use a service with If-Match and If-None-Match for PUT");
   }
   return lease;
 }

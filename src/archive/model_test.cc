@@ -1,5 +1,5 @@
-// A random life of an archive: commits, faults of the network, crashes of the writer, moves to other
-// machines, restores. A plain list of what was acknowledged says what must be there.
+// A random life of an archive: commits, faults of the network, crashes of the writer, moves to
+// other machines, restores. A plain list of what was acknowledged says what must be there.
 #include <gtest/gtest.h>
 
 #include <random>
@@ -51,12 +51,13 @@ class Model {
   static blob::Limits limits() { return blob::Limits::within(30'000); }
 
   void start() {
-    ArchiverOptions options{.database = folder_ / ("m" + std::to_string(machine_) + ".db"),
-                            .interval_ms = 1 + pick(20),
-                            .checkpoint_bytes = 20'000 + static_cast<std::uint64_t>(pick(200'000)),
-                            .min_base_interval_bytes = 10'000 + static_cast<std::uint64_t>(pick(100'000)),
-                            .lease_ttl_ms = 150,
-                            .lease_wait_ms = 20'000};
+    ArchiverOptions options{
+        .database = folder_ / ("m" + std::to_string(machine_) + ".db"),
+        .interval_ms = 1 + pick(20),
+        .checkpoint_bytes = 20'000 + static_cast<std::uint64_t>(pick(200'000)),
+        .min_base_interval_bytes = 10'000 + static_cast<std::uint64_t>(pick(100'000)),
+        .lease_ttl_ms = 150,
+        .lease_wait_ms = 20'000};
     auto archiver = Archiver::open(store_, options);
     ASSERT_TRUE(archiver) << archiver.error().to_string();
     archiver_ = std::move(*archiver);
@@ -107,10 +108,12 @@ class Model {
       const int last = std::stoi("0" + copy.query("select max(n) from log"));
       EXPECT_GE(last, acknowledged_);
       EXPECT_LE(last, written_);
+      if (acknowledged_ == 0) return;  // not even the table is sure to be there
       const std::string upto = " from log where n <= " + std::to_string(acknowledged_);
       EXPECT_EQ(copy.query("select count(*)" + upto), db_->query("select count(*)" + upto));
       if (last == written_) {
-        const std::string all = "select n, length(filler), hex(substr(filler, 1, 8)) from log order by n";
+        const std::string all =
+            "select n, length(filler), hex(substr(filler, 1, 8)) from log order by n";
         if (acknowledged_ == written_) EXPECT_EQ(copy.query(all), db_->query(all));
       }
     }
@@ -132,10 +135,10 @@ class Model {
 TEST(ArchiveModel, loses_nothing_that_was_acknowledged) {
   const auto environment = blob::process_environment();
   const std::uint64_t first = std::stoull(environment("CALF_TEST_SEED").value_or("1"));
-  const std::uint64_t lives = std::stoull(environment("CALF_TEST_LIVES").value_or("8"));
+  const std::uint64_t lives = std::stoull(environment("CALF_TEST_LIVES").value_or("4"));
   for (std::uint64_t seed = first; seed < first + lives && !HasFailure(); ++seed) {
     SCOPED_TRACE("CALF_TEST_SEED=" + std::to_string(seed) + " CALF_TEST_LIVES=1");
-    Model(seed).live(150);
+    Model(seed).live(120);
   }
 }
 

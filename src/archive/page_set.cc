@@ -151,9 +151,8 @@ Result<void> PageSetWriter::flush() {
   if (state_->block.empty()) return {};
   std::string& compressed = state_->compressed;
   compressed.resize(ZSTD_compressBound(state_->block.size()));
-  const std::size_t size = ZSTD_compress(compressed.data(), compressed.size(),
-                                         state_->block.data(), state_->block.size(),
-                                         kCompressionLevel);
+  const std::size_t size = ZSTD_compress(compressed.data(), compressed.size(), state_->block.data(),
+                                         state_->block.size(), kCompressionLevel);
   if (ZSTD_isError(size)) return fail(ErrorCode::kInternal, ZSTD_getErrorName(size));
   std::string head;
   append(head, static_cast<std::uint32_t>(state_->block.size()));
@@ -266,8 +265,8 @@ Result<void> PageSetReader::decode_block(std::string_view stored, std::uint32_t 
     if (number == 0 || number > state.header.database_pages) {
       return corrupted("it has a page beyond the database");
     }
-    CALF_CHECK_OK(state.on_page(
-        number, std::string_view(state.raw).substr(offset + sizeof number, state.header.page_size)));
+    CALF_CHECK_OK(state.on_page(number, std::string_view(state.raw).substr(
+                                            offset + sizeof number, state.header.page_size)));
   }
   return {};
 }

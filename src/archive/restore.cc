@@ -154,9 +154,9 @@ Result<PageSetHeader> restore(blob::ObjectStore& store, const fs::path& file,
     CALF_TRY(auto replay, Replay::begin(store, fresh, options, limits));
     CALF_CHECK_OK(replay.advance(store, limits));
     if (!replay.state()) {
-      return fail(ErrorCode::kNotFound,
-                  options.at_ms ? store.describe() + " has nothing of that time"
-                                : "there is no archive in " + store.describe());
+      return fail(ErrorCode::kNotFound, options.at_ms
+                                            ? store.describe() + " has nothing of that time"
+                                            : "there is no archive in " + store.describe());
     }
     CALF_TRY(const auto synced, blob::open_file(fresh, O_RDWR));
     CALF_CHECK_OK(blob::sync(synced, fresh));

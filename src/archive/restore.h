@@ -29,8 +29,8 @@ class Replay {
   static Result<Replay> begin(blob::ObjectStore& store, const std::filesystem::path& file,
                               const RestoreOptions& options, const blob::Limits& limits);
 
-  // Applies what there is after it; true when anything was. The file is whole and synced afterwards.
-  // kDataCorrupted, kNotFound when segments that are needed were deleted.
+  // Applies what there is after it; true when anything was. The file is whole and synced
+  // afterwards. kDataCorrupted, kNotFound when segments that are needed were deleted.
   Result<bool> advance(blob::ObjectStore& store, const blob::Limits& limits);
 
   // Of the last complete group; nothing before the first.

@@ -10,11 +10,13 @@ namespace calf::archive {
 
 template <typename Step>
 auto retrying(const blob::Limits& limits, const Step& step) -> decltype(step()) {
-  constexpr blob::RetryPolicy kPolicy{.first_delay_ms = 50, .longest_delay_ms = 2'000};
+  // Stores over a network have tried for a while themselves already.
+  constexpr blob::RetryPolicy kPolicy{
+      .first_delay_ms = 20, .longest_delay_ms = 1'000, .attempts = 6};
   for (int attempt = 1;; ++attempt) {
     auto result = step();
     if (result || !blob::is_transient(result.error())) return result;
-    if (!limits.check("") || limits.stop.stop_requested()) return result;
+    if (attempt >= kPolicy.attempts || !limits.check("")) return result;
     limits.sleep_ms(blob::backoff_ms(kPolicy, attempt));
   }
 }

@@ -63,8 +63,7 @@ Result<void> Shipper::encode(const std::vector<std::uint32_t>& pages, const Page
     const std::size_t end = std::min(index + part_pages, pages.size());
     header.last_part = end == pages.size();
     Object object{.header = header};
-    CALF_TRY(auto writer,
-             PageSetWriter::begin(header, [&](std::string_view bytes) -> Result<void> {
+    CALF_TRY(auto writer, PageSetWriter::begin(header, [&](std::string_view bytes) -> Result<void> {
                object.bytes.append(bytes);
                return {};
              }));
@@ -140,8 +139,7 @@ Result<bool> Shipper::scan_once() {
 Result<void> Shipper::put(const Object& object, const blob::Limits& limits) {
   const std::string key = segment_key(object.header.position);
   while (true) {
-    const auto done =
-        blob::put_bytes(store_, key, object.bytes, blob::Condition::absent(), limits);
+    const auto done = blob::put_bytes(store_, key, object.bytes, blob::Condition::absent(), limits);
     if (done) return {};
     if (done.error().code != ErrorCode::kPreconditionFailed) return fail(done.error());
     // Ours, when an earlier acknowledgement was lost.
@@ -197,8 +195,10 @@ Result<void> Shipper::take_over_log() {
 
 Result<void> Shipper::checkpoint_if_larger(std::uint64_t bytes) {
   CALF_TRY(const std::uint64_t size, source_.log().size_bytes());
-  if (size < bytes || !pin_covered_ || place_.end_offset < bytes) return {};
-  return source_.checkpoint([this] { return take_over_log(); });
+  if (size < bytes || !pin_covered_ || place_.end_offset < bytes || place_ == emptied_) return {};
+  CALF_TRY(const bool all, source_.checkpoint([this] { return take_over_log(); }));
+  if (all) emptied_ = place_;
+  return {};
 }
 
 Result<Shipper::At> Shipper::snapshot_for_base() {
@@ -230,7 +230,7 @@ Result<void> Shipper::ship_everything(const blob::Limits& limits) {
       CALF_CHECK_OK(source_.log().sync());
       place_ = commits.end;
     }
-      header = next_header();
+    header = next_header();
     header.wal = place_;
     return {};
   }));

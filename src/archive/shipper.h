@@ -70,8 +70,9 @@ class Shipper {
   Position encoded_;      // last object made
   std::int64_t time_ms_;  // of encoded_
   std::deque<Object> pending_{};
-  WalPlace place_{};       // up to here commits are encoded
-  WalPlace seen_{};        // commits are known to be there up to here
+  WalPlace place_{};          // up to here commits are encoded
+  WalPlace seen_{};           // commits are known to be there up to here
+  WalPlace emptied_{};        // the log up to here is in the database
   bool pin_covered_ = false;  // everything that the pin covers is shipped
   std::uint64_t bytes_put_ = 0;
 };

@@ -1,9 +1,20 @@
 #include "archive/source.h"
 
+#include <chrono>
+#include <thread>
+
 namespace calf::archive {
 namespace {
 
 constexpr int kBusyTimeoutMs = 5'000;
+constexpr int kMaxBusyTries = 20'000;
+
+// SQLite's own handler sleeps ever longer; between two commits of a busy writer it never wakes.
+int wait_a_moment(void*, int tries) {
+  std::this_thread::sleep_for(std::chrono::microseconds(100));
+  return tries < kMaxBusyTries ? 1 : 0;
+}
+
 // Reading anything makes the transaction begin.
 constexpr const char* kBeginRead = "BEGIN; SELECT count(*) FROM sqlite_schema WHERE rowid < 0";
 
@@ -80,8 +91,8 @@ Result<std::string> Snapshot::read_page(std::uint32_t number) {
   const int code = file->pMethods->xRead(file, page.data(), static_cast<int>(page_size_),
                                          sqlite3_int64{number - 1} * page_size_);
   if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) {
-    return fail(ErrorCode::kIo, "reading page " + std::to_string(number) + " of the database: " +
-                                    sqlite3_errstr(code));
+    return fail(ErrorCode::kIo, "reading page " + std::to_string(number) +
+                                    " of the database: " + sqlite3_errstr(code));
   }
   return page;
 }
@@ -98,6 +109,7 @@ Result<Source> Source::open(const std::filesystem::path& database) {
   CALF_TRY(Connection idle, Connection::open(database));
   CALF_TRY(Connection writer, Connection::open(database));
   CALF_CHECK_OK(turn_wal_on(writer));
+  sqlite3_busy_handler(writer.get(), &wait_a_moment, nullptr);
   CALF_CHECK_OK(pin.execute(kBeginRead));
   return Source(database, std::move(pin), std::move(idle), std::move(writer));
 }
@@ -108,19 +120,24 @@ Result<void> Source::advance_pin() {
   return idle_.execute("COMMIT");
 }
 
-Result<void> Source::checkpoint(const std::function<Result<void>()>& with_writers_waiting) {
-  // Most of the work, while writers go on.
-  sqlite3_wal_checkpoint_v2(idle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+Result<bool> Source::checkpoint(const std::function<Result<void>()>& with_writers_waiting) {
+  int in_log = 0;
+  int in_database = 0;
+  const auto passive = [&] {
+    sqlite3_wal_checkpoint_v2(idle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, &in_log,
+                              &in_database);
+  };
+  passive();  // most of the work, while writers go on
   CALF_CHECK_OK(writer_.execute("BEGIN IMMEDIATE"));
   auto done = [&]() -> Result<void> {
     CALF_CHECK_OK(with_writers_waiting());
     CALF_CHECK_OK(pin_.execute("COMMIT"));
-    // What readers still need stays in the log; the next time, then.
-    sqlite3_wal_checkpoint_v2(idle_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    passive();
     return pin_.execute(kBeginRead);
   }();
   CALF_CHECK_OK(writer_.execute("ROLLBACK"));
-  return done;
+  CALF_CHECK_OK(done);
+  return in_log == in_database;
 }
 
 Result<Snapshot> Source::snapshot(const std::function<Result<void>()>& with_writers_waiting) {

@@ -67,10 +67,11 @@ class Source {
   // Moves the pin to now. Only when everything that the last one covered was shipped.
   Result<void> advance_pin();
 
-  // Runs `with_writers_waiting` while no other connection can write, and empties the log if no
-  // reader needs it. `with_writers_waiting` must take over all that is in the log. kUnavailable
-  // when a writer does not finish soon.
-  Result<void> checkpoint(const std::function<Result<void>()>& with_writers_waiting);
+  // Runs `with_writers_waiting`, which must take over all that is in the log, while no other
+  // connection can write, and brings the log into the database. True: all of it, so the next commit
+  // begins the log anew; false: a reader needs the rest. kUnavailable when a writer does not finish
+  // soon.
+  Result<bool> checkpoint(const std::function<Result<void>()>& with_writers_waiting);
 
   // The moment of the snapshot is that of `with_writers_waiting`, while no other connection can
   // write.

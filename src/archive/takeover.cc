@@ -31,8 +31,8 @@ Result<Head> seal_predecessors(blob::ObjectStore& store, const Lease& lease,
     CALF_TRY(const std::string seal,
              make_seal(head.next, {head.next.epoch, head.next.sequence - 1}, lease.epoch(),
                        lease.archive_id(), std::max(now_ms, head.time_ms)));
-    const auto put = blob::put_bytes(store, segment_key(head.next), seal,
-                                     blob::Condition::absent(), limits);
+    const auto put =
+        blob::put_bytes(store, segment_key(head.next), seal, blob::Condition::absent(), limits);
     // Whatever came of it, the next look tells.
     const bool settled = put || put.error().code == ErrorCode::kPreconditionFailed;
     if (!settled && !blob::is_transient(put.error())) return fail(put.error());

@@ -64,7 +64,8 @@ Result<std::optional<WalPlace>> WalFile::start() {
   page_size_ = big_endian(header, 8);
   const bool sane = page_size_ >= 512 && page_size_ <= 65536 && std::has_single_bit(page_size_);
   if (!sane || big_endian(header, 4) != kVersion) {
-    return fail(ErrorCode::kDataCorrupted, path_.string() + " is not a write-ahead log of SQLite's");
+    return fail(ErrorCode::kDataCorrupted,
+                path_.string() + " is not a write-ahead log of SQLite's");
   }
   WalPlace place{.end_offset = kHeaderBytes};
   place.salt[0] = big_endian(header, 16);
@@ -89,8 +90,8 @@ Result<WalCommits> WalFile::commits_after(const WalPlace& from, std::uint64_t li
     if (place.checksum[0] != big_endian(frame, 16) || place.checksum[1] != big_endian(frame, 20)) {
       break;
     }
-    result.frames.push_back({.page = big_endian(frame, 0),
-                             .page_offset = place.end_offset + kFrameHeadBytes});
+    result.frames.push_back(
+        {.page = big_endian(frame, 0), .page_offset = place.end_offset + kFrameHeadBytes});
     place.end_offset += frame.size();
     const std::uint32_t commit_pages = big_endian(frame, 4);
     if (commit_pages == 0) continue;
@@ -115,8 +116,7 @@ Result<bool> WalFile::contains(const WalPlace& place) {
   }
   if (place.end_offset == kHeaderBytes) return place == *begin;
   std::string head(kFrameHeadBytes, '\0');
-  CALF_TRY(const std::size_t n,
-           blob::read_at(file_, path_, place.end_offset - frame_bytes, head));
+  CALF_TRY(const std::size_t n, blob::read_at(file_, path_, place.end_offset - frame_bytes, head));
   return n == head.size() && big_endian(head, 8) == place.salt[0] &&
          big_endian(head, 12) == place.salt[1] && big_endian(head, 16) == place.checksum[0] &&
          big_endian(head, 20) == place.checksum[1];

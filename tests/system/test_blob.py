@@ -18,7 +18,7 @@ def emulators():
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", ["s3rver", "fauxqs", "azurite"])
+@pytest.mark.parametrize("name", ["s3rver", "moto", "azurite"])
 def test_every_store_keeps_the_contract(emulators, name):
     emulator = emulators[name]
     url = f"{emulator.url}#{emulator.flaws}"

@@ -48,12 +48,11 @@ int main(int argc, char** argv) {
                                    .refused = 0.02,
                                    .lost_acknowledgement = 0.03,
                                    .partial_read = 0.02});
-  const auto archiver = archive::Archiver::open(
-      store, {.database = argv[2],
-              .durability = archive::Durability::kCommit,
-              .checkpoint_bytes = 100'000,
-              .min_base_interval_bytes = 50'000,
-              .lease_ttl_ms = 600});
+  const auto archiver = archive::Archiver::open(store, {.database = argv[2],
+                                                        .durability = archive::Durability::kCommit,
+                                                        .checkpoint_bytes = 100'000,
+                                                        .min_base_interval_bytes = 50'000,
+                                                        .lease_ttl_ms = 600});
   if (!archiver) return failed(archiver.error());
   sqlite3* db = nullptr;
   if (sqlite3_open(argv[2], &db) != SQLITE_OK) return 3;

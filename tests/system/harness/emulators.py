@@ -1,4 +1,5 @@
-"""Object stores of this machine, from npm: s3rver (checks signatures), fauxqs (checks preconditions), azurite."""
+"""Object stores of this machine: s3rver (npm, checks signatures), moto (PyPI, checks the preconditions of puts), azurite
+(npm)."""
 
 import base64
 import contextlib
@@ -105,12 +106,14 @@ class Emulators:
         _until_answered(process, port, "GET", "/", {}, {200, 403})
         return Emulator("s3rver", f"s3://{BUCKET}/?endpoint=http://127.0.0.1:{port}", S3_ENVIRONMENT, "unconditional,unordered")
 
-    def _fauxqs(self) -> Emulator:
+    def _moto(self) -> Emulator:
         port = _free_port()
-        process = _run("fauxqs", [], FAUXQS_PORT=str(port))
+        process = subprocess.Popen(
+            [places.MOTO, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self._processes.append(process)
         _until_answered(process, port, "PUT", f"/{BUCKET}", {}, {200})
-        return Emulator("fauxqs", f"s3://{BUCKET}/?endpoint=http://127.0.0.1:{port}", S3_ENVIRONMENT, "unconditional-parts")
+        return Emulator("moto", f"s3://{BUCKET}/?endpoint=http://127.0.0.1:{port}", S3_ENVIRONMENT, "unconditional-parts")
 
     def _azurite(self) -> Emulator:
         port = _free_port()

@@ -15,7 +15,14 @@ DEPS = Path(
     or ("/var/cache/calf" if os.geteuid() == 0 else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "calf")
 )
 NATIVE = DEPS / "native-18.4.0-beta.17"
-EMULATORS = next(iter(sorted(DEPS.glob("emulators-*"), key=lambda path: path.stat().st_mtime, reverse=True)), DEPS / "emulators")
+
+
+def _newest(pattern: str) -> Path:
+    return max(DEPS.glob(pattern), key=lambda path: path.stat().st_mtime, default=DEPS / pattern)
+
+
+EMULATORS = _newest("emulators-*")
+MOTO = _newest("moto-*") / "bin" / "moto_server"
 PGTOOLS = DEPS / "pgtools-18.6.3" / "bin"
 
 
