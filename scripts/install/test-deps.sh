@@ -53,7 +53,7 @@ node_hash=$(hash_of "$clients/node/package-lock.json")
 [ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
 once "$CALF_DEPS/node-$node_hash" node_clients
 
-# Object stores of this machine, and the linter of Dockerfiles. They want a newer Node than Debian's, which npm has as well.
+# Object stores of this machine. They want a newer Node than Debian's, which npm has as well.
 emulators="$root/tests/emulators"
 emulator_packages() {
   cp "$emulators/package.json" "$emulators/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
@@ -65,7 +65,7 @@ once "$CALF_DEPS/emulators-$emulators_hash" emulator_packages
 # A virtual environment cannot be moved, so this one is made in its place.
 moto="$CALF_DEPS/moto-$(hash_of "$emulators/requirements.txt" <(python3 --version))"
 if [ ! -e "$moto/complete" ]; then
-  say "the S3 emulator moto (PyPI)"
+  say "the S3 emulator moto and linters (PyPI)"
   rm -rf "$moto"
   python3 -m venv "$moto"
   "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$emulators/requirements.txt" >&2

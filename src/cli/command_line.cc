@@ -4,7 +4,9 @@
 #include <sstream>
 
 #include "cli/options.h"
+#include "cli/restore_command.h"
 #include "cli/version.h"
+#include "config/config.h"
 
 namespace calf::cli {
 namespace {
@@ -30,7 +32,8 @@ constexpr const char* kServeExamples =
     "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
-    "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
+    "Environment: CONFIG_PATH and the variables of the configuration (`calf config`), PGDATA "
+    "PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
     "POSTGRES_PASSWORD POSTGRES_DB as "
     "in the postgres image.";
 
@@ -62,8 +65,38 @@ std::vector<std::string> split_list(const std::string& text) {
   return items;
 }
 
+// --config and --set, of `calf serve` and `calf config`.
+struct RawConfig {
+  std::string path = environment({"CONFIG_PATH"});
+  std::vector<std::string> settings;
+};
+
+void add_config(CLI::App& app, RawConfig& raw) {
+  app.add_option("--config", raw.path, "Configuration file, YAML (CONFIG_PATH)");
+  app.add_option("--set", raw.settings, "An option of the configuration, name=value; repeat it")
+      ->allow_extra_args(false);
+}
+
+Result<config::Config> load_config(const RawConfig& raw) {
+  config::Config::Sources sources{.path = raw.path};
+  for (const std::string& text : raw.settings) {
+    CALF_TRY(auto setting, parse_setting(text));
+    sources.flags.push_back(std::move(setting));
+  }
+  return config::Config::load(sources);
+}
+
+// What no flag of its own says: --set, then the variables of libpq and of the postgres image, then
+// the configuration's variable, then its file.
+std::string choose(const config::Config& config, std::string_view option,
+                   std::initializer_list<const char*> variables, const std::string& otherwise) {
+  if (config.is_flag(option)) return config.text(option);
+  return environment(variables, config.given(option).value_or(otherwise));
+}
+
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
+  RawConfig config;
   std::string location, data_directory, auth, extensions, tls_certificate, tls_key;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
@@ -86,6 +119,7 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
       "LOCATION", raw.location,
       "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  add_config(app, raw.config);
   app.add_option("-p,--port", raw.port,
                  "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app.add_option("-h,--host", raw.hosts,
@@ -173,8 +207,9 @@ Result<AuthMethod> parse_auth(const std::string& text) {
               "trust, password or scram-sha-256");
 }
 
-Result<void> choose_port(int flag, ServeOptions& options) {
-  std::string text = flag >= 0 ? std::to_string(flag) : environment({"PGPORT"}, "5432");
+Result<void> choose_port(int flag, const config::Config& config, ServeOptions& options) {
+  std::string text =
+      flag >= 0 ? std::to_string(flag) : choose(config, "server.port", {"PGPORT"}, "5432");
   char* end = nullptr;
   const long port = std::strtol(text.c_str(), &end, 10);
   if (flag < -1 || text.empty() || *end != '\0' || port < 0 || port > 65535) {
@@ -186,7 +221,7 @@ Result<void> choose_port(int flag, ServeOptions& options) {
 
 // PGHOST that is a path names the directory of a socket, as in libpq. It counts when no flag says
 // where to listen.
-void choose_hosts(const RawServe& raw, ServeOptions& options) {
+void choose_hosts(const RawServe& raw, const config::Config& config, ServeOptions& options) {
   for (const std::string& directory : raw.socket_directories) {
     for (const std::string& item : split_list(directory))
       options.socket_directories.emplace_back(item);
@@ -194,7 +229,7 @@ void choose_hosts(const RawServe& raw, ServeOptions& options) {
   for (const std::string& path : raw.socket_paths) options.socket_paths.emplace_back(path);
   std::vector<std::string> given = raw.hosts;
   if (given.empty() && options.socket_directories.empty() && options.socket_paths.empty()) {
-    given = {environment({"PGHOST"}, "127.0.0.1")};
+    given = {choose(config, "server.host", {"PGHOST"}, "127.0.0.1")};
   }
   if (given.empty()) return;
   options.hosts.clear();
@@ -237,10 +272,31 @@ Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
   return {};
 }
 
-Result<ServeOptions> finish_serve(const RawServe& raw, ServeOptions options) {
+// User, password and database, where no flag has them.
+void choose_identity(const CLI::App& app, const config::Config& config, ServeOptions& options) {
+  if (app.count("--user") == 0) {
+    options.user =
+        choose(config, "server.authentication.user", {"POSTGRES_USER", "PGUSER"}, "postgres");
+  }
+  if (app.count("--password") == 0) {
+    options.password =
+        choose(config, "server.authentication.password", {"POSTGRES_PASSWORD", "PGPASSWORD"}, "");
+  }
+  if (app.count("--db") == 0) {
+    options.database =
+        choose(config, "database.name", {"POSTGRES_DB", "PGDATABASE", "POSTGRES_USER"}, "postgres");
+  }
+}
+
+Result<ServeOptions> finish_serve(const CLI::App& app, const RawServe& raw, ServeOptions options) {
+  CALF_TRY(const config::Config config, load_config(raw.config));
+  choose_identity(app, config, options);
+  if (config.given("logging.level") || config.given("logging.format")) {
+    options.log = config::log_options(config);
+  }
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
-  CALF_CHECK_OK(choose_port(raw.port, options));
-  choose_hosts(raw, options);
+  CALF_CHECK_OK(choose_port(raw.port, config, options));
+  choose_hosts(raw, config, options);
   CALF_CHECK_OK(choose_tls(raw, options));
   if (raw.max_connections != 0) {
     options.settings.emplace_back("max_connections", std::to_string(raw.max_connections));
@@ -307,6 +363,11 @@ Command to_command(Result<Options> options) {
   return std::move(*options);
 }
 
+Result<PrintAndExit> finish_config(const RawConfig& raw) {
+  CALF_TRY(const config::Config config, load_config(raw));
+  return PrintAndExit{.text = config.describe(), .exit_code = 0};
+}
+
 PrintAndExit print_of(const CLI::App& app, const CLI::ParseError& error) {
   std::ostringstream out;
   std::ostringstream err;
@@ -318,14 +379,14 @@ PrintAndExit print_of(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 Command parse_command_line(std::vector<std::string> arguments) {
-  ServeOptions serve{.user = environment({"POSTGRES_USER", "PGUSER"}, "postgres"),
-                     .password = environment({"POSTGRES_PASSWORD", "PGPASSWORD"})};
-  serve.database = environment({"POSTGRES_DB", "PGDATABASE", "POSTGRES_USER"}, "postgres");
+  ServeOptions serve;
   SqlOptions sql{.user = environment({"PGUSER"}, "postgres"),
                  .password = environment({"PGPASSWORD"}),
                  .database = environment({"PGDATABASE"}, "postgres")};
   RawServe raw_serve;
   RawSql raw_sql;
+  RawConfig raw_config;
+  RawRestore raw_restore;
   CLI::App app(kAbout, "calf");
   app.set_help_flag("--help", "Show this text");
   app.set_version_flag("--version,-V", std::string(kVersionText));
@@ -334,10 +395,19 @@ Command parse_command_line(std::vector<std::string> arguments) {
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
   add_serve(*serve_app, raw_serve, serve);
   add_sql(*sql_app, raw_sql, sql);
+  CLI::App* config_app =
+      app.add_subcommand("config", "Print the effective configuration and where it comes from");
+  add_config(*config_app, raw_config);
+  CLI::App* restore_app =
+      app.add_subcommand("restore", "Make a SQLite database of its archive in object storage");
+  add_restore(*restore_app, raw_restore);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
-    if (serve_app->parsed()) return to_command(finish_serve(raw_serve, std::move(serve)));
+    if (serve_app->parsed())
+      return to_command(finish_serve(*serve_app, raw_serve, std::move(serve)));
+    if (config_app->parsed()) return to_command(finish_config(raw_config));
+    if (restore_app->parsed()) return to_command(finish_restore(raw_restore));
     return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);

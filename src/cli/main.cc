@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "cli/restore_command.h"
 #include "cli/serve_command.h"
 #include "cli/sql_command.h"
 
@@ -12,6 +13,7 @@ static int run(const calf::cli::Command& command) {
   using namespace calf::cli;
   if (const auto* serve = std::get_if<ServeOptions>(&command)) return run_serve(*serve);
   if (const auto* sql = std::get_if<SqlOptions>(&command)) return run_sql(*sql);
+  if (const auto* restore = std::get_if<RestoreCommand>(&command)) return run_restore(*restore);
   const auto& print = std::get<PrintAndExit>(command);
   std::fputs(print.text.c_str(), print.exit_code == 0 ? stdout : stderr);
   return print.exit_code;

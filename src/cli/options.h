@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "cli/engine_factory.h"
 #include "cli/table.h"
@@ -37,6 +38,7 @@ struct ServeOptions {
   std::string command{};                                // of --run
   std::optional<std::filesystem::path> init_scripts{};  // a directory, run after creation
   int debug_level = 0;
+  std::optional<log::Options> log{};  // nothing: PostgreSQL's lines as they are
   bool exit_with_stdin = false;
   bool json_only = false;
   bool quiet = false;
@@ -61,6 +63,13 @@ struct SqlOptions {
   bool single_transaction = false;
 };
 
+struct RestoreCommand {
+  std::string store_url{};
+  std::filesystem::path file{};
+  std::optional<std::int64_t> at_ms{};  // since 1970
+  bool quiet = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -68,7 +77,7 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, PrintAndExit>;
+using Command = std::variant<ServeOptions, SqlOptions, RestoreCommand, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);
@@ -83,5 +92,9 @@ Result<std::pair<std::string, std::string>> parse_setting(const std::string& tex
 // A PostgreSQL setting whose unit is the second: "30", "2s", "1500 ms", "1min". kInvalidArgument
 // for what is not one or is less than a millisecond.
 Result<std::chrono::milliseconds> parse_seconds(const std::string& text);
+
+// A moment as milliseconds since 1970: "2026-03-01T12:00:00.5Z", "2026-03-01 12:00:00+02:00"; UTC
+// when no offset is given. kInvalidArgument.
+Result<std::int64_t> parse_time_ms(const std::string& text);
 
 }  // namespace calf::cli
