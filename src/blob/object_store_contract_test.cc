@@ -23,8 +23,8 @@ class ObjectStoreContract : public testing::TestWithParam<std::string> {
   void SetUp() override {
     std::string url = GetParam();
     const auto flawless = [&](const char* flaw) {
-      return (url.substr(std::min(url.find('#'), url.size())) + ",").find(std::string(flaw) + ",") ==
-             std::string::npos;
+      return (url.substr(std::min(url.find('#'), url.size())) + ",")
+                 .find(std::string(flaw) + ",") == std::string::npos;
     };
     conditional_ = flawless("unconditional");
     conditional_parts_ = conditional_ && flawless("unconditional-parts");
@@ -212,7 +212,8 @@ TEST_P(ObjectStoreContract, lists_in_order_by_prefix_and_page) {
   for (const char* key : {"p/b", "p/a/2", "p/a.1", "q", "p/c", "p-x"}) ASSERT_TRUE(put(key, "v"));
   using testing::ElementsAre;
   if (!ordered_) {
-    EXPECT_THAT(keys({.prefix = "p/"}), testing::UnorderedElementsAre("p/a.1", "p/a/2", "p/b", "p/c"));
+    EXPECT_THAT(keys({.prefix = "p/"}),
+                testing::UnorderedElementsAre("p/a.1", "p/a/2", "p/b", "p/c"));
     return;
   }
   EXPECT_THAT(keys({}), ElementsAre("p-x", "p/a.1", "p/a/2", "p/b", "p/c", "q"));
