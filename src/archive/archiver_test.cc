@@ -351,6 +351,17 @@ TEST_F(Archive, feeds_read_replicas_while_they_are_read) {
   EXPECT_EQ(reader.query("select y from u"), "new|");  // reads go on; the server decides
 }
 
+TEST_F(Archive, makes_no_replica_of_a_file_that_is_somebody_elses) {
+  auto archiver = open("a.db");
+  {
+    Database db(folder_ / "precious.db");
+    db.run("create table t(x)");
+  }
+  const auto follower = Follower::open(store_, {.database = folder_ / "precious.db"});
+  ASSERT_FALSE(follower);
+  EXPECT_EQ(follower.error().code, ErrorCode::kAlreadyExists);
+}
+
 TEST_F(Archive, restores_only_to_a_name_that_is_free) {
   {
     auto archiver = open("a.db");

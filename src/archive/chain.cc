@@ -29,7 +29,10 @@ Result<PageSetHeader> parse_header(const std::string& key, std::string_view byte
 }
 
 Result<void> expect_link(const PageSetHeader& header, Position position) {
-  if (header.kind != PageSetKind::kBase && header.position == position) return {};
+  if (header.kind != PageSetKind::kBase && header.position == position &&
+      header.previous.sequence + 1 == position.sequence) {
+    return {};
+  }
   return fail(ErrorCode::kDataCorrupted,
               "object " + segment_key(position) + " is not the segment that its name says");
 }
@@ -68,10 +71,6 @@ std::string segment_key(Position position) {
 
 std::string base_key(Position position) {
   return kBasePrefix + numbers(position);
-}
-
-std::string to_string(Position position) {
-  return std::to_string(position.epoch) + "/" + std::to_string(position.sequence);
 }
 
 std::optional<Position> position_of_key(const std::string& key) {

@@ -25,7 +25,6 @@ std::string segment_key(Position position);
 std::string base_key(Position position);
 // Nothing for a key that is not one of ours.
 std::optional<Position> position_of_key(const std::string& key);
-std::string to_string(Position position);
 
 // Reads only the header. kNotFound, kDataCorrupted.
 Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& key,

@@ -8,6 +8,7 @@
 #include "archive/source.h"
 #include "base/log.h"
 #include "blob/encoding.h"
+#include "blob/host_file.h"
 #include "os/clock.h"
 
 namespace calf::archive {
@@ -39,6 +40,23 @@ Result<void> copy_database(sqlite3* from, sqlite3* to) {
   sqlite3_backup_step(backup, -1);
   if (sqlite3_backup_finish(backup) == SQLITE_OK) return {};
   return fail(sqlite_error(to, "bringing the replica up to date"));
+}
+
+// The file is the archive's newest state, or an older replica of one. What is there and is no
+// replica is somebody's data: it would be overwritten.
+Result<void> prepare_file(blob::ObjectStore& store, const std::filesystem::path& database,
+                          const blob::Limits& limits) {
+  const std::filesystem::path marker = database.string() + "-calf-replica";
+  std::error_code error;
+  if (!std::filesystem::exists(database, error)) {
+    CALF_CHECK_OK(blob::write_file(marker, "The database beside this file is a replica.\n"));
+    // Restored, not copied: WAL mode fixes the page size, which must be the archive's.
+    CALF_CHECK_OK(retrying(limits, [&] { return restore(store, database, {}, limits); }));
+    return {};
+  }
+  if (std::filesystem::exists(marker, error)) return {};
+  return fail(ErrorCode::kAlreadyExists, database.string() + " is there and is not a replica",
+              "move it away, or give the replica another name");
 }
 
 }  // namespace
@@ -136,11 +154,7 @@ Follower::~Follower() = default;
 Result<std::unique_ptr<Follower>> Follower::open(blob::ObjectStore& store,
                                                  const FollowerOptions& options) {
   const auto limits = blob::Limits::within(kOpenTimeoutMs);
-  // The page size must be the archive's before there is anything in it: WAL mode fixes it.
-  std::error_code error;
-  if (!std::filesystem::exists(options.database, error)) {
-    CALF_CHECK_OK(retrying(limits, [&] { return restore(store, options.database, {}, limits); }));
-  }
+  CALF_CHECK_OK(prepare_file(store, options.database, limits));
   CALF_TRY(Connection connection, Connection::open(options.database));
   auto impl = std::make_unique<Impl>(store, options, std::move(connection));
   CALF_CHECK_OK(retrying(limits, [&] { return impl->refresh(limits); }));
