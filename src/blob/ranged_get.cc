@@ -1,6 +1,7 @@
 #include "blob/ranged_get.h"
 
 #include <charconv>
+#include <pugixml.hpp>
 
 #include "blob/store_errors.h"
 
@@ -17,6 +18,12 @@ namespace {
 // The object's size: the last number of "bytes 3-9/20", or the whole body's.
 std::optional<std::uint64_t> size_in(const HttpResponse& response) {
   std::string text = response.header("content-range");
+  if (response.status == 416 && text.empty()) {  // S3 says it in its error
+    pugi::xml_document document;
+    document.load_buffer(response.body.data(), response.body.size());
+    text = document.child("Error").child_value("ActualObjectSize");
+    if (text.empty()) return std::nullopt;
+  }
   text = text.empty() ? response.header("content-length") : text.substr(text.rfind('/') + 1);
   std::uint64_t size = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), size);

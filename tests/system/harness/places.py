@@ -21,8 +21,8 @@ def _newest(pattern: str) -> Path:
     return max(DEPS.glob(pattern), key=lambda path: path.stat().st_mtime, default=DEPS / pattern)
 
 
-EMULATORS = _newest("emulators-*")
-MOTO = _newest("moto-*") / "bin" / "moto_server"
+EMULATORS = _newest("emulators-????????????")
+MOTO = _newest("moto-????????????") / "bin" / "moto_server"
 PGTOOLS = DEPS / "pgtools-18.6.3" / "bin"
 
 
