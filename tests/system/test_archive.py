@@ -112,6 +112,7 @@ def test_nor_in_a_hundred_rounds(emulators, directory, name):
     kill_rounds(place_in(emulator.url, f"hundred-{os.getpid()}"), emulator.environment, directory, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["moto", "azurite"])
 def test_of_two_writers_only_one_goes_on(emulators, directory, name):
