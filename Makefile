@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PRESET ?= release
 
-.PHONY: help demo test unit system build bench install uninstall format format-check lint asan tsan fuzz clean
+.PHONY: help demo test unit system build node-package python bench install uninstall format format-check lint asan tsan fuzz clean
 
 help: ## This list
 	@echo 'make demo                  see it work: builds, starts a server, two psql sessions'
@@ -30,15 +30,20 @@ system: build ## System tests only; ARGS go to pytest
 build: ## Install what is missing, build build/$(PRESET)/calf
 	@scripts/build $(PRESET)
 
+node-package: build ## The npm package with the library inside: build/node/calf-VERSION.tgz
+	@scripts/node-package
+
+python: build ## Build the Python package: a wheel in build/python
+	@scripts/python-wheel
+
 bench: build ## Calf, PGlite and native PostgreSQL side by side; ARGS="--quick" is short
 	@bench/run $(ARGS)
 
-install: build ## Copy the program to $(PREFIX)/bin
-	install -D -m 755 -s build/release/calf $(DESTDIR)$(PREFIX)/bin/calf
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/calf LICENSE NOTICE README.md
+install: build ## The program, libcalf, its headers, pkg-config and CMake files to $(PREFIX)
+	@scripts/install-tree "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## Remove what install has copied
-	rm -rf $(DESTDIR)$(PREFIX)/bin/calf $(DESTDIR)$(PREFIX)/share/doc/calf
+	@scripts/install-tree --remove "$(DESTDIR)$(PREFIX)"
 
 format: ## Format all C++ with clang-format-19
 	@scripts/format
@@ -56,7 +61,7 @@ tsan: ## The same with the thread sanitizer
 	@$(MAKE) --no-print-directory unit PRESET=tsan
 
 fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
-	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_sql_splitter pack_fuzz
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_sql_splitter pack_fuzz
 	@scripts/fuzz $(ARGS)
 
 clean: ## Remove build/; the cache in ~/.cache/calf stays

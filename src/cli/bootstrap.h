@@ -7,6 +7,9 @@
 
 namespace calf::cli {
 
+// "scram-sha-256", as pg_hba.conf says it.
+std::string method_name(AuthMethod method);
+
 // pg_hba.conf for an authentication method: it holds for Unix sockets and for every address.
 std::string hba_text(AuthMethod method);
 

@@ -5,6 +5,7 @@
 
 #include "cli/options.h"
 #include "cli/restore_command.h"
+#include "cli/snapshot_command.h"
 #include "cli/version.h"
 #include "config/config.h"
 
@@ -16,7 +17,9 @@ constexpr const char* kAbout =
     "  calf serve                         a fresh database in memory at "
     "postgresql://postgres@127.0.0.1:5432/postgres\n"
     "  calf serve ./data                  the same, kept in ./data (made when it is not there)\n"
-    "  calf sql -c 'select version()'     one statement, no server\n\n"
+    "  calf sql -c 'select version()'     one statement, no server\n"
+    "  calf snapshot save FILE ./data     all of it in one file, for calf serve --from FILE\n"
+    "  calf check ./data                  is everything in it sound?\n\n"
     "Then, from as many terminals as you like: psql -h 127.0.0.1 -U postgres";
 
 constexpr const char* kServeExamples =
@@ -29,7 +32,10 @@ constexpr const char* kServeExamples =
     "ends with it\n"
     "  calf serve ./data -h '*' --password s3cret --tls    for other machines, too\n"
     "  calf serve ./data -c work_mem=64MB -c fsync=on      PostgreSQL's settings\n"
-    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n\n"
+    "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
+    "  calf serve --from golden.calf               a copy of what was saved, in memory\n"
+    "  calf serve --engine sqlite app.db           a SQLite file, for PostgreSQL's clients\n"
+    "  calf serve --pool 5000                      a database per test for IntegreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
     "Environment: CONFIG_PATH and the variables of the configuration (`calf config`), PGDATA "
@@ -45,6 +51,44 @@ constexpr const char* kSqlExamples =
     "  echo 'select now()' | calf sql ./data -At\n\n"
     "Exit code: 0; 1 for a failed -c; 2 when the session broke; 3 for a failed script with "
     "ON_ERROR_STOP.";
+
+constexpr const char* kBranchExamples =
+    "A branch is a copy-on-write copy of the whole cluster, at once and whatever its size; its "
+    "databases are\n"
+    "DATABASE@BRANCH, with the same host, port and users.\n\n"
+    "Examples:\n"
+    "  calf branch create b1                       then: psql -h 127.0.0.1 -U postgres "
+    "'postgres@b1'\n"
+    "  calf branch reset b1                        as the server's own databases are now\n"
+    "  calf branch list --json\n"
+    "  calf branch create b2 --url postgresql://postgres@127.0.0.1:5433/postgres@b1    of b1\n\n"
+    "Exit code: 0, 1 when the server refuses, 2 when there is none.\n"
+    "Environment: PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE.";
+
+constexpr const char* kPortExamples =
+    "The peer speaks PostgreSQL's protocol over standard input and output, in packets of a length "
+    "(4 bytes,\n"
+    "big-endian) and that many bytes, as Erlang's {:packet, 4}. A packet may hold a part of a "
+    "message, or several.\n"
+    "It begins with a startup packet, or with messages: then the session is logged in already.\n"
+    "What fails outside of the protocol is a packet \"ERROR: …\". The log goes to standard "
+    "error.\n\n"
+    "Exit code: 0 after standard input or the session has ended, 1 after an ERROR.\n"
+    "Environment: PGLITE_DATA_DIR PGLITE_USERNAME PGLITE_DATABASE PGLITE_DEBUG (0-5) "
+    "PGLITE_WASM_PATH (not used).";
+
+constexpr const char* kCheckExamples =
+    "Reads every page and compares its checksum, then looks into every table, B-tree and GIN index "
+    "of every database\nwith amcheck. A cluster that was not shut down is recovered first, as by "
+    "its "
+    "next start: until then pages may be\nhalf written. Nothing else of its contents is changed. "
+    "Nobody may have the directory open.\n\n"
+    "Examples:\n"
+    "  calf check ./data\n"
+    "  calf check ./data --json | jq '.problems[]'\n\n"
+    "Exit code: 0 when everything is sound; 1 when something is not, or could not be checked.\n"
+    "What to do then: stop using the directory, copy it as it is, restore a backup. An index alone "
+    "can be made anew: REINDEX.";
 
 std::string environment(std::initializer_list<const char*> names, std::string otherwise = {}) {
   for (const char* name : names) {
@@ -97,7 +141,8 @@ std::string choose(const config::Config& config, std::string_view option,
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
   RawConfig config;
-  std::string location, data_directory, auth, extensions, tls_certificate, tls_key;
+  std::string location, data_directory, engine = "postgres", from, auth, extensions,
+                                        tls_certificate, tls_key, pool;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -105,7 +150,7 @@ struct RawServe {
 };
 
 struct RawSql {
-  std::string location, data_directory;
+  std::string location, data_directory, engine = "postgres", from;
   std::vector<std::string> commands, files, settings, variables;
   bool unaligned = false;
   bool csv = false;
@@ -120,6 +165,9 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
       "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
   add_config(app, raw.config);
+  app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
+  app.add_option("--engine", raw.engine, "postgres, or sqlite: LOCATION is then a SQLite file")
+      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app.add_option("-p,--port", raw.port,
                  "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app.add_option("-h,--host", raw.hosts,
@@ -147,6 +195,11 @@ void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
                  "Seconds for a client's startup packet (authentication_timeout)");
   app.add_option("--run", options.command,
                  "Run a shell command with DATABASE_URL set; end with its exit code");
+  app.add_option("--pool", raw.pool,
+                 "[HOST:]PORT for IntegreSQL's API, test databases over HTTP; 0 takes a free port "
+                 "(127.0.0.1)");
+  app.add_option("--pool-size", options.pool_size, "The most databases of one template (500)")
+      ->check(CLI::Range(1, 100'000));
   app.add_flag("--exit-with-stdin", options.exit_with_stdin, "End when standard input closes");
   app.add_option("--debug", options.debug_level, "PostgreSQL's debug level, 0 to 5")
       ->check(CLI::Range(0, 5));
@@ -161,6 +214,9 @@ void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
   app.add_option("LOCATION", raw.location,
                  "A directory, file://PATH or memory:// (default: PGDATA, else memory://)");
   app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
+  app.add_option("--engine", raw.engine, "postgres, or sqlite: LOCATION is then a SQLite file")
+      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app.add_option("-c,--command", raw.commands, "SQL to run; repeat it")->allow_extra_args(false);
   app.add_option("-f,--file", raw.files, "A script to run, - for standard input; repeat it")
       ->allow_extra_args(false);
@@ -181,13 +237,79 @@ void add_sql(CLI::App& app, RawSql& raw, SqlOptions& options) {
   app.add_flag("-X,--no-psqlrc", [](std::int64_t) {}, "Accepted; there is no startup file");
 }
 
-Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag) {
+struct RawPort {
+  std::string location, data_directory, extensions;
+  std::vector<std::string> settings;
+  int debug_level = -1;  // not given
+};
+
+void add_port(CLI::App& app, RawPort& raw, PortOptions& options) {
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kPortExamples);
+  app.add_option(
+      "LOCATION", raw.location,
+      "A directory, file://PATH or memory:// (default: PGLITE_DATA_DIR, else memory://)");
+  app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  app.add_option("-U,--user", options.user, "Superuser to create when it is missing (postgres)");
+  app.add_option("-d,--db", options.database, "Database to create when it is missing (postgres)");
+  app.add_option("-c", raw.settings, "A PostgreSQL setting, name=value; repeat it")
+      ->allow_extra_args(false);
+  app.add_option("--extensions", raw.extensions,
+                 "Comma-separated; created in the database at start");
+  app.add_option("--debug", raw.debug_level, "0: no log; 1 to 5: PostgreSQL's, ever more (0)")
+      ->check(CLI::Range(0, 5));
+  app.add_flag("--raw", options.raw, "The bare protocol, no packets");
+}
+
+void add_check(CLI::App& app, std::string& location, CheckOptions& options) {
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kCheckExamples);
+  app.add_option("DIRECTORY", location, "The data directory (default: PGDATA)");
+  app.add_option("-U,--user,--username", options.user, "Superuser to look as (postgres)");
+  app.add_flag("--json", options.json, "The result as one line of JSON on standard output");
+  app.add_flag("--quiet,-q", options.quiet, "No progress on standard error");
+}
+
+struct RawBranch {
+  std::string url, name;
+  bool json = false;
+};
+
+void add_branch(CLI::App& app, RawBranch& raw, BranchOptions& options) {
+  using Verb = BranchOptions::Verb;
+  app.set_help_flag("--help", "Show this text");
+  app.footer(kBranchExamples);
+  app.require_subcommand(1);
+  const std::initializer_list<std::tuple<const char*, Verb, const char*>> verbs = {
+      {"create", Verb::kCreate, "Make a branch of the cluster that the URL's database is in"},
+      {"list", Verb::kList, "All branches of the server"},
+      {"drop", Verb::kDrop, "End a branch's sessions and delete it"},
+      {"reset", Verb::kReset, "End a branch's sessions and make it anew from its parent"}};
+  for (const auto& [name, verb, about] : verbs) {
+    CLI::App* one = app.add_subcommand(name, about);
+    one->set_help_flag("--help", "Show this text");
+    one->footer(kBranchExamples);
+    if (verb != Verb::kList) one->add_option("NAME", raw.name, "The branch")->required();
+    one->add_option("--url", raw.url,
+                    "The server, postgresql://user@host:port/database (PGHOST, …)");
+    one->add_flag("--json", raw.json, "Machine-readable output");
+    one->callback([&options, chosen = verb] { options.verb = chosen; });
+  }
+}
+
+Result<ClusterLocation> choose_location(const std::string& positional, const std::string& flag,
+                                        const char* variable = "PGDATA") {
   if (!positional.empty() && !flag.empty()) {
     return fail(ErrorCode::kInvalidArgument, "both LOCATION and -D are given", "give one of them");
   }
   return parse_location(!positional.empty() ? positional
                         : !flag.empty()     ? flag
-                                            : environment({"PGDATA"}, "memory://"));
+                                            : environment({variable}, "memory://"));
+}
+
+std::optional<std::filesystem::path> path_of(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  return text;
 }
 
 Result<void> add_settings(const std::vector<std::string>& raw,
@@ -288,6 +410,10 @@ void choose_identity(const CLI::App& app, const config::Config& config, ServeOpt
   }
 }
 
+EngineKind engine_named(const std::string& name) {
+  return name == "sqlite" ? EngineKind::kSqlite : EngineKind::kPostgres;
+}
+
 Result<ServeOptions> finish_serve(const CLI::App& app, const RawServe& raw, ServeOptions options) {
   CALF_TRY(const config::Config config, load_config(raw.config));
   choose_identity(app, config, options);
@@ -295,6 +421,8 @@ Result<ServeOptions> finish_serve(const CLI::App& app, const RawServe& raw, Serv
     options.log = config::log_options(config);
   }
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  options.from = path_of(raw.from);
+  options.engine = engine_named(raw.engine);
   CALF_CHECK_OK(choose_port(raw.port, config, options));
   choose_hosts(raw, config, options);
   CALF_CHECK_OK(choose_tls(raw, options));
@@ -313,6 +441,9 @@ Result<ServeOptions> finish_serve(const CLI::App& app, const RawServe& raw, Serv
     options.auth = AuthMethod::kScram;
   }
   CALF_CHECK_OK(choose_handshake_timeout(raw.handshake_timeout_s, options));
+  if (!raw.pool.empty()) {
+    CALF_TRY(options.pool, parse_pool_address(raw.pool));
+  }
   if (!environment({"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}).empty()) {
     options.init_scripts = "/docker-entrypoint-initdb.d";
   }
@@ -335,6 +466,8 @@ Result<void> set_variable(const std::string& text, SqlOptions& options) {
 
 Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions options) {
   CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  options.from = path_of(raw.from);
+  options.engine = engine_named(raw.engine);
   CALF_CHECK_OK(add_settings(raw.settings, options.settings));
   for (const std::string& text : raw.variables) CALF_CHECK_OK(set_variable(text, options));
   if (raw.unaligned) options.table.format = TableFormat::kUnaligned;
@@ -347,6 +480,51 @@ Result<SqlOptions> finish_sql(const CLI::App& app, const RawSql& raw, SqlOptions
     } else if (option->check_lname("file")) {
       options.inputs.push_back({SqlInput::Kind::kFile, raw.files.at(file++)});
     }
+  }
+  return options;
+}
+
+Result<PortOptions> finish_port(const RawPort& raw, PortOptions options) {
+  options.location = choose_location(raw.location, raw.data_directory, "PGLITE_DATA_DIR");
+  const std::string level = environment({"PGLITE_DEBUG"}, "0");
+  if (level.size() != 1 || level[0] < '0' || level[0] > '5') {
+    return fail(ErrorCode::kInvalidArgument, "PGLITE_DEBUG=" + level + " is not 0 to 5");
+  }
+  options.debug_level = raw.debug_level >= 0 ? raw.debug_level : level[0] - '0';
+  if (options.debug_level > 1) {
+    options.settings.emplace_back("log_min_messages",
+                                  "debug" + std::to_string(options.debug_level));
+  }
+  CALF_CHECK_OK(add_settings(raw.settings, options.settings));
+  options.extensions = split_list(raw.extensions);
+  return options;
+}
+
+Result<CheckOptions> finish_check(const std::string& raw, CheckOptions options) {
+  const std::string text = !raw.empty() ? raw : environment({"PGDATA"});
+  if (text.empty()) {
+    return fail(ErrorCode::kInvalidArgument, "which data directory?", "calf check ./data");
+  }
+  CALF_TRY(const auto location, parse_location(text));
+  const auto* directory = std::get_if<DirectoryLocation>(&location);
+  if (directory == nullptr) {
+    return fail(ErrorCode::kInvalidArgument, "a cluster in memory cannot be checked from outside");
+  }
+  options.directory = directory->path;
+  return options;
+}
+
+Result<BranchOptions> finish_branch(const RawBranch& raw, BranchOptions options) {
+  options.name = raw.name;
+  options.json = raw.json;
+  ServerUrl server{.host = environment({"PGHOST"}, "127.0.0.1"),
+                   .user = environment({"PGUSER"}, "postgres"),
+                   .password = environment({"PGPASSWORD"}),
+                   .database = environment({"PGDATABASE"}, "postgres")};
+  const std::string port = environment({"PGPORT"}, "5432");
+  CALF_TRY(options.server, parse_server_url("postgresql://?port=" + port, std::move(server)));
+  if (!raw.url.empty()) {
+    CALF_TRY(options.server, parse_server_url(raw.url, std::move(options.server)));
   }
   return options;
 }
@@ -383,7 +561,13 @@ Command parse_command_line(std::vector<std::string> arguments) {
   SqlOptions sql{.user = environment({"PGUSER"}, "postgres"),
                  .password = environment({"PGPASSWORD"}),
                  .database = environment({"PGDATABASE"}, "postgres")};
+  PortOptions port{.user = environment({"PGLITE_USERNAME"}, "postgres"),
+                   .database = environment({"PGLITE_DATABASE"}, "postgres"),
+                   .wasm_path = environment({"PGLITE_WASM_PATH"})};
+  BranchOptions branch;
+  RawBranch raw_branch;
   RawServe raw_serve;
+  RawPort raw_port;
   RawSql raw_sql;
   RawConfig raw_config;
   RawRestore raw_restore;
@@ -393,7 +577,16 @@ Command parse_command_line(std::vector<std::string> arguments) {
   app.require_subcommand(1);
   CLI::App* serve_app = app.add_subcommand("serve", "Serve a database over TCP and Unix sockets");
   CLI::App* sql_app = app.add_subcommand("sql", "Run SQL without a server");
+  CLI::App* port_app = app.add_subcommand("port", "One session over standard input and output");
+  CLI::App* branch_app = app.add_subcommand("branch", "Copies of a running server's databases");
+  add_branch(*branch_app, raw_branch, branch);
+  add_port(*port_app, raw_port, port);
+  SnapshotCommandLine snapshot(app);
+  CLI::App* check_app = app.add_subcommand("check", "Verify a stopped cluster in a directory");
+  CheckOptions check;
+  std::string check_location;
   add_serve(*serve_app, raw_serve, serve);
+  add_check(*check_app, check_location, check);
   add_sql(*sql_app, raw_sql, sql);
   CLI::App* config_app =
       app.add_subcommand("config", "Print the effective configuration and where it comes from");
@@ -404,11 +597,14 @@ Command parse_command_line(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
-    if (serve_app->parsed())
-      return to_command(finish_serve(*serve_app, raw_serve, std::move(serve)));
+    if (serve_app->parsed()) return to_command(finish_serve(*serve_app, raw_serve, std::move(serve)));
+    if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
+    if (branch_app->parsed()) return to_command(finish_branch(raw_branch, std::move(branch)));
+    if (check_app->parsed()) return to_command(finish_check(check_location, std::move(check)));
+    if (sql_app->parsed()) return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
     if (config_app->parsed()) return to_command(finish_config(raw_config));
     if (restore_app->parsed()) return to_command(finish_restore(raw_restore));
-    return to_command(finish_sql(*sql_app, raw_sql, std::move(sql)));
+    return to_command(snapshot.finish());
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);
   }

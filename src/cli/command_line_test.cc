@@ -57,6 +57,72 @@ TEST_F(CommandLine, reads_postgres_flags) {
   EXPECT_EQ(options.extensions, (std::vector<std::string>{"vector", "hstore"}));
 }
 
+TEST_F(CommandLine, reads_what_to_save_and_what_to_start_with) {
+  const auto save = std::get<SnapshotSaveOptions>(
+      parse_command_line({"snapshot", "save", "-q", "golden.calf", "/d"}));
+  EXPECT_EQ(save.file, "golden.calf");
+  EXPECT_EQ(save.directory, "/d");
+  EXPECT_TRUE(save.quiet);
+  ::setenv("PGDATA", "/from/environment", 1);
+  EXPECT_EQ(std::get<SnapshotSaveOptions>(parse_command_line({"snapshot", "save", "f"})).directory,
+            "/from/environment");
+  EXPECT_EQ(refused({"snapshot", "save", "f", "memory://"}).exit_code, 1);
+  EXPECT_EQ(refused({"snapshot", "save", "f", "/d", "-D", "/e"}).exit_code, 1);
+  EXPECT_EQ(refused({"snapshot"}).exit_code, 1);
+  EXPECT_EQ(serve({"--from", "golden.calf"}).from, "golden.calf");
+  EXPECT_EQ(sql({"/d", "--from", "golden.calf"}).from, "golden.calf");
+  EXPECT_FALSE(serve({}).from.has_value());
+}
+
+TEST_F(CommandLine, a_pool_listens_where_it_is_told) {
+  EXPECT_FALSE(serve({}).pool.has_value());
+  EXPECT_EQ(serve({"--pool", "5000"}).pool->host, "127.0.0.1");
+  EXPECT_EQ(serve({"--pool", "0"}).pool->port, 0);
+  EXPECT_EQ(serve({"--pool", "*:5000"}).pool->host, "*");
+  EXPECT_EQ(serve({"--pool", ":5000"}).pool->host, "*");
+  EXPECT_EQ(serve({"--pool", "[::1]:5000"}).pool->host, "::1");
+  EXPECT_EQ(serve({"--pool", "[::1]:5000"}).pool->port, 5000);
+  for (const char* bad : {"x", "host:", "host:x", "70000", "-1", "::1:5000"}) {
+    EXPECT_EQ(refused({"serve", "--pool", bad}).exit_code, 1) << bad;
+  }
+}
+
+TEST_F(CommandLine, a_branch_is_asked_of_the_environments_server) {
+  ::setenv("PGHOST", "/sockets", 1);
+  ::setenv("PGPORT", "6000", 1);
+  const auto branch = std::get<BranchOptions>(parse_command_line({"branch", "create", "b1"}));
+  EXPECT_EQ(branch.verb, BranchOptions::Verb::kCreate);
+  EXPECT_EQ(branch.name, "b1");
+  EXPECT_EQ(branch.server.host, "/sockets");
+  EXPECT_EQ(branch.server.port, 6000);
+  EXPECT_EQ(refused({"branch", "create"}).exit_code, 1);
+  EXPECT_EQ(refused({"branch"}).exit_code, 1);
+  ::setenv("PGPORT", "x", 1);
+  EXPECT_EQ(refused({"branch", "list"}).exit_code, 1);
+}
+
+TEST_F(CommandLine, a_url_names_a_server) {
+  const ServerUrl plain = *parse_server_url("postgresql://", {.host = "h", .port = 1});
+  EXPECT_EQ(plain.host, "h");
+  EXPECT_EQ(plain.port, 1);
+  const ServerUrl whole = *parse_server_url("postgres://a%40b:p%2Fw@[::1]:6000/d@b1?x=y", {});
+  EXPECT_EQ(whole.user, "a@b");
+  EXPECT_EQ(whole.password, "p/w");
+  EXPECT_EQ(whole.host, "::1");
+  EXPECT_EQ(whole.port, 6000);
+  EXPECT_EQ(whole.database, "d@b1");
+  const ServerUrl query = *parse_server_url("postgresql:///d?host=/s&port=7&user=u&password=p", {});
+  EXPECT_EQ(query.host, "/s");
+  EXPECT_EQ(query.port, 7);
+  EXPECT_EQ(query.user, "u");
+  EXPECT_EQ(query.database, "d");
+  for (const char* bad :
+       {"", "http://x", "postgresql://h:x", "postgresql://%zz", "postgresql://h/%0",
+        "postgresql://h/%00", "postgresql://h?sslmode=require", "postgresql://h?port=99999"}) {
+    EXPECT_FALSE(parse_server_url(bad, {}).has_value()) << bad;
+  }
+}
+
 TEST_F(CommandLine, an_empty_host_turns_tcp_off) {
   EXPECT_TRUE(serve({"-h", "", "-k", "/s"}).hosts.empty());
 }
@@ -179,6 +245,8 @@ TEST_F(CommandLine, refuses_what_it_does_not_understand) {
                                                     {"serve", "s3://bucket"},
                                                     {"serve", "--tls-cert", "x"},
                                                     {"serve", "/a", "-D", "/b"},
+                                                    {"check"},
+                                                    {"check", "memory://"},
                                                     {"sql", "-v", "x=1"}}) {
     EXPECT_EQ(refused(arguments).exit_code, 1);
     EXPECT_TRUE(refused(arguments).text.starts_with("calf: ")) << refused(arguments).text;
@@ -191,6 +259,17 @@ TEST_F(CommandLine, help_teaches_and_version_prints) {
   EXPECT_NE(refused({"sql", "--help"}).text.find("ON_ERROR_STOP"), std::string::npos);
   EXPECT_NE(refused({"--version"}).text.find("calf 0."), std::string::npos);
   EXPECT_EQ(refused({"--version"}).exit_code, 0);
+}
+
+TEST_F(CommandLine, check_takes_a_directory) {
+  const auto check = [](const std::vector<std::string>& arguments) {
+    return std::get<CheckOptions>(parse_command_line(arguments));
+  };
+  EXPECT_EQ(check({"check", "/data", "--json"}).directory, "/data");
+  EXPECT_TRUE(check({"check", "/data", "--json"}).json);
+  ::setenv("PGDATA", "/elsewhere", 1);
+  EXPECT_EQ(check({"check"}).directory, "/elsewhere");
+  EXPECT_NE(refused({"check", "--help"}).text.find("REINDEX"), std::string::npos);
 }
 
 TEST_F(CommandLine, sql_keeps_the_order_of_its_inputs) {

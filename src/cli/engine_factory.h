@@ -2,6 +2,7 @@
 // who makes it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -29,8 +30,26 @@ using ClusterLocation = std::variant<MemoryLocation, DirectoryLocation>;
 // the engine's thread; must be quick.
 using LogSink = std::function<void(std::string_view line)>;
 
+// Long work tells how far it is, in bytes; an error ends it.
+using WorkObserver = std::function<Result<void>(std::uint64_t done, std::uint64_t total)>;
+
+enum class EngineKind { kPostgres, kSqlite };
+
+// Who may come in: for an engine that has no roles of its own.
+struct EngineLogin {
+  std::string method = "trust";  // trust, password or scram-sha-256
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+};
+
 struct ClusterOptions {
-  ClusterLocation location{};
+  ClusterLocation location{};  // of kSqlite: a file
+  EngineKind engine = EngineKind::kPostgres;
+  EngineLogin login{};  // of kSqlite
+  // A snapshot file that the cluster starts with. A directory must be missing or empty then.
+  std::optional<std::filesystem::path> from{};
+  WorkObserver observer{};  // of reading it; may be empty
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
   std::vector<std::pair<std::string, std::string>> settings{};
@@ -42,14 +61,40 @@ struct ClusterOptions {
 
 struct OpenedCluster {
   std::unique_ptr<server::Engine> engine;  // recovered, accepting connections
-  bool created = false;                    // the data directory was made by this call
+  bool created = false;  // the cluster was made by this call, and not from a snapshot file
 };
+
+struct SaveSnapshotOptions {
+  std::filesystem::path directory{};  // a data directory that nobody uses
+  std::filesystem::path file{};       // replaced in one step
+  WorkObserver observer{};            // may be empty
+};
+struct SavedSnapshot {
+  std::uint64_t data_bytes = 0;
+  std::uint64_t file_bytes = 0;
+};
+
+// Writes a snapshot of a stopped cluster. One that was not shut down recovers when its snapshot is
+// started. Errors: kNotFound when it is no data directory, kUnavailable when another process has it
+// open, kIo and the like, the observer's; then `file` is as it was. Blocks; any thread.
+Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions& options);
 
 // Opens (or creates and opens) a cluster with superuser `postgres` and databases postgres,
 // template0 and template1; returns when it accepts connections. Further roles, passwords, databases
 // and extensions are made by the caller through SQL over an in-process connection. Errors:
 // kAlreadyExists/kUnavailable when another process has the directory open; kPermissionDenied,
-// kDataCorrupted, kInvalidArgument for a bad setting; kIo. Blocks; any thread.
+// kDataCorrupted, kInvalidArgument for a bad setting; kIo. With `from`, also what a snapshot file
+// can have wrong. Blocks; any thread.
 Result<OpenedCluster> open_cluster(const ClusterOptions& options);
+
+// Held by who works on a data directory's files: nobody starts the cluster meanwhile.
+class DirectoryOwner {
+ public:
+  virtual ~DirectoryOwner() = default;
+};
+
+// Never creates anything. kNotFound when `path` holds no cluster, kUnavailable when another process
+// has it, naming that; kInvalidArgument for a cluster of another version. Any thread.
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path& path);
 
 }  // namespace calf::cli

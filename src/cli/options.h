@@ -20,8 +20,16 @@ namespace calf::cli {
 
 enum class AuthMethod { kTrust, kPassword, kScram };
 
+// Where --pool listens.
+struct PoolAddress {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;
+};
+
 struct ServeOptions {
   ClusterLocation location{};
+  std::optional<std::filesystem::path> from{};  // a snapshot file
+  EngineKind engine = EngineKind::kPostgres;
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -37,6 +45,8 @@ struct ServeOptions {
   std::optional<net::TlsFiles> tls_files{};
   std::string command{};                                // of --run
   std::optional<std::filesystem::path> init_scripts{};  // a directory, run after creation
+  std::optional<PoolAddress> pool{};
+  std::size_t pool_size = 500;  // databases of one template
   int debug_level = 0;
   std::optional<log::Options> log{};  // nothing: PostgreSQL's lines as they are
   bool exit_with_stdin = false;
@@ -52,6 +62,8 @@ struct SqlInput {
 
 struct SqlOptions {
   ClusterLocation location{};
+  std::optional<std::filesystem::path> from{};  // a snapshot file
+  EngineKind engine = EngineKind::kPostgres;
   std::vector<SqlInput> inputs{};  // in the order given; empty: stdin
   std::vector<std::pair<std::string, std::string>> settings{};
   std::string user = "postgres";
@@ -70,6 +82,48 @@ struct RestoreCommand {
   bool quiet = false;
 };
 
+struct PortOptions {
+  Result<ClusterLocation> location{};  // what is wrong with it is told in a packet
+  std::vector<std::pair<std::string, std::string>> settings{};
+  std::string user = "postgres";
+  std::string database = "postgres";
+  std::vector<std::string> extensions{};
+  int debug_level = 0;
+  bool raw = false;         // the bare protocol instead of packets
+  std::string wasm_path{};  // PGLITE_WASM_PATH; not used
+};
+
+// `calf snapshot save`.
+struct SnapshotSaveOptions {
+  std::filesystem::path file{};
+  std::filesystem::path directory{};
+  bool quiet = false;
+};
+
+struct CheckOptions {
+  std::filesystem::path directory{};  // absolute
+  std::string user = "postgres";      // a superuser
+  bool json = false;
+  bool quiet = false;
+};
+
+// A running server, and how to log in.
+struct ServerUrl {
+  std::string host = "127.0.0.1";  // beginning with '/': a socket's directory
+  std::uint16_t port = 5432;
+  std::string user = "postgres";
+  std::string password{};
+  std::string database = "postgres";
+};
+
+struct BranchOptions {
+  enum class Verb { kCreate, kList, kDrop, kReset };
+  Verb verb = Verb::kList;
+  std::string name{};  // of a branch; empty for kList
+  ServerUrl server{};
+  bool json = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -77,7 +131,8 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, RestoreCommand, PrintAndExit>;
+using Command = std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions,
+                             CheckOptions, BranchOptions, RestoreCommand, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);
@@ -88,6 +143,14 @@ Result<ClusterLocation> parse_location(const std::string& text);
 
 // "name=value" of -c.
 Result<std::pair<std::string, std::string>> parse_setting(const std::string& text);
+
+// "[HOST:]PORT" of --pool; "[::1]:5000" for IPv6.
+Result<PoolAddress> parse_pool_address(const std::string& text);
+
+// "postgresql://user:password@host:port/database?host=…&port=…&user=…&password=…&dbname=…", with
+// `defaults` for what it leaves out. Other parameters are for other clients, but for an sslmode
+// that asks for TLS: kUnsupported.
+Result<ServerUrl> parse_server_url(const std::string& text, ServerUrl defaults);
 
 // A PostgreSQL setting whose unit is the second: "30", "2s", "1500 ms", "1min". kInvalidArgument
 // for what is not one or is less than a millisecond.

@@ -25,18 +25,6 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-// Where a client on this machine connects: loopback for "every address", else the first address,
-// else the first socket's directory.
-std::string client_host(const server::Endpoints& endpoints) {
-  if (endpoints.tcp.empty()) {
-    return endpoints.unix_sockets.empty() ? ""
-                                          : endpoints.unix_sockets.front().parent_path().string();
-  }
-  const std::string& host = endpoints.tcp.front().host;
-  if (host == "0.0.0.0") return "127.0.0.1";
-  return host == "::" ? "::1" : host;
-}
-
 std::string dump(const nlohmann::ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
@@ -48,6 +36,16 @@ std::string place(const ClusterLocation& location) {
 }
 
 }  // namespace
+
+std::string client_host(const server::Endpoints& endpoints) {
+  if (endpoints.tcp.empty()) {
+    return endpoints.unix_sockets.empty() ? ""
+                                          : endpoints.unix_sockets.front().parent_path().string();
+  }
+  const std::string& host = endpoints.tcp.front().host;
+  if (host == "0.0.0.0") return "127.0.0.1";
+  return host == "::" ? "::1" : host;
+}
 
 std::string connection_url(const ReadyInfo& info, UrlPassword password) {
   const std::string host = client_host(info.endpoints);
@@ -77,6 +75,7 @@ std::string ready_json(const ReadyInfo& info) {
                                  {"version", kVersion}};
   for (const auto& path : info.endpoints.unix_sockets) json["sockets"].push_back(path.string());
   if (!info.tls_fingerprint.empty()) json["tls_fingerprint"] = info.tls_fingerprint;
+  if (!info.pool_url.empty()) json["pool"] = info.pool_url;
   return dump(json);
 }
 
@@ -96,6 +95,8 @@ std::string ready_text(const ReadyInfo& info) {
   if (!info.tls_fingerprint.empty()) {
     text += "\nTLS with a certificate made now, SHA-256 " + info.tls_fingerprint;
   }
+  if (!info.pool_url.empty())
+    text += "\ntest databases for IntegreSQL's clients at " + info.pool_url;
   return text + "\ndatabase system is ready to accept connections\n\n    psql '" +
          connection_url(info, UrlPassword::kLeaveOut) + "'\n\n";
 }
@@ -108,6 +109,9 @@ std::vector<std::pair<std::string, std::string>> child_environment(const ReadyIn
       {"PGUSER", info.options.user},
       {"PGDATABASE", info.options.database}};
   if (!info.options.password.empty()) variables.emplace_back("PGPASSWORD", info.options.password);
+  if (!info.pool_url.empty()) {
+    variables.emplace_back("INTEGRESQL_CLIENT_BASE_URL", info.pool_url);
+  }
   return variables;
 }
 

@@ -15,6 +15,7 @@ struct ReadyInfo {
   const ServeOptions& options;
   const server::Endpoints& endpoints;
   std::string tls_fingerprint;  // of a self-signed certificate; empty otherwise
+  std::string pool_url{};       // of --pool; empty otherwise
 };
 
 // "postgresql://user@host:port/database". The password is included for a child command only, never
@@ -31,7 +32,12 @@ std::string failure_json(const Error& error);
 // "database system is ready to accept connections" and how to connect.
 std::string ready_text(const ReadyInfo& info);
 
-// DATABASE_URL, PGHOST, PGPORT, PGUSER, PGDATABASE, and PGPASSWORD when there is one.
+// Where a client on this machine connects: loopback for "every address", else the first address,
+// else the first socket's directory.
+std::string client_host(const server::Endpoints& endpoints);
+
+// INTEGRESQL_CLIENT_BASE_URL of --pool, and DATABASE_URL, PGHOST, PGPORT, PGUSER, PGDATABASE, and
+// PGPASSWORD when there is one.
 std::vector<std::pair<std::string, std::string>> child_environment(const ReadyInfo& info);
 
 }  // namespace calf::cli

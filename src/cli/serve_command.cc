@@ -15,8 +15,10 @@
 #include "cli/bootstrap.h"
 #include "cli/child.h"
 #include "cli/engine_factory.h"
+#include "cli/progress.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
+#include "pool/pool.h"
 #include "server/server.h"
 
 namespace calf::cli {
@@ -72,6 +74,7 @@ struct Running {
   std::unique_ptr<net::TlsContext> tls;
   std::unique_ptr<server::Engine> engine;
   std::unique_ptr<server::Server> server;
+  std::unique_ptr<pool::Pool> pool;  // of --pool, or null
   bool self_signed = false;
 };
 
@@ -107,7 +110,13 @@ log::Level level_of(std::string_view line) {
 }
 
 ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) {
-  ClusterOptions cluster{.location = options.location};
+  ClusterOptions cluster{.location = options.location,
+                         .engine = options.engine,
+                         .login = {.method = method_name(options.auth.value_or(AuthMethod::kTrust)),
+                                   .user = options.user,
+                                   .password = options.password,
+                                   .database = options.database},
+                         .from = options.from};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
@@ -121,22 +130,62 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
   return cluster;
 }
 
+Result<std::unique_ptr<pool::Pool>> bind_pool(const ServeOptions& options) {
+  if (!options.pool) return nullptr;
+  auto bound = pool::Pool::bind({.host = options.pool->host,
+                                 .port = options.pool->port,
+                                 .templates = {.max_databases = options.pool_size}});
+  if (!bound && bound.error().code == ErrorCode::kAlreadyExists) {
+    bound.error().hint = "choose another port with --pool, or --pool 0 for a free one";
+  }
+  return bound;
+}
+
+// A server at every address is where the client has found the pool.
+Result<void> serve_pool(const ServeOptions& options, const Running& running) {
+  if (running.pool == nullptr) return {};
+  const server::Endpoints& endpoints = running.server->endpoints();
+  const std::string first = endpoints.tcp.empty() ? "" : endpoints.tcp.front().host;
+  const bool everywhere = first == "0.0.0.0" || first == "::";
+  auto served =
+      running.pool->serve(*running.engine, {.host = everywhere ? "" : client_host(endpoints),
+                                            .port = endpoints.port,
+                                            .user = options.user,
+                                            .password = options.password,
+                                            .database = options.database});
+  if (!served) return fail(std::move(served).error().with_context("starting the pool"));
+  return {};
+}
+
+std::string pool_url(const ServeOptions& options, const Running& running) {
+  if (running.pool == nullptr) return "";
+  std::string host = options.pool->host == "*" ? "127.0.0.1" : options.pool->host;
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return "http://" + host + ":" + std::to_string(running.pool->port()) + "/api";
+}
+
 // Binds first: a port in use shall not cost a new data directory, and the port is known when SHOW
 // is asked for it.
-Result<void> start(const ServeOptions& options, EngineExit& engine_exit, Running& running) {
+Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& engine_exit,
+                   Running& running) {
   CALF_TRY(const bool loopback_only, server::all_loopback(options.hosts));
   CALF_CHECK_OK(check_exposure(options, loopback_only));
   CALF_TRY(running.tls, make_tls(options));
   running.self_signed = running.tls && !options.tls_files;
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
+  CALF_TRY(running.pool, bind_pool(options));
   const std::uint16_t port = running.server->endpoints().port;
-  CALF_TRY(OpenedCluster cluster, open_cluster(cluster_options(options, port)));
+  Progress progress("reading the snapshot", &signals, options.quiet || options.json_only);
+  ClusterOptions chosen = cluster_options(options, port);
+  chosen.observer = progress.observer();
+  CALF_TRY(OpenedCluster cluster, open_cluster(chosen));
   running.engine = std::move(cluster.engine);
   running.engine->set_exit_handler([&engine_exit](Error why) { engine_exit.note(std::move(why)); });
   CALF_CHECK_OK(bootstrap(*running.engine, options, cluster.created));
-  if (!loopback_only && !options.auth) CALF_CHECK_OK(check_hba(*running.engine));
+  if (!loopback_only && !options.auth && options.engine == EngineKind::kPostgres)
+    CALF_CHECK_OK(check_hba(*running.engine));
   running.server->serve(*running.engine);
-  return {};
+  return serve_pool(options, running);
 }
 
 // Standard input at its end? Reads and drops what came.
@@ -208,14 +257,16 @@ Result<void> stop_engine(server::Engine& engine, Signals& signals) {
 int run(const ServeOptions& options, Signals& signals, const Announcer& announcer) {
   EngineExit engine_exit;
   Running running;
-  if (auto started = start(options, engine_exit, running); !started) {
+  if (auto started = start(options, signals, engine_exit, running); !started) {
+    running.pool.reset();
     if (running.engine) (void)running.engine->shutdown(server::ShutdownMode::kFast);
     announcer.failed(started.error());
     return 1;
   }
   const ReadyInfo info{.options = options,
                        .endpoints = running.server->endpoints(),
-                       .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : ""};
+                       .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : "",
+                       .pool_url = pool_url(options, running)};
   announcer.ready(info);
   std::optional<Child> child;
   int code = 0;
@@ -230,6 +281,7 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
   }
   if (code == 0) code = wait_for_end(options, announcer, signals, engine_exit, child);
   code = reap(child, code);
+  running.pool.reset();
   running.server->stop();
   if (auto stopped = stop_engine(*running.engine, signals); !stopped) {
     announcer.failed(stopped.error());

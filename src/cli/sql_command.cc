@@ -1,15 +1,12 @@
 #include "cli/sql_command.h"
 
-#include <poll.h>
-
-#include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
-#include <thread>
 #include <variant>
 
 #include "cli/engine_factory.h"
+#include "cli/interrupter.h"
+#include "cli/progress.h"
 #include "cli/script_input.h"
 #include "cli/signals.h"
 #include "cli/sql_printer.h"
@@ -26,7 +23,7 @@ enum class Next { kGoOn, kFailed, kQuit, kBroken };
 // Runs the inputs of one `calf sql` one after the other.
 class SqlRunner {
  public:
-  SqlRunner(SqlSession& session, const SqlOptions& options, SqlStreams streams)
+  SqlRunner(client::Session& session, const SqlOptions& options, SqlStreams streams)
       : session_(session), options_(options), streams_(streams), printer_(options, streams) {}
 
   int run() {
@@ -173,7 +170,7 @@ class SqlRunner {
     return chunk.empty() ? std::nullopt : std::optional(std::move(chunk));
   }
 
-  SqlSession& session_;
+  client::Session& session_;
   const SqlOptions& options_;
   const SqlStreams streams_;
   SqlPrinter printer_;
@@ -183,52 +180,16 @@ class SqlRunner {
 
 namespace {
 
-// Waits for SIGINT and SIGTERM while the SQL runs: the first one cancels the query; when the run
-// does not end then (it may be reading a terminal), or at the second one, the cluster is stopped
-// and the process ends.
-class Interrupter {
- public:
-  Interrupter(Signals& signals, server::Engine& engine, SqlSession& session)
-      : thread_([this, &signals, &engine, &session] { watch(signals, engine, session); }) {}
-  ~Interrupter() {
-    done_.set();
-    thread_.join();
-  }
-
-  // The signal that came; 0 for none.
-  [[nodiscard]] int signal() const { return signal_; }
-
- private:
-  static constexpr int kGraceMs = 2000;
-
-  void watch(Signals& signals, server::Engine& engine, SqlSession& session) {
-    pollfd fds[] = {{signals.descriptor(), POLLIN, 0}, {done_.descriptor(), POLLIN, 0}};
-    while (::poll(fds, 2, -1) < 0) {
-    }
-    if (fds[1].revents != 0) return;
-    signal_ = signals.take();
-    session.cancel();
-    if (::poll(fds, 2, kGraceMs) > 0 && fds[1].revents != 0) return;
-    (void)engine.shutdown(fds[0].revents != 0 ? server::ShutdownMode::kImmediate
-                                              : server::ShutdownMode::kFast);
-    std::_Exit(128 + signal_);
-  }
-
-  Event done_;
-  std::atomic<int> signal_{0};
-  std::thread thread_;
-};
-
 void print_error(const Error& error) {
   std::fprintf(stderr, "calf: %s\n", error.message.c_str());
   if (!error.hint.empty()) std::fprintf(stderr, "HINT:  %s\n", error.hint.c_str());
 }
 
 int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) {
-  auto session = SqlSession::connect(engine, {.user = options.user,
-                                              .database = options.database,
-                                              .password = options.password,
-                                              .application_name = "calf sql"});
+  auto session = client::Session::connect(engine, {.user = options.user,
+                                                   .database = options.database,
+                                                   .password = options.password,
+                                                   .application_name = "calf sql"});
   if (!session) {
     print_error(session.error());
     return kExitBadConnection;
@@ -242,7 +203,13 @@ int run_in(server::Engine& engine, Signals& signals, const SqlOptions& options) 
 
 int run_sql(const SqlOptions& options) {
   Signals signals;
-  auto cluster = open_cluster({.location = options.location, .settings = options.settings});
+  Progress progress("reading the snapshot", &signals, options.quiet);
+  auto cluster = open_cluster({.location = options.location,
+                               .engine = options.engine,
+                               .login = {.user = options.user, .database = options.database},
+                               .from = options.from,
+                               .observer = progress.observer(),
+                               .settings = options.settings});
   if (!cluster) {
     print_error(cluster.error());
     return kExitBadConnection;
@@ -257,7 +224,7 @@ int run_sql(const SqlOptions& options) {
   return code;
 }
 
-int run_inputs(SqlSession& session, const SqlOptions& options, SqlStreams streams) {
+int run_inputs(client::Session& session, const SqlOptions& options, SqlStreams streams) {
   return SqlRunner(session, options, streams).run();
 }
 

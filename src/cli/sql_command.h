@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "cli/options.h"
-#include "cli/sql_session.h"
+#include "client/session.h"
 
 namespace calf::cli {
 
@@ -21,7 +21,7 @@ struct SqlStreams {
 };
 
 // Runs options.inputs, or `streams.in` when there are none, and returns the exit code.
-int run_inputs(SqlSession& session, const SqlOptions& options, SqlStreams streams);
+int run_inputs(client::Session& session, const SqlOptions& options, SqlStreams streams);
 
 // Opens the cluster, logs in, runs everything, stops the cluster. The process's exit code. Never
 // throws.

@@ -143,7 +143,7 @@ class SqlCommand : public testing::Test {
     std::size_t err_size = 0;
     std::FILE* out = ::open_memstream(&out_text, &out_size);
     std::FILE* err = ::open_memstream(&err_text, &err_size);
-    auto session = SqlSession::connect(engine_, {.timeout = std::chrono::seconds(20)});
+    auto session = client::Session::connect(engine_, {.timeout = std::chrono::seconds(20)});
     EXPECT_TRUE(session.has_value());
     const int code = run_inputs(**session, options_, {.in = in, .out = out, .err = err});
     session->reset();
@@ -230,35 +230,35 @@ TEST_F(SqlCommand, an_engine_that_goes_away_is_2) {
   EXPECT_EQ(run("select 7;\n"), kExitBadConnection);
 }
 
-TEST(SqlSessionLogin, gives_the_servers_refusal) {
+TEST(SessionLogin, gives_the_servers_refusal) {
   ScriptedEngine engine;
   engine.greeting = pgwire::encode_error_response({.sqlstate = "28000", .message = "no such role"});
-  const auto session = SqlSession::connect(engine, {.timeout = std::chrono::seconds(20)});
+  const auto session = client::Session::connect(engine, {.timeout = std::chrono::seconds(20)});
   ASSERT_FALSE(session.has_value());
   EXPECT_EQ(session.error().code, ErrorCode::kPermissionDenied);
   EXPECT_EQ(session.error().message, "FATAL:  no such role");
 }
 
-TEST(SqlSessionLogin, says_that_a_password_is_needed) {
+TEST(SessionLogin, says_that_a_password_is_needed) {
   ScriptedEngine engine;
   engine.greeting = message('R', "\0\0\0\x0aSCRAM-SHA-256\0\0"sv);
-  const auto session = SqlSession::connect(engine, {.timeout = std::chrono::seconds(20)});
+  const auto session = client::Session::connect(engine, {.timeout = std::chrono::seconds(20)});
   ASSERT_FALSE(session.has_value());
   EXPECT_NE(session.error().message.find("a password is needed"), std::string::npos);
 }
 
-TEST(SqlSessionLogin, gives_up_when_nothing_answers) {
+TEST(SessionLogin, gives_up_when_nothing_answers) {
   ScriptedEngine engine;
   engine.greeting.clear();
-  const auto session = SqlSession::connect(engine, {.timeout = std::chrono::milliseconds(50)});
+  const auto session = client::Session::connect(engine, {.timeout = std::chrono::milliseconds(50)});
   ASSERT_FALSE(session.has_value());
   EXPECT_EQ(session.error().code, ErrorCode::kDeadlineExceeded);
 }
 
 TEST(Quoting, leaves_no_way_out) {
-  EXPECT_EQ(quote_literal("a'b"), "'a''b'");
-  EXPECT_EQ(quote_literal("a\\'b"), " E'a\\\\''b'");
-  EXPECT_EQ(quote_identifier("a\"b"), "\"a\"\"b\"");
+  EXPECT_EQ(client::quote_literal("a'b"), "'a''b'");
+  EXPECT_EQ(client::quote_literal("a\\'b"), " E'a\\\\''b'");
+  EXPECT_EQ(client::quote_identifier("a\"b"), "\"a\"\"b\"");
 }
 
 }  // namespace

@@ -62,10 +62,10 @@ void SqlPrinter::notice(const pgwire::Report& report) {
   write_report(report);
 }
 
-void SqlPrinter::notification(std::uint32_t pid, std::string_view channel,
-                              std::string_view payload) {
-  std::string text = "Asynchronous notification \"" + std::string(channel) + "\" ";
-  if (!payload.empty()) text += "with payload \"" + std::string(payload) + "\" ";
+void SqlPrinter::notification(const pgwire::Notification& notification) {
+  const auto& [pid, channel, payload] = notification;
+  std::string text = "Asynchronous notification \"" + channel + "\" ";
+  if (!payload.empty()) text += "with payload \"" + payload + "\" ";
   write(text + "received from server process with PID " + std::to_string(pid) + ".\n");
 }
 

@@ -11,7 +11,7 @@
 namespace calf::cli {
 
 // For one query at a time: say begin() before each.
-class SqlPrinter final : public QueryEvents {
+class SqlPrinter final : public client::QueryEvents {
  public:
   SqlPrinter(const SqlOptions& options, SqlStreams streams)
       : options_(options), streams_(streams) {}
@@ -27,7 +27,7 @@ class SqlPrinter final : public QueryEvents {
   void complete(std::string_view command_tag) override;
   void error(const pgwire::Report& report) override;
   void notice(const pgwire::Report& report) override;
-  void notification(std::uint32_t pid, std::string_view channel, std::string_view payload) override;
+  void notification(const pgwire::Notification& notification) override;
   void copy_out(std::string_view data) override;
   std::optional<std::string> copy_in() override;
 

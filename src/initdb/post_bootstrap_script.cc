@@ -151,6 +151,7 @@ std::string post_bootstrap_script(const SqlFiles& files, const SqlFacts& facts) 
   initial_privileges(script);
   information_schema(script, files);
   script.statement("CREATE EXTENSION plpgsql");
+  script.statement("CREATE EXTENSION calf");
   // In this order, so that the statistics are frozen, too.
   script.statement("ANALYZE");
   script.statement("VACUUM FREEZE");

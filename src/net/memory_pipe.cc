@@ -1,5 +1,8 @@
 #include "net/memory_pipe.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <bit>
 #include <cerrno>
 #include <condition_variable>
@@ -26,28 +29,45 @@ struct Shared {
   std::atomic<bool> client_closed{false};
   std::atomic<bool> engine_closed{false};
 
-  std::atomic<bool> engine_waits{false};
+  std::atomic<bool> engine_waits_for_bytes{false};
+  std::atomic<bool> engine_waits_for_room{false};
   std::mutex wakeup_mutex;  // held while the wake-up runs, so that removing it waits for that
   std::function<void()> wakeup;
 
-  std::atomic<bool> client_waits{false};
+  std::atomic<int> clients_waiting{0};  // the reader, the writer
   std::mutex client_mutex;
   std::condition_variable client_ready;
+  std::atomic<int> client_event{-1};        // eventfd, or -1
+  std::atomic<bool> event_is_armed{false};  // it is unreadable, and to be written when bytes come
 
-  void wake_engine() {
+  ~Shared() {
+    if (client_event >= 0) ::close(client_event);
+  }
+
+  void wake_engine(std::atomic<bool>& waits) {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!engine_waits.load(std::memory_order_relaxed) || !engine_waits.exchange(false)) return;
+    if (!waits.load(std::memory_order_relaxed) || !waits.exchange(false)) return;
     const std::lock_guard lock(wakeup_mutex);
     if (wakeup) wakeup();
   }
 
   void wake_client() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (!client_waits.load(std::memory_order_relaxed)) return;
+    if (event_is_armed.load(std::memory_order_relaxed) && event_is_armed.exchange(false)) {
+      const std::uint64_t one = 1;
+      (void)!::write(client_event, &one, sizeof one);
+    }
+    if (clients_waiting.load(std::memory_order_relaxed) == 0) return;
     const std::lock_guard lock(client_mutex);
     client_ready.notify_all();
   }
 };
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
 
 class EngineEnd final : public Transport {
  public:
@@ -61,7 +81,7 @@ class EngineEnd final : public Transport {
   IoResult read_some(std::span<std::byte> buffer) override {
     if (buffer.empty()) return IoResult::moved(0);
     if (const std::size_t n = take(buffer)) return IoResult::moved(n);
-    announce();
+    announce(shared_->engine_waits_for_bytes);
     if (const std::size_t n = take(buffer)) return IoResult::moved(n);
     if (!ended()) return IoResult::of(IoState::kWouldBlockRead);
     if (const std::size_t n = take(buffer))
@@ -73,7 +93,7 @@ class EngineEnd final : public Transport {
     if (bytes.empty()) return IoResult::moved(0);
     if (ended()) return IoResult::of(IoState::kError, EPIPE);
     if (const std::size_t n = give(bytes)) return IoResult::moved(n);
-    announce();
+    announce(shared_->engine_waits_for_room);
     if (const std::size_t n = give(bytes)) return IoResult::moved(n);
     if (ended()) return IoResult::of(IoState::kError, EPIPE);
     return IoResult::of(IoState::kWouldBlockWrite);
@@ -107,8 +127,8 @@ class EngineEnd final : public Transport {
     if (n > 0) shared_->wake_client();
     return n;
   }
-  void announce() {
-    shared_->engine_waits.store(true, std::memory_order_relaxed);
+  static void announce(std::atomic<bool>& waits) {
+    waits.store(true, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   [[nodiscard]] bool ended() const {
@@ -128,7 +148,9 @@ class ClientEnd final : public PipeClient {
     while (true) {
       const IoResult result = read_some(buffer);
       if (!result.would_block()) return result;
-      if (Clock::now() >= deadline) return IoResult::of(IoState::kError, ETIMEDOUT);
+      if (deadline != kNoDeadline && Clock::now() >= deadline) {
+        return IoResult::of(IoState::kError, ETIMEDOUT);
+      }
       wait(WaitFor::kReadable, deadline);
     }
   }
@@ -141,14 +163,19 @@ class ClientEnd final : public PipeClient {
       written += result.bytes;
       if (result.done()) continue;
       if (Clock::now() >= deadline) return {IoState::kError, written, ETIMEDOUT};
-      sleep_until(deadline, [this] { return !shared_->to_engine.full() || ended(); });
+      wait(WaitFor::kWritable, deadline);
     }
+    wake_engine();
     return IoResult::moved(written);
   }
 
   IoResult read_some(std::span<std::byte> buffer) override {
     if (buffer.empty()) return IoResult::moved(0);
     if (const std::size_t n = take(buffer)) return IoResult::moved(n);
+    if (shared_->client_event >= 0) {
+      arm_event();
+      if (const std::size_t n = take(buffer)) return IoResult::moved(n);
+    }
     if (!ended()) return IoResult::of(IoState::kWouldBlockRead);
     if (const std::size_t n = take(buffer))
       return IoResult::moved(n);  // written just before closing
@@ -159,27 +186,50 @@ class ClientEnd final : public PipeClient {
     if (ended()) return IoResult::of(IoState::kError, EPIPE);
     const std::size_t n = shared_->to_engine.push(bytes);
     if (n == 0 && !bytes.empty()) return IoResult::of(IoState::kWouldBlockWrite);
-    shared_->wake_engine();
+    engine_is_behind_.store(true, std::memory_order_relaxed);
     return IoResult::moved(n);
   }
 
+  void wake_engine() override {
+    if (!engine_is_behind_.exchange(false)) return;
+    shared_->wake_engine(shared_->engine_waits_for_bytes);
+  }
+
   void wait(WaitFor what, Clock::time_point deadline) override {
-    sleep_until(deadline, [this, what] {
-      return !shared_->to_client.empty() || ended() ||
-             (what == WaitFor::kReadableOrWritable && !shared_->to_engine.full());
+    const bool to_read = what != WaitFor::kWritable;
+    const bool to_write = what != WaitFor::kReadable;
+    wait_until(deadline, [this, to_read, to_write] {
+      return (to_read && !shared_->to_client.empty()) || (to_write && !shared_->to_engine.full()) ||
+             ended();
     });
+  }
+
+  void set_helper(Helper helper) override { helper_ = std::move(helper); }
+
+  int descriptor() override {
+    if (shared_->client_event < 0) {
+      shared_->client_event = ::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
+    }
+    return shared_->client_event;
+  }
+
+  void watch(bool has_more) override {
+    if (shared_->client_event < 0) return;
+    arm_event();
+    if (has_more || !shared_->to_client.empty()) shared_->wake_client();
   }
 
   void close() override {
     shared_->client_closed.store(true);
-    shared_->wake_engine();
+    shared_->wake_engine(shared_->engine_waits_for_room);
+    shared_->wake_engine(shared_->engine_waits_for_bytes);
     shared_->wake_client();
   }
 
  private:
   std::size_t take(std::span<std::byte> buffer) {
     const std::size_t n = shared_->to_client.pop(buffer);
-    if (n > 0) shared_->wake_engine();
+    if (n > 0) shared_->wake_engine(shared_->engine_waits_for_room);
     return n;
   }
 
@@ -187,23 +237,69 @@ class ClientEnd final : public PipeClient {
     return shared_->engine_closed.load() || shared_->client_closed.load();
   }
 
+  void arm_event() {
+    if (!event_is_idle_.exchange(false) && !shared_->event_is_armed) {
+      std::uint64_t count = 0;
+      (void)!::read(shared_->client_event, &count, sizeof count);
+    }
+    shared_->event_is_armed.store(true, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (ended()) shared_->wake_client();
+  }
+
+  // While a thread waits, the event need not be written.
+  void disarm_event() {
+    if (shared_->client_event >= 0 && shared_->event_is_armed.exchange(false)) {
+      event_is_idle_ = true;
+    }
+  }
+
+  // The engine sees what was written as soon as it is at work, on this thread or on its own.
+  template <typename Ready>
+  void wait_until(Clock::time_point deadline, Ready ready) {
+    disarm_event();
+    const bool has_deadline = deadline != kNoDeadline;
+    const auto done = [&] {
+      wake_engine();
+      return ready() || (has_deadline && Clock::now() >= deadline);
+    };
+    if (helper_ && helper_(done)) {
+      if (ready()) return;
+    } else {
+      wake_engine();
+      if (spin(ready, done)) return;
+    }
+    sleep_until(deadline, ready);
+  }
+
+  // True when it is ready, for this end or because the helper's turn has come.
+  template <typename Ready, typename Done>
+  bool spin(Ready ready, Done done) {
+    static const bool alone = std::thread::hardware_concurrency() == 1;
+    for (const auto end = Clock::now() + kSpin; !alone && Clock::now() < end; relax()) {
+      if (ready()) return true;
+      if (helper_ && helper_(done)) return ready();
+    }
+    return false;
+  }
+
   template <typename Ready>
   void sleep_until(Clock::time_point deadline, Ready ready) {
-    for (const auto spin_end = Clock::now() + kSpin; Clock::now() < spin_end;) {
-      if (ready()) return;
-    }
     std::unique_lock lock(shared_->client_mutex);
-    shared_->client_waits.store(true, std::memory_order_relaxed);
+    shared_->clients_waiting.fetch_add(1, std::memory_order_relaxed);
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (deadline == kNoDeadline) {
       shared_->client_ready.wait(lock, ready);
     } else {
       shared_->client_ready.wait_until(lock, deadline, ready);
     }
-    shared_->client_waits.store(false, std::memory_order_relaxed);
+    shared_->clients_waiting.fetch_sub(1, std::memory_order_relaxed);
   }
 
   const std::shared_ptr<Shared> shared_;
+  Helper helper_;
+  std::atomic<bool> engine_is_behind_{false};  // bytes were written that it was not told about
+  std::atomic<bool> event_is_idle_{false};     // neither armed nor readable
 };
 
 }  // namespace

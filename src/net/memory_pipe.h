@@ -4,14 +4,15 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "net/transport.h"
 
 namespace calf::net {
 
-// The client's end. One thread at a time. Waits spin for a short time first (a waking thread costs
-// more than most answers take), then sleep. Destroying it closes the pipe.
+// The client's end. One thread may read while another one writes. Waits spin for a short time first
+// (a waking thread costs more than most answers take), then sleep. Destroying it closes the pipe.
 class PipeClient {
  public:
   using Clock = std::chrono::steady_clock;
@@ -29,14 +30,30 @@ class PipeClient {
                          Clock::time_point deadline = kNoDeadline) = 0;
 
   // The same without waiting. A client that sends much while the engine answers much must read
-  // between its writes.
+  // between its writes. What write_some has sent is seen by the engine at the next wait, or at
+  // wake_engine().
   virtual IoResult read_some(std::span<std::byte> buffer) = 0;
   virtual IoResult write_some(std::span<const std::byte> bytes) = 0;
+  virtual void wake_engine() = 0;
 
-  // Waits until read_some can go on, or `or_writable` and write_some can, or the deadline has
-  // passed.
-  enum class WaitFor { kReadable, kReadableOrWritable };
+  // Waits until read_some (or write_some) can go on, or the deadline has passed.
+  enum class WaitFor { kReadable, kWritable, kReadableOrWritable };
   virtual void wait(WaitFor what, Clock::time_point deadline = kNoDeadline) = 0;
+
+  // Brings the engine forward on the calling thread until `done`, or until it has nothing more to
+  // do; false: another thread is at it. `done` is called first thing, and often.
+  using Helper = std::function<bool(const std::function<bool()>& done)>;
+  // Waits begin with `helper` from now on, so that an answer needs no switch of threads. Set it
+  // before the first wait.
+  virtual void set_helper(Helper helper) = 0;
+
+  // A descriptor for event loops, made at the first call and owned by this end. It becomes readable
+  // when bytes (or the end) come, and unreadable when read_some would block; what comes while a
+  // thread waits here need not show. -1 when the process has run out of descriptors.
+  virtual int descriptor() = 0;
+  // Brings the descriptor up to date without reading: readable if `has_more`, or if bytes are
+  // there.
+  virtual void watch(bool has_more) = 0;
 
   // Closes both directions; the engine's end sees end of stream after what was written. Any thread;
   // may be called twice. A waiting call of this end returns.

@@ -11,7 +11,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.h"
+#include "cli/engine_factory.h"
 #include "node/embedded.h"
+#include "os/clock.h"
+#include "vfs/directory_file_system.h"
 
 namespace calf::node {
 namespace {
@@ -38,13 +41,29 @@ std::string owner_record() {
   return record.dump() + "\n";
 }
 
+// A field of the owner's record, which may hold anything.
+template <typename T>
+T field(const nlohmann::json& record, const char* name, T otherwise) {
+  try {
+    return record.value(name, otherwise);
+  } catch (const nlohmann::json::exception&) {
+    return otherwise;
+  }
+}
+
 std::string describe_owner(int lock_fd) {
   char text[1024] = "";
   const ssize_t n = pread(lock_fd, text, sizeof text - 1, 0);
   const auto record = nlohmann::json::parse(n > 0 ? text : "", nullptr, false);
-  if (!record.is_object() || !record.contains("pid")) return "another program";
-  return fmt::format("process {} on host {} (since {})", record.value("pid", 0),
-                     record.value("host", "?"), record.value("started_at", 0));
+  const int pid = record.is_object() ? field(record, "pid", 0) : 0;
+  if (pid == 0) return "another program";
+  const auto since = field(record, "started_at", std::time_t{0});
+  std::tm parts{};
+  char time[64] = "?";
+  if (gmtime_r(&since, &parts) != nullptr)
+    std::strftime(time, sizeof time, "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return fmt::format("process {} on host {} (since {})", pid,
+                     field(record, "host", std::string("?")), time);
 }
 
 Result<int> lock(const fs::path& directory) {
@@ -86,41 +105,108 @@ Result<bool> needs_creation(const fs::path& path) {
               "choose an empty or new directory");
 }
 
-void sync_directory(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  fsync(fd);
-  close(fd);
+Result<void> make_directories(os::Files& files, const fs::path& path) {
+  fs::path made;
+  for (const fs::path& part : path) {
+    made /= part;
+    if (part == "/" || part == "." || part.empty()) continue;
+    auto done = files.mkdirat(AT_FDCWD, made.c_str(), 0777);
+    // A read-only or foreign directory on the way is no obstacle as long as it is there.
+    if (!done && !files.fstatat(AT_FDCWD, made.c_str(), 0))
+      return fail(os::to_error("creating " + made.string(), done.error()));
+  }
+  return {};
 }
 
-// Beside, then renamed: whoever looks finds a whole cluster or none.
-Result<void> create(const fs::path& path) {
-  const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
-  std::error_code error;
-  fs::create_directories(parent, error);
-  if (error) return fail(Error::from_errno("creating " + parent.string(), error.value()));
-  const fs::path fresh = parent / fmt::format(".{}.new-{}", path.filename().string(), getpid());
-  fs::remove_all(fresh, error);
-  CALF_TRY(auto pack, template_pack());
-  CALF_CHECK_OK(pack->unpack_to(fresh.string(), {.subtree = "", .sync = true}));
-  chmod(fresh.c_str(), 0700);
-  if (rename(fresh.c_str(), path.c_str()) != 0) {
-    const int why = errno;
-    fs::remove_all(fresh, error);
-    return fail(Error::from_errno("creating data directory " + path.string(), why));
+os::Expected<void> sync_directory(os::Files& files, const fs::path& path) {
+  CALF_ERRNO_TRY(const int fd, files.open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0,
+                                          os::Resolve::kAnywhere));
+  const os::FileDescriptor directory(files, fd);
+  return files.fsync(directory.get());
+}
+
+std::vector<std::string> names_in(vfs::FileSystem& tree, const std::string& directory) {
+  std::vector<std::string> names;
+  auto opened = tree.open(directory, {.directory = true});
+  if (!opened) return names;
+  (void)(*opened)->read_directory(0, [&](const vfs::DirectoryEntry& entry) {
+    if (entry.name != "." && entry.name != "..") names.emplace_back(entry.name);
+    return true;
+  });
+  return names;
+}
+
+void remove_tree(vfs::FileSystem& tree, const std::string& path) {
+  const auto stat = tree.stat(path, vfs::Follow::kNo);
+  if (!stat) return;
+  if (stat->kind != vfs::FileKind::kDirectory) {
+    (void)tree.unlink(path);
+    return;
   }
-  sync_directory(parent);
-  return {};
+  for (const std::string& name : names_in(tree, path)) remove_tree(tree, path + "/" + name);
+  (void)tree.rmdir(path);
+}
+
+// Removes what programs that were killed while they made `name` have left beside it; not what
+// another one may be making now.
+void remove_leftovers(vfs::FileSystem& parent, const std::string& prefix, const std::string& own) {
+  constexpr int64_t kLongestCreationNs = int64_t{3600} * 1'000'000'000;
+  const int64_t now_ns = os::SystemClock().realtime_ns();
+  for (const std::string& name : names_in(parent, "")) {
+    if (!name.starts_with(prefix)) continue;
+    const auto stat = parent.stat(name, vfs::Follow::kNo);
+    if (name == own || (stat && stat->modify_time_ns < now_ns - kLongestCreationNs))
+      remove_tree(parent, name);
+  }
 }
 
 }  // namespace
 
+Result<void> create_data_directory(const std::shared_ptr<os::Files>& files, const fs::path& path) {
+  const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  CALF_CHECK_OK(make_directories(*files, parent));
+  CALF_TRY(auto tree, vfs::DirectoryFileSystem::open({.path = parent.string(), .files = files}));
+  const std::string name = path.filename().string();
+  const std::string prefix = "." + name + ".new-";
+  const std::string fresh = prefix + std::to_string(getpid());
+  remove_leftovers(*tree, prefix, fresh);
+  CALF_TRY(auto pack, template_pack());
+  auto unpacked = pack->unpack_to((parent / fresh).string(),
+                                  {.subtree = "", .sync = true, .files = files.get()});
+  if (!unpacked) {
+    remove_tree(*tree, fresh);
+    return unpacked;
+  }
+  if (auto renamed = tree->rename(fresh, name); !renamed) {
+    remove_tree(*tree, fresh);
+    Error error = os::to_error("creating data directory " + path.string(), renamed.error());
+    if (renamed.error() == os::Errno::kNotEmpty) error.code = ErrorCode::kAlreadyExists;
+    return fail(std::move(error));
+  }
+  if (auto synced = sync_directory(*files, parent); !synced)
+    return fail(os::to_error("creating data directory " + path.string(), synced.error()));
+  return {};
+}
+
 Result<DataDirectory::Opened> DataDirectory::open(const fs::path& path) {
-  CALF_TRY(const bool fresh, needs_creation(path));
-  if (fresh) CALF_CHECK_OK(create(path));
+  CALF_TRY(bool fresh, needs_creation(path));
+  if (fresh) {
+    auto created = create_data_directory(std::make_shared<os::SystemFiles>(), path);
+    if (!created && created.error().code != ErrorCode::kAlreadyExists) return fail(created.error());
+    fresh = created.has_value();
+  }
   CALF_TRY(const int lock_fd, lock(path));
   return Opened{.directory = std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd)),
                 .created = fresh};
+}
+
+Result<std::unique_ptr<DataDirectory>> DataDirectory::own(const fs::path& path) {
+  std::error_code error;
+  if (!fs::exists(path / kVersionFile, error))
+    return fail(ErrorCode::kNotFound, "\"" + path.string() + "\" holds no cluster");
+  CALF_CHECK_OK(needs_creation(path));
+  CALF_TRY(const int lock_fd, lock(path));
+  return std::unique_ptr<DataDirectory>(new DataDirectory(path, lock_fd));
 }
 
 DataDirectory::~DataDirectory() {
@@ -128,3 +214,16 @@ DataDirectory::~DataDirectory() {
 }
 
 }  // namespace calf::node
+
+namespace calf::cli {
+
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path& path) {
+  struct Owner final : DirectoryOwner {
+    explicit Owner(std::unique_ptr<node::DataDirectory> held) : directory(std::move(held)) {}
+    std::unique_ptr<node::DataDirectory> directory;
+  };
+  CALF_TRY(auto directory, node::DataDirectory::own(path));
+  return std::make_unique<Owner>(std::move(directory));
+}
+
+}  // namespace calf::cli

@@ -6,8 +6,16 @@
 #include <memory>
 
 #include "base/result.h"
+#include "os/files.h"
 
 namespace calf::node {
+
+// Makes a data directory from the template, beside `path` and then renamed, all of it durable:
+// whoever looks, also after a power cut at any moment, finds a whole cluster or none. `path` must
+// be missing or an empty directory; missing parents are made. kAlreadyExists when somebody else was
+// faster. Any thread; blocks for the time of writing some 25 MB.
+Result<void> create_data_directory(const std::shared_ptr<os::Files>& files,
+                                   const std::filesystem::path& path);
 
 // Held as long as the object lives; given back by the operating system when the process dies.
 class DataDirectory {
@@ -21,6 +29,9 @@ class DataDirectory {
   // but no cluster of this version; kPermissionDenied; kIo. Blocks for the time of writing some 25
   // MB when it creates. Any thread.
   static Result<Opened> open(const std::filesystem::path& path);
+
+  // Locks a directory that holds a cluster; never creates one: kNotFound.
+  static Result<std::unique_ptr<DataDirectory>> own(const std::filesystem::path& path);
 
   ~DataDirectory();
   DataDirectory(const DataDirectory&) = delete;

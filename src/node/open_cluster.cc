@@ -4,14 +4,17 @@
 #include <thread>
 
 #include "base/log.h"
+#include "branches/branches.h"
 #include "cli/engine_factory.h"
-#include "net/memory_pipe.h"
 #include "node/data_directory.h"
 #include "node/embedded.h"
+#include "node/open_sqlite.h"
+#include "node/snapshot_files.h"
 #include "os/clock.h"
 #include "os/files.h"
 #include "postgres/cluster.h"
-#include "vfs/directory_file_system.h"
+#include "postgres/make_snapshot.h"
+#include "vfs/branched_directory.h"
 #include "vfs/memory_file_system.h"
 
 namespace calf::node {
@@ -24,13 +27,17 @@ constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessio
 class PostgresEngine final : public server::Engine {
  public:
   PostgresEngine(std::unique_ptr<DataDirectory> directory,
-                 std::unique_ptr<postgres::Cluster> cluster)
-      : directory_(std::move(directory)), cluster_(std::move(cluster)) {}
+                 std::unique_ptr<branches::Branches> branches)
+      : directory_(std::move(directory)),
+        branches_(std::move(branches)),
+        cluster_(&branches_->root()) {}
 
   void connect(server::ClientConnection connection) override {
-    cluster_->connect({.transport = std::move(connection.transport),
-                       .startup_packet = std::move(connection.startup_packet)});
+    branches_->connect({.transport = std::move(connection.transport),
+                        .startup_packet = std::move(connection.startup_packet)});
   }
+
+  bool help(const std::function<bool()>& done) override { return cluster_->help(done); }
 
   // PostgreSQL itself knows the keys: the request goes to it as the packet that it is.
   void cancel(server::CancelRequest request) override {
@@ -41,14 +48,17 @@ class PostgresEngine final : public server::Engine {
         packet.push_back(static_cast<std::byte>(word >> shift));
     }
     packet.insert(packet.end(), request.key.begin(), request.key.end());
-    auto transport = request.transport ? std::move(request.transport)
-                                       : std::move(net::MemoryPipe::create().engine_end);
-    cluster_->connect({.transport = std::move(transport), .startup_packet = std::move(packet)});
+    branches_->cancel(packet, std::move(request.transport));
   }
 
   Result<void> shutdown(server::ShutdownMode mode) override {
     using Mode = postgres::Cluster::Shutdown;
     stopping_ = true;
+    if (mode != server::ShutdownMode::kSmart) branches_->stop_branches();
+    if (mode == server::ShutdownMode::kHalt) {
+      cluster_->halt();
+      return cluster_->wait_stopped(kFastShutdownMs);
+    }
     if (mode == server::ShutdownMode::kSmart) {
       cluster_->request_shutdown(Mode::kSmart);
       return cluster_->wait_stopped(kSmartShutdownMs);
@@ -74,7 +84,8 @@ class PostgresEngine final : public server::Engine {
 
  private:
   std::unique_ptr<DataDirectory> directory_;  // outlives the cluster; null for one in memory
-  std::unique_ptr<postgres::Cluster> cluster_;
+  std::unique_ptr<branches::Branches> branches_;
+  postgres::Cluster* cluster_;  // the server's own
   std::atomic<bool> stopping_{false};
 };
 
@@ -123,6 +134,95 @@ Result<void> write_file(vfs::FileSystem& data, std::string_view path, std::strin
   return {};
 }
 
+// Every cluster reads PostgreSQL's own files through a file system of its own.
+Result<std::shared_ptr<vfs::FileSystem>> installation() {
+  CALF_TRY(auto pack, installation_pack());
+  return file_system_of(std::move(pack), true);
+}
+
+// A branch's lines in the log begin with its name.
+cli::LogSink named(cli::LogSink sink, const std::string& name) {
+  if (name.empty() || !sink) return sink;
+  return [sink = std::move(sink), prefix = name + ": "](std::string_view line) {
+    sink(prefix + std::string(line));
+  };
+}
+
+// Where a cluster's files are.
+struct Place {
+  std::unique_ptr<DataDirectory> directory;  // null for one in memory
+  std::shared_ptr<vfs::FileSystem> data;
+  std::unique_ptr<branches::Storage> storage;
+  std::shared_ptr<const postgres::Snapshot> snapshot;  // to go on from; null: it boots
+  bool created = true;
+};
+
+Result<Place> open_directory(const cli::ClusterOptions& options,
+                             const std::filesystem::path& path) {
+  if (options.from) CALF_CHECK_OK(create_from_snapshot(*options.from, path, options.observer));
+  CALF_TRY(auto opened, DataDirectory::open(path));
+  CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched,
+           vfs::BranchedDirectory::open({.path = path.string(),
+                                         .files = std::make_shared<os::SystemFiles>(),
+                                         .clock = std::make_shared<os::SystemClock>(),
+                                         .boot_id = ""}));
+  return Place{.directory = std::move(opened.directory),
+               .data = branched->root(),
+               .storage = branches::make_directory_storage(branched),
+               .snapshot = nullptr,
+               .created = opened.created};
+}
+
+Result<Place> open_memory(const cli::ClusterOptions& options) {
+  Place place{.directory = nullptr,
+              .data = nullptr,
+              .storage = branches::make_memory_storage(),
+              .snapshot = nullptr};
+  if (options.from) {
+    CALF_TRY(place.data, load_snapshot(*options.from, options.observer));
+    place.created = false;
+    return place;
+  }
+  CALF_TRY(place.snapshot, snapshot_for(options));
+  CALF_TRY(auto pack, place.snapshot != nullptr ? fresh_cluster_pack() : template_pack());
+  CALF_TRY(place.data, file_system_of(std::move(pack), false));
+  return place;
+}
+
+Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOptions& options,
+                                                           bool in_memory, Place place) {
+  constexpr int64_t kBranchHelpersIdleNs = 5'000'000'000;  // most live shorter, and need none
+  const auto settings = in_memory ? memory_settings(options.settings) : options.settings;
+  auto starter = [=, sink = options.log_sink](int64_t helpers_idle_ns) -> branches::Starter {
+    return [=](branches::StartOptions start) -> Result<std::unique_ptr<postgres::Cluster>> {
+      CALF_TRY(auto own_installation, installation());
+      return postgres::Cluster::start({.installation = std::move(own_installation),
+                                       .data = std::move(start.data),
+                                       .snapshot = std::move(start.snapshot),
+                                       .settings = settings,
+                                       .commands = std::move(start.commands),
+                                       .helpers_idle_ns = helpers_idle_ns,
+                                       .ephemeral = in_memory,
+                                       .log_sink = named(sink, start.name)});
+    };
+  };
+  constexpr int64_t kRootHelpersIdleNs = 20'000'000;
+  return branches::Branches::start(
+      {.data = std::move(place.data),
+       .snapshot = std::move(place.snapshot),
+       .storage = std::move(place.storage),
+       .start_root = starter(kRootHelpersIdleNs),
+       .start_branch = starter(kBranchHelpersIdleNs),
+       .record = [settings](std::shared_ptr<vfs::FileSystem> files, std::string database)
+           -> Result<std::shared_ptr<const postgres::Snapshot>> {
+         CALF_TRY(auto own_installation, installation());
+         return postgres::record_snapshot({.installation = std::move(own_installation),
+                                           .data = std::move(files),
+                                           .settings = settings,
+                                           .database = std::move(database)});
+       }});
+}
+
 }  // namespace
 }  // namespace calf::node
 
@@ -130,34 +230,17 @@ namespace calf::cli {
 
 Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares
-  std::unique_ptr<DataDirectory> directory;
-  std::shared_ptr<vfs::FileSystem> data;
-  std::shared_ptr<const postgres::Snapshot> snapshot;
-  bool created = true;
-  if (const auto* place = std::get_if<DirectoryLocation>(&options.location)) {
-    CALF_TRY(auto opened, DataDirectory::open(place->path));
-    created = opened.created;
-    directory = std::move(opened.directory);
-    CALF_TRY(data, vfs::DirectoryFileSystem::open({.path = place->path.string(),
-                                                   .files = std::make_shared<os::SystemFiles>()}));
-  } else {
-    CALF_TRY(snapshot, snapshot_for(options));
-    CALF_TRY(auto pack, snapshot != nullptr ? fresh_cluster_pack() : template_pack());
-    CALF_TRY(data, file_system_of(std::move(pack), false));
-  }
-  if (options.pg_hba_conf) CALF_CHECK_OK(write_file(*data, "pg_hba.conf", *options.pg_hba_conf));
-  CALF_TRY(auto installed, installation_pack());
-  CALF_TRY(auto installation, file_system_of(std::move(installed), true));
-  CALF_TRY(auto cluster, postgres::Cluster::start(
-                             {.installation = std::move(installation),
-                              .data = std::move(data),
-                              .snapshot = std::move(snapshot),
-                              .settings = directory == nullptr ? memory_settings(options.settings)
-                                                               : options.settings,
-                              .ephemeral = directory == nullptr,
-                              .log_sink = options.log_sink}));
+  if (options.engine == EngineKind::kSqlite) return open_sqlite(options);
+  const auto* directory = std::get_if<DirectoryLocation>(&options.location);
+  CALF_TRY(Place place,
+           directory != nullptr ? open_directory(options, directory->path) : open_memory(options));
+  if (options.pg_hba_conf)
+    CALF_CHECK_OK(write_file(*place.data, "pg_hba.conf", *options.pg_hba_conf));
+  auto lock = std::move(place.directory);
+  const bool created = place.created;
+  CALF_TRY(auto branches, start_branches(options, lock == nullptr, std::move(place)));
   return OpenedCluster{
-      .engine = std::make_unique<PostgresEngine>(std::move(directory), std::move(cluster)),
+      .engine = std::make_unique<PostgresEngine>(std::move(lock), std::move(branches)),
       .created = created};
 }
 

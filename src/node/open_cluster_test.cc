@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "cli/engine_factory.h"
-#include "cli/sql_session.h"
+#include "client/session.h"
 #include "node/embedded.h"
 
 namespace calf::node {
@@ -14,7 +14,7 @@ namespace {
 
 using cli::ClusterOptions;
 using cli::OpenedCluster;
-using cli::SqlSession;
+using client::Session;
 using ::testing::HasSubstr;
 
 OpenedCluster fresh(const ClusterOptions& options = {}) {
@@ -23,14 +23,14 @@ OpenedCluster fresh(const ClusterOptions& options = {}) {
   return std::move(*opened);
 }
 
-std::unique_ptr<SqlSession> log_in(OpenedCluster& cluster) {
-  auto session = SqlSession::connect(*cluster.engine, {.timeout = std::chrono::seconds(20)});
+std::unique_ptr<Session> log_in(OpenedCluster& cluster) {
+  auto session = client::Session::connect(*cluster.engine, {.timeout = std::chrono::seconds(20)});
   EXPECT_TRUE(session) << session.error().to_string();
   return std::move(*session);
 }
 
-std::string ask(SqlSession& session, const std::string& sql) {
-  const auto value = cli::query_value(session, sql);
+std::string ask(Session& session, const std::string& sql) {
+  const auto value = client::query_value(session, sql);
   return value ? value->value_or("NULL") : value.error().to_string();
 }
 
@@ -49,8 +49,8 @@ TEST(FreshCluster, answers_and_keeps_what_it_is_given) {
   auto cluster = fresh();
   auto session = log_in(cluster);
   EXPECT_EQ(ask(*session, "select 6 * 7"), "42");
-  ASSERT_TRUE(cli::execute(*session,
-                           "create table t as select generate_series(1, 10000) as n; checkpoint"));
+  ASSERT_TRUE(client::execute(
+      *session, "create table t as select generate_series(1, 10000) as n; checkpoint"));
   EXPECT_EQ(ask(*log_in(cluster), "select sum(n) from t"), "50005000");
 }
 
@@ -87,8 +87,8 @@ TEST(FreshCluster, is_apart_from_another_one_of_the_same_process) {
   auto two = fresh();
   auto first = log_in(one);
   auto second = log_in(two);
-  ASSERT_TRUE(cli::execute(*first, "create table t(a text); insert into t values ('one')"));
-  ASSERT_TRUE(cli::execute(*second, "create table t(a text); insert into t values ('two')"));
+  ASSERT_TRUE(client::execute(*first, "create table t(a text); insert into t values ('one')"));
+  ASSERT_TRUE(client::execute(*second, "create table t(a text); insert into t values ('two')"));
   EXPECT_EQ(ask(*first, "select string_agg(a, ',') from t"), "one");
   EXPECT_EQ(ask(*second, "select string_agg(a, ',') from t"), "two");
   EXPECT_NE(ask(*first, "select gen_random_uuid()"), ask(*second, "select gen_random_uuid()"));
@@ -108,7 +108,7 @@ TEST(FreshCluster, has_its_helpers_within_a_second) {
 TEST(FreshCluster, has_its_helpers_although_a_session_is_busy) {
   auto cluster = fresh();
   auto session = log_in(cluster);
-  ASSERT_TRUE(cli::execute(
+  ASSERT_TRUE(client::execute(
       *session, "do $$ begin while clock_timestamp() < now() + '0.5 s' loop end loop; end $$"));
   EXPECT_EQ(
       ask(*session, "select count(*) from pg_stat_activity where backend_type = 'checkpointer'"),
@@ -120,17 +120,17 @@ TEST(FreshCluster, recovers_from_a_crash) {
   for (const auto pause : {std::chrono::milliseconds(0), std::chrono::milliseconds(500)}) {
     auto cluster = fresh();
     auto session = log_in(cluster);
-    ASSERT_TRUE(cli::execute(*session, "create table t as select 1 as a"));
-    ASSERT_TRUE(cli::execute(
+    ASSERT_TRUE(client::execute(*session, "create table t as select 1 as a"));
+    ASSERT_TRUE(client::execute(
         *session,
         "create function crash(int) returns cstring strict language internal as 'textout'"));
     std::this_thread::sleep_for(pause);
-    EXPECT_FALSE(cli::execute(*session, "select crash(-65536)"));
+    EXPECT_FALSE(client::execute(*session, "select crash(-65536)"));
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     std::string answer;
     while (answer != "1" && std::chrono::steady_clock::now() < deadline) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
-      auto again = SqlSession::connect(*cluster.engine, {.timeout = std::chrono::seconds(5)});
+      auto again = client::Session::connect(*cluster.engine, {.timeout = std::chrono::seconds(5)});
       if (again) answer = ask(**again, "select a from t");
     }
     EXPECT_EQ(answer, "1") << "after " << pause.count() << " ms";

@@ -1,6 +1,8 @@
 #include "os/files.h"
 
+#include <linux/fs.h>
 #include <linux/openat2.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,6 +108,14 @@ Expected<void> SystemFiles::fallocate(int fd, int mode, uint64_t offset, uint64_
 
 Expected<void> SystemFiles::ftruncate(int fd, uint64_t size) {
   return done([&] { return ::ftruncate(fd, static_cast<off_t>(size)); });
+}
+
+Expected<void> SystemFiles::reflink(int to, int from) {
+  if (retry([&] { return ::ioctl(to, FICLONE, from); }) == 0) return {};
+  // What a file system without reflinks says depends on the file system.
+  if (errno == EINVAL || errno == ENOTTY || errno == ENOSYS || errno == EXDEV || errno == EPERM)
+    return fail(Errno::kNotSupported);
+  return fail(last_errno());
 }
 
 Expected<struct stat> SystemFiles::fstat(int fd) {

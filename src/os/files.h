@@ -45,6 +45,9 @@ class Files {
   virtual Expected<void> syncfs(int fd) = 0;
   virtual Expected<void> fallocate(int fd, int mode, uint64_t offset, uint64_t length) = 0;
   virtual Expected<void> ftruncate(int fd, uint64_t size) = 0;
+  // Makes the empty file `to` share all blocks of `from` until either is written (FICLONE).
+  // kNotSupported where the file system cannot.
+  virtual Expected<void> reflink(int /*to*/, int /*from*/) { return fail(Errno::kNotSupported); }
 
   virtual Expected<struct stat> fstat(int fd) = 0;
   virtual Expected<struct stat> fstatat(int dir, const char* name, int flags) = 0;
@@ -80,6 +83,7 @@ class SystemFiles : public Files {
   Expected<void> syncfs(int fd) override;
   Expected<void> fallocate(int fd, int mode, uint64_t offset, uint64_t length) override;
   Expected<void> ftruncate(int fd, uint64_t size) override;
+  Expected<void> reflink(int to, int from) override;
   Expected<struct stat> fstat(int fd) override;
   Expected<struct stat> fstatat(int dir, const char* name, int flags) override;
   Expected<struct statfs> fstatfs(int fd) override;

@@ -13,19 +13,32 @@ static void put_field(Bytes& out, char letter, const std::string& value) {
   put_u8(out, 0);
 }
 
-Bytes encode_error_response(const ErrorMessage& error) {
+static Bytes encode_report(char type, const ErrorMessage& report) {
   Bytes out;
   {
-    MessageBuilder message(out, 'E');
-    put_field(out, 'S', error.severity);
-    put_field(out, 'V', error.severity);
-    put_field(out, 'C', error.sqlstate);
-    put_field(out, 'M', error.message);
-    put_field(out, 'D', error.detail);
-    put_field(out, 'H', error.hint);
+    MessageBuilder message(out, type);
+    put_field(out, 'S', report.severity);
+    put_field(out, 'V', report.severity);
+    put_field(out, 'C', report.sqlstate);
+    put_field(out, 'M', report.message);
+    put_field(out, 'D', report.detail);
+    put_field(out, 'H', report.hint);
+    if (report.position != 0) put_field(out, 'P', std::to_string(report.position));
+    put_field(out, 's', report.schema);
+    put_field(out, 't', report.table);
+    put_field(out, 'c', report.column);
+    put_field(out, 'n', report.constraint);
     put_u8(out, 0);
   }
   return out;
+}
+
+Bytes encode_error_response(const ErrorMessage& error) {
+  return encode_report('E', error);
+}
+
+Bytes encode_notice_response(const ErrorMessage& notice) {
+  return encode_report('N', notice);
 }
 
 }  // namespace calf::pgwire

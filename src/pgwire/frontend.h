@@ -1,5 +1,5 @@
-// The client's half of protocol 3: what to send, and what comes back, as bytes. For `calf sql`, the
-// C++ API and tests. No input or output. PostgreSQL documentation, "Frontend/Backend Protocol",
+// The client's half of protocol 3: what to send, and what comes back, as bytes. For `client` and
+// tests. No input or output. PostgreSQL documentation, "Frontend/Backend Protocol",
 // "Message Formats".
 #pragma once
 
@@ -22,7 +22,12 @@ constexpr std::uint32_t kProtocol32 = 0x00030002;
 constexpr std::size_t kMaxMessageBytes = 0x3fffffff;  // PQ_LARGE_MESSAGE_LIMIT: just under 1 GB
 
 using Parameters = std::vector<std::pair<std::string, std::string>>;
-using Value = std::optional<std::string>;  // nothing is SQL NULL
+
+// A parameter of Bind; formats are 0 (text) or 1 (binary).
+struct BoundValue {
+  std::optional<std::string_view> bytes{};  // nothing is SQL NULL
+  std::int16_t format = 0;
+};
 
 // Appends messages to a buffer. Texts that end at a NUL on the wire are cut at their first NUL.
 class FrontendEncoder {
@@ -38,9 +43,9 @@ class FrontendEncoder {
   void query(std::string_view sql);
   void parse(std::string_view statement, std::string_view sql,
              std::span<const std::uint32_t> parameter_types = {});
-  // All parameters and results in `format` 0 (text) or 1 (binary).
-  void bind(std::string_view portal, std::string_view statement, std::span<const Value> values,
-            std::int16_t parameter_format = 0, std::int16_t result_format = 0);
+  // All results in `result_format`.
+  void bind(std::string_view portal, std::string_view statement, std::span<const BoundValue> values,
+            std::int16_t result_format = 0);
   void describe(char kind, std::string_view name);  // 'S' statement, 'P' portal
   void execute(std::string_view portal, std::uint32_t max_rows = 0);
   void close(char kind, std::string_view name);
@@ -72,18 +77,28 @@ class MessageDecoder {
   explicit MessageDecoder(DecoderOptions options = {}) : options_(options) {}
 
   void feed(std::span<const std::byte> bytes);
+  // The same without a copy: room to read into, at least a few KB, and how many bytes were read.
+  // Both end the life of the message that next() gave.
+  std::span<std::byte> room();
+  void filled(std::size_t size) { end_ += size; }
 
   // The next whole message, or nothing when more bytes are needed. kDataCorrupted: a length below 4
   // or above the limit; the stream cannot go on.
   Result<std::optional<Message>> next();
 
+  // What has come behind the last message, for who goes on without messages.
+  [[nodiscard]] std::span<const std::byte> rest() const {
+    return std::span(buffer_).subspan(read_, end_ - read_);
+  }
+
   // Whether a message has begun and is not whole: end of stream is then a broken one.
-  [[nodiscard]] bool in_message() const { return read_ < buffer_.size(); }
+  [[nodiscard]] bool in_message() const { return read_ < end_; }
 
  private:
   DecoderOptions options_;
-  Bytes buffer_;
+  Bytes buffer_;  // [read_, end_) is what has come and was not taken
   std::size_t read_ = 0;
+  std::size_t end_ = 0;
 };
 
 struct ColumnDescription {
@@ -96,7 +111,10 @@ struct ColumnDescription {
   std::int16_t format = 0;
 };
 
-// Fields of ErrorResponse and NoticeResponse, by their letters. Unknown letters are skipped.
+// A field of ErrorResponse or NoticeResponse: its letter and its text.
+using ReportField = std::pair<char, std::string_view>;
+
+// Those of them that people read first. Others are skipped.
 struct Report {
   std::string severity;                            // S, as the server says it (may be translated)
   std::string sqlstate;                            // C
@@ -112,6 +130,12 @@ struct Report {
 struct BackendKey {
   std::uint32_t pid = 0;
   Bytes key{};
+};
+
+struct Notification {
+  std::uint32_t pid = 0;
+  std::string channel{};
+  std::string payload{};
 };
 
 struct AuthenticationRequest {
@@ -131,7 +155,9 @@ Result<std::vector<ColumnDescription>> parse_row_description(std::span<const std
 // Values point into `body`; nothing is NULL.                                                      D
 Result<std::vector<std::optional<std::string_view>>> parse_data_row(
     std::span<const std::byte> body);
-Result<Report> parse_report(std::span<const std::byte> body);                 // E, N
+Result<Report> parse_report(std::span<const std::byte> body);  // E, N
+// All fields in their order; texts point into `body`, each followed by its NUL. E, N
+Result<std::vector<ReportField>> parse_report_fields(std::span<const std::byte> body);
 Result<std::string> parse_command_complete(std::span<const std::byte> body);  // C
 Result<char> parse_ready_for_query(std::span<const std::byte> body);          // Z: I, T or E
 Result<BackendKey> parse_backend_key(std::span<const std::byte> body);        // K
@@ -139,5 +165,8 @@ Result<AuthenticationRequest> parse_authentication(std::span<const std::byte> bo
 Result<std::pair<std::string, std::string>> parse_parameter_status(
     std::span<const std::byte> body);                                          // S
 Result<CopyDescription> parse_copy_response(std::span<const std::byte> body);  // G, H, W
+Result<std::vector<std::uint32_t>> parse_parameter_description(
+    std::span<const std::byte> body);                                      // t
+Result<Notification> parse_notification(std::span<const std::byte> body);  // A
 
 }  // namespace calf::pgwire

@@ -59,18 +59,18 @@ void FrontendEncoder::parse(std::string_view statement, std::string_view sql,
 }
 
 void FrontendEncoder::bind(std::string_view portal, std::string_view statement,
-                           std::span<const Value> values, std::int16_t parameter_format,
-                           std::int16_t result_format) {
+                           std::span<const BoundValue> values, std::int16_t result_format) {
   ASSERT(values.size() <= UINT16_MAX);
+  const auto count = static_cast<std::uint16_t>(values.size());
   MessageBuilder message(out_, 'B');
   put_cstring(out_, portal);
   put_cstring(out_, statement);
-  put_u16(out_, 1);
-  put_u16(out_, static_cast<std::uint16_t>(parameter_format));
-  put_u16(out_, static_cast<std::uint16_t>(values.size()));
-  for (const Value& value : values) {
-    put_u32(out_, value ? static_cast<std::uint32_t>(value->size()) : UINT32_MAX);
-    if (value) put_text(out_, *value);
+  put_u16(out_, count);
+  for (const BoundValue& value : values) put_u16(out_, static_cast<std::uint16_t>(value.format));
+  put_u16(out_, count);
+  for (const BoundValue& value : values) {
+    put_u32(out_, value.bytes ? static_cast<std::uint32_t>(value.bytes->size()) : UINT32_MAX);
+    if (value.bytes) put_text(out_, *value.bytes);
   }
   put_u16(out_, 1);
   put_u16(out_, static_cast<std::uint16_t>(result_format));

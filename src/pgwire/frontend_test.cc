@@ -29,9 +29,9 @@ TEST(FrontendEncoder, writes_messages_as_documented) {
 }
 
 TEST(FrontendEncoder, tells_null_from_the_empty_value) {
-  const Value values[] = {std::nullopt, ""};
+  const BoundValue values[] = {{}, {.bytes = "", .format = 1}};
   EXPECT_EQ(encoded([&](auto& e) { e.bind("", "s", values); }),
-            "B\0\0\0\x19\0s\0\0\1\0\0\0\2\xff\xff\xff\xff\0\0\0\0\0\1\0\0"sv);
+            "B\0\0\0\x1b\0s\0\0\2\0\0\0\1\0\2\xff\xff\xff\xff\0\0\0\0\0\1\0\0"sv);
 }
 
 TEST(FrontendEncoder, cuts_texts_at_a_nul_so_that_they_cannot_begin_another_message) {
@@ -58,6 +58,13 @@ TEST(MessageDecoder, gives_messages_whatever_the_pieces_they_come_in) {
     EXPECT_EQ(types, "ZC");
     EXPECT_FALSE(decoder.in_message());
   }
+}
+
+TEST(MessageDecoder, holds_no_more_than_what_has_come) {
+  MessageDecoder decoder;
+  decoder.feed(bytes_of("D\x3f\0\0\0"sv));
+  EXPECT_LT(decoder.room().size(), 100'000u);
+  EXPECT_FALSE(decoder.next().value().has_value());
 }
 
 TEST(MessageDecoder, refuses_lengths_that_lie) {
@@ -106,6 +113,8 @@ TEST(Parsers, refuse_every_truncation_and_every_surplus_byte) {
   check(sasl, parse_authentication);
   check("I"sv, parse_ready_for_query);
   check("a\0b\0"sv, parse_parameter_status);
+  check("\0\2\0\0\0\x17\0\0\0\0"sv, parse_parameter_description);
+  check("\0\0\0\7channel\0payload\0"sv, parse_notification);
 }
 
 TEST(ParseDataRow, refuses_counts_and_sizes_that_lie) {

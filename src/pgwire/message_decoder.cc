@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "pgwire/frontend.h"
 #include "pgwire/wire.h"
@@ -7,9 +9,9 @@ namespace calf::pgwire {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 5;
-// Consumed bytes at the front are dropped when they are this many, so that the buffer does not
-// creep.
-constexpr std::size_t kCompactBytes = 64 * 1024;
+constexpr std::size_t kFirstBytes = 8 * 1024;
+constexpr std::size_t kLeastRoomBytes = 4 * 1024;
+constexpr std::size_t kKeptBytes = 1024 * 1024;  // of a buffer that a long message has made large
 
 tl::unexpected<Error> malformed(std::string_view message_name) {
   return fail(ErrorCode::kDataCorrupted,
@@ -25,28 +27,44 @@ std::optional<std::uint32_t> to_number(std::string_view text) {
 
 }  // namespace
 
-void MessageDecoder::feed(std::span<const std::byte> bytes) {
-  if (read_ == buffer_.size()) {
-    buffer_.clear();
-    read_ = 0;
-  } else if (read_ >= kCompactBytes) {
-    buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(read_));
-    read_ = 0;
+std::span<std::byte> MessageDecoder::room() {
+  if (read_ == end_) {
+    read_ = end_ = 0;
+    if (buffer_.size() > kKeptBytes) buffer_ = {};
   }
-  put_bytes(buffer_, bytes);
+  if (buffer_.size() - end_ < kLeastRoomBytes) {
+    // What was consumed makes room first; then the buffer grows by half of what has really come.
+    std::memmove(buffer_.data(), buffer_.data() + read_, end_ - read_);
+    end_ -= read_;
+    read_ = 0;
+    if (buffer_.size() - end_ < kLeastRoomBytes) {
+      buffer_.resize(std::max(buffer_.size() + buffer_.size() / 2, end_ + kFirstBytes));
+    }
+  }
+  return std::span(buffer_).subspan(end_);
+}
+
+void MessageDecoder::feed(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const auto to = room();
+    const std::size_t n = std::min(to.size(), bytes.size());
+    std::memcpy(to.data(), bytes.data(), n);
+    filled(n);
+    bytes = bytes.subspan(n);
+  }
 }
 
 Result<std::optional<Message>> MessageDecoder::next() {
-  const auto rest = std::span<const std::byte>(buffer_).subspan(read_);
-  if (rest.size() < kHeaderBytes) return std::nullopt;
-  const std::size_t length = load_u32(rest.subspan(1));
+  const auto come = rest();
+  if (come.size() < kHeaderBytes) return std::nullopt;
+  const std::size_t length = load_u32(come.subspan(1));
   if (length < 4 || length > options_.max_message_bytes) {
     return fail(ErrorCode::kDataCorrupted,
                 "a message of the server claims " + std::to_string(length) + " bytes");
   }
-  if (rest.size() < 1 + length) return std::nullopt;
+  if (come.size() < 1 + length) return std::nullopt;
   read_ += 1 + length;
-  return Message{.type = static_cast<char>(rest[0]), .body = rest.subspan(5, length - 4)};
+  return Message{.type = static_cast<char>(come[0]), .body = come.subspan(5, length - 4)};
 }
 
 Result<std::vector<ColumnDescription>> parse_row_description(std::span<const std::byte> body) {
@@ -117,13 +135,20 @@ static void set_field(Report& report, char letter, std::string_view value) {
   }
 }
 
-Result<Report> parse_report(std::span<const std::byte> body) {
+Result<std::vector<ReportField>> parse_report_fields(std::span<const std::byte> body) {
   Reader reader(body);
-  Report report;
+  std::vector<ReportField> found;
   while (const char letter = static_cast<char>(reader.u8())) {
-    set_field(report, letter, reader.cstring());
+    found.emplace_back(letter, reader.cstring());
   }
   if (!reader.finished()) return malformed("ErrorResponse");
+  return found;
+}
+
+Result<Report> parse_report(std::span<const std::byte> body) {
+  CALF_TRY(const auto found, parse_report_fields(body));
+  Report report;
+  for (const auto& [letter, text] : found) set_field(report, letter, text);
   return report;
 }
 
@@ -171,6 +196,26 @@ Result<std::pair<std::string, std::string>> parse_parameter_status(
   std::string value(reader.cstring());
   if (!reader.finished()) return malformed("ParameterStatus");
   return std::pair{std::move(name), std::move(value)};
+}
+
+Result<std::vector<std::uint32_t>> parse_parameter_description(std::span<const std::byte> body) {
+  Reader reader(body);
+  const std::uint16_t count = reader.u16();
+  if (!reader.ok() || reader.left() != count * std::size_t{4}) {
+    return malformed("ParameterDescription");
+  }
+  std::vector<std::uint32_t> types(count);
+  for (std::uint32_t& type : types) type = reader.u32();
+  return types;
+}
+
+Result<Notification> parse_notification(std::span<const std::byte> body) {
+  Reader reader(body);
+  Notification notification{.pid = reader.u32()};
+  notification.channel = reader.cstring();
+  notification.payload = reader.cstring();
+  if (!reader.finished()) return malformed("NotificationResponse");
+  return notification;
 }
 
 Result<CopyDescription> parse_copy_response(std::span<const std::byte> body) {

@@ -68,7 +68,7 @@ std::string salted_password(std::string_view password, std::string_view salt, in
 // The value of "x=…" at the front of `rest`, up to the next comma, which is consumed.
 Result<std::string_view> take_attribute(std::string_view& rest, char name) {
   if (rest.size() < 2 || rest[0] != name || rest[1] != '=') {
-    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message from the server");
+    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message");
   }
   const std::size_t comma = std::min(rest.find(','), rest.size());
   const std::string_view value = rest.substr(2, comma - 2);
@@ -126,6 +126,68 @@ Result<void> ScramClient::verify(std::string_view server_final) const {
     return fail(ErrorCode::kPermissionDenied, "the server does not know this password's verifier");
   }
   return {};
+}
+
+Result<ScramServer> ScramServer::create(std::string_view verifier, std::string nonce) {
+  constexpr std::string_view kMethod = "SCRAM-SHA-256$";
+  const auto malformed = [] { return fail(ErrorCode::kInvalidArgument, "malformed verifier"); };
+  if (!verifier.starts_with(kMethod)) return malformed();
+  verifier.remove_prefix(kMethod.size());
+  const std::size_t colon = verifier.find(':');
+  const std::size_t dollar = verifier.find('$');
+  const std::size_t last = verifier.rfind(':');
+  if (colon > dollar || dollar > last || last == std::string_view::npos) return malformed();
+  ScramServer server;
+  server.nonce_ = std::move(nonce);
+  std::from_chars(verifier.data(), verifier.data() + colon, server.iterations_);
+  server.salt_base64_ = verifier.substr(colon + 1, dollar - colon - 1);
+  CALF_TRY(server.stored_key_, from_base64(verifier.substr(dollar + 1, last - dollar - 1)));
+  CALF_TRY(server.server_key_, from_base64(verifier.substr(last + 1)));
+  return server;
+}
+
+Result<std::string> ScramServer::first(std::string_view client_first) {
+  // "n,,n=user,r=nonce": 'y' means that the client could bind to a channel but saw no offer.
+  const std::size_t first_comma = client_first.find(',');
+  const std::size_t second_comma = client_first.find(',', first_comma + 1);
+  if (second_comma == std::string_view::npos ||
+      (client_first[0] != 'n' && client_first[0] != 'y')) {
+    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message");
+  }
+  std::string_view rest = client_first.substr(second_comma + 1);
+  client_first_bare_ = rest;
+  CALF_TRY(const std::string_view user, take_attribute(rest, 'n'));
+  (void)user;  // PostgreSQL takes the one of the startup packet
+  CALF_TRY(const std::string_view nonce, take_attribute(rest, 'r'));
+  if (nonce.empty()) return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message");
+  nonce_ = std::string(nonce) + nonce_;
+  server_first_ = "r=" + nonce_ + ",s=" + salt_base64_ + ",i=" + std::to_string(iterations_);
+  return server_first_;
+}
+
+Result<std::string> ScramServer::final(std::string_view client_final) const {
+  std::string_view rest = client_final;
+  CALF_TRY(const std::string_view binding, take_attribute(rest, 'c'));
+  CALF_TRY(const std::string_view nonce, take_attribute(rest, 'r'));
+  const std::string_view without_proof = client_final.substr(0, client_final.rfind(",p="));
+  CALF_TRY(const std::string_view proof_text, take_attribute(rest, 'p'));
+  CALF_TRY(const std::string proof, from_base64(proof_text));
+  const bool known_header = binding == kHeaderBase64 || binding == "eSws";  // "n,," or "y,,"
+  if (!known_header || nonce != nonce_ || proof.size() != SHA256_DIGEST_LENGTH) {
+    return fail(ErrorCode::kDataCorrupted, "malformed SCRAM message");
+  }
+  const std::string signed_text =
+      client_first_bare_ + "," + server_first_ + "," + std::string(without_proof);
+  std::string client_key = hmac(stored_key_, signed_text);
+  for (std::size_t i = 0; i < client_key.size(); ++i) {
+    client_key[i] = static_cast<char>(client_key[i] ^ proof[i]);
+  }
+  const std::string stored = sha256(client_key);
+  if (stored_key_.size() != stored.size() ||
+      CRYPTO_memcmp(stored.data(), stored_key_.data(), stored.size()) != 0) {
+    return fail(ErrorCode::kPermissionDenied, "password authentication failed");
+  }
+  return "v=" + to_base64(hmac(server_key_, signed_text));
 }
 
 std::string scram_verifier(std::string_view password, std::string_view salt) {

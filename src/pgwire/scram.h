@@ -34,6 +34,27 @@ class ScramClient {
   std::string server_signature_;
 };
 
+// The server's side of one exchange, for an engine that keeps verifiers itself. One thread.
+class ScramServer {
+ public:
+  // `verifier` as scram_verifier() makes it; `nonce` as random_nonce() does. kInvalidArgument when
+  // the verifier is malformed.
+  static Result<ScramServer> create(std::string_view verifier, std::string nonce);
+
+  // Answers the client's first message. kDataCorrupted: malformed, or it wants channel binding.
+  Result<std::string> first(std::string_view client_first);
+
+  // Answers the client's last message. kPermissionDenied: the password is wrong; kDataCorrupted:
+  // malformed.
+  Result<std::string> final(std::string_view client_final) const;
+
+ private:
+  ScramServer() = default;
+  std::string nonce_, salt_base64_, stored_key_, server_key_;
+  int iterations_ = 0;
+  std::string client_first_bare_, server_first_;
+};
+
 // What PostgreSQL stores for a password ("SCRAM-SHA-256$4096:salt$stored key:server key"): ALTER
 // ROLE takes it in place of the password, which then appears in no statement and no log. Takes some
 // milliseconds.

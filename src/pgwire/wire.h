@@ -22,12 +22,13 @@ inline void put_u8(Bytes& out, std::uint8_t value) {
   out.push_back(std::byte{value});
 }
 inline void put_u16(Bytes& out, std::uint16_t value) {
-  put_u8(out, static_cast<std::uint8_t>(value >> 8));
-  put_u8(out, static_cast<std::uint8_t>(value));
+  const std::byte bytes[] = {std::byte(value >> 8), std::byte(value)};
+  put_bytes(out, bytes);
 }
 inline void put_u32(Bytes& out, std::uint32_t value) {
-  put_u16(out, static_cast<std::uint16_t>(value >> 16));
-  put_u16(out, static_cast<std::uint16_t>(value));
+  const std::byte bytes[] = {std::byte(value >> 24), std::byte(value >> 16), std::byte(value >> 8),
+                             std::byte(value)};
+  put_bytes(out, bytes);
 }
 // A text that ends at a NUL on the wire: cut at its own first NUL, so that it cannot begin another
 // field.

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "calf_anchors.h"
-#include "postgres/process.h"
+#include "postgres/kernel.h"
 
 using calf::postgres::Process;
 
@@ -97,6 +97,7 @@ extern "C" void pg_RequestCheckpoint(u32 flags) {
   const u32 old_started = process.load<u32>(shared + kStarted);
   process.store(shared + kFlags, process.load<u32>(shared + kFlags) | flags | kCheckpointRequested);
   // The checkpointer may be starting just now: it looks at the flags when it has.
+  process.kernel().start_deferred();
   constexpr int kTries = 600;
   for (int i = 0; i < kTries; ++i) {
     const u32 procs = process.load<u32>(PG_ADDRESS_ProcGlobal);

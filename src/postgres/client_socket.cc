@@ -38,6 +38,7 @@ void ClientSocket::on_ready(const Poller::Event& event) {
     polls_writable_ = false;
     poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kRead);
   }
+  if (event.writable) flush();
 }
 
 void ClientSocket::on_moved() {
@@ -64,6 +65,21 @@ net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
 }
 
 net::IoResult ClientSocket::write(std::span<const std::byte> bytes) {
+  flush();
+  return held_.empty() ? write_now(bytes) : net::IoResult::of(net::IoState::kWouldBlockWrite);
+}
+
+void ClientSocket::flush() {
+  while (!held_.empty()) {
+    const net::IoResult result = write_now(held_);
+    if (result.would_block()) return;
+    // A broken connection shows at the next read.
+    const size_t gone = result.done() ? result.bytes : held_.size();
+    held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(gone));
+  }
+}
+
+net::IoResult ClientSocket::write_now(std::span<const std::byte> bytes) {
   const net::IoResult result = transport_->write_some(bytes);
   write_blocked_ = result.would_block();
   if (result.would_block() && transport_->descriptor() >= 0 && !polls_writable_) {

@@ -34,6 +34,12 @@ class ClientSocket {
 
   net::IoResult read(std::span<std::byte> buffer);
   net::IoResult write(std::span<const std::byte> bytes);
+  // Keeps the bytes until flush(), or write(), sends them first.
+  void hold(std::span<const std::byte> bytes) {
+    held_.insert(held_.end(), bytes.begin(), bytes.end());
+  }
+  // Sends what is held, as far as the socket takes it; the poller's next report does the rest.
+  void flush();
 
   // Can read (write) go on, as far as is known? After a would-block answer: not before the poller
   // (or the pipe's wake-up) has said so; a look at the transport itself could run ahead of that,
@@ -42,13 +48,17 @@ class ClientSocket {
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
+  [[nodiscard]] bool is_in_process() const { return transport_->descriptor() < 0; }
 
  private:
+  net::IoResult write_now(std::span<const std::byte> bytes);
+
   std::unique_ptr<net::Transport> transport_;
   bool is_tls_;
   bool closing_ = false;           // the peer has closed: no further event will say so
   std::vector<std::byte> unread_;  // the startup packet with its length
   size_t unread_begin_ = 0;
+  std::vector<std::byte> held_;
   bool read_blocked_ = false;
   bool write_blocked_ = false;
   bool polls_writable_ = false;

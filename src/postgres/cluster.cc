@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "os/thread_signals.h"
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 
@@ -109,6 +110,9 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
           state->mark_ready();
         if (sink) sink(line);
       });
+  // Who gives us `data` owns it, so this file is an earlier run's. PostgreSQL would mostly see that
+  // itself, but not when that run was killed before it had written its pid.
+  if (options.snapshot == nullptr) (void)options.data->unlink("postmaster.pid");
   auto clock = std::make_shared<os::SystemClock>();
   CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
   CALF_TRY(running->kernel,
@@ -118,8 +122,11 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .random = std::make_shared<os::SystemRandom>(),
                .log_sink = [log = running->log](int, std::string_view bytes) { log->write(bytes); },
                .environment = guest_environment(),
+               .commands = options.commands,
+               .helpers_idle_ns = options.helpers_idle_ns,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
+    os::block_signals_on_this_thread();
     wasm::prepare_thread();
     auto started = snapshot != nullptr
                        ? state->kernel->resume_postmaster(*snapshot, settings,
@@ -147,7 +154,7 @@ Cluster::Cluster(std::unique_ptr<Running> running) : running_(std::move(running)
 
 Cluster::~Cluster() {
   constexpr int64_t kImmediateMs = 1000;
-  if (running_->ephemeral) running_->kernel->halt();
+  if (running_->ephemeral) halt();
   request_shutdown(Shutdown::kImmediate);
   if (!wait_stopped(kImmediateMs)) running_->kernel->halt();
   if (running_->thread.joinable()) running_->thread.join();
@@ -157,12 +164,28 @@ void Cluster::connect(ClientConnection connection) {
   running_->kernel->connect(std::move(connection));
 }
 
+int Cluster::sessions() const {
+  return running_->kernel->sessions();
+}
+
+bool Cluster::help(const std::function<bool()>& done) {
+  return running_->kernel->help(done);
+}
+
 void Cluster::request_shutdown(Shutdown mode) {
   {
     std::lock_guard lock(running_->mutex);
     running_->stop_asked = true;
   }
   running_->kernel->signal_postmaster(signal_for(mode));
+}
+
+void Cluster::halt() {
+  {
+    std::lock_guard lock(running_->mutex);
+    running_->stop_asked = true;
+  }
+  running_->kernel->halt();
 }
 
 Result<void> Cluster::wait_stopped(int64_t timeout_ms) {

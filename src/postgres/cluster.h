@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "postgres/client_socket.h"
+#include "postgres/host_commands.h"
 #include "postgres/snapshot.h"
 #include "vfs/file_system.h"
 
@@ -25,13 +26,19 @@ class Cluster {
     // PostgreSQL's own read-only files (installation.h), what /pglite is to the guest.
     std::shared_ptr<vfs::FileSystem> installation;
     // The data directory's files: a MemoryFileSystem or a DirectoryFileSystem that holds an
-    // initialised cluster. Used by the cluster's thread alone from here on.
+    // initialised cluster, which nobody else runs. Used by the cluster's thread alone from here on.
     std::shared_ptr<vfs::FileSystem> data;
     // Go on from here instead of booting, if not null. `data` must hold the snapshot's own files as
     // they are, and the snapshot must allow `settings`.
     std::shared_ptr<const Snapshot> snapshot;
     // Settings for this run, as with `postgres -c name=value`; later ones win.
     std::vector<std::pair<std::string, std::string>> settings;
+    // What SQL may ask of the program; null: nothing.
+    std::shared_ptr<HostCommands> commands;
+    // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum,
+    // …) when it has been idle for so long, ten times as long after its start at the latest, or
+    // when one is needed.
+    int64_t helpers_idle_ns = 20'000'000;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.
     bool ephemeral = false;
     // A line of PostgreSQL's log, without its line feed. On the cluster's thread; must be quick.
@@ -50,9 +57,18 @@ class Cluster {
 
   // Hands a client over; its session ends when either side closes. Does not block.
   void connect(ClientConnection connection);
+  // Clients that have a process now.
+  [[nodiscard]] int sessions() const;
+
+  // The calling thread, which waits for an in-process client's answer, runs the cluster in place of
+  // the cluster's own thread: until `done`, or until no process can run. False when it is run
+  // already. An answer then costs no switch of threads.
+  bool help(const std::function<bool()>& done);
 
   // Asks PostgreSQL to stop; does not wait. A sharper mode overtakes an earlier one.
   void request_shutdown(Shutdown mode);
+  // Ends everything at once, as a power cut would; does not wait.
+  void halt();
   // Blocks until the cluster has stopped or `timeout_ms` is over (kDeadlineExceeded). The error
   // says why it stopped if it was not asked to.
   Result<void> wait_stopped(int64_t timeout_ms);

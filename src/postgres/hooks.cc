@@ -118,6 +118,10 @@ const u64* calf_resumed_frame(u32 count) {
 
 u32 pg_WaitEventSetWait(u32 set, u32 timeout_ms, u32 events, u32 max_events, u32 wait_event_info) {
   Process& process = Process::current();
+  // Waits for the checkpointer to take a request (WAIT_EVENT_REGISTER_SYNC_REQUEST), again and
+  // again, so the cluster is never idle for long.
+  constexpr u32 kRegisterSyncRequest = 0x09000005;
+  if (wait_event_info == kRegisterSyncRequest) process.kernel().start_deferred();
   const u32 report = process.load<u32>(PG_ADDRESS_my_wait_event_info);
   process.store(report, wait_event_info);
   const u32 found = calf::postgres::wait_for_events(process, set, static_cast<s32>(timeout_ms),
@@ -156,7 +160,7 @@ u32 pg_pgl_recv(u32, u32 buffer, u32 length, u32) {
 u32 pg_pgl_send(u32, u32 buffer, u32 length, u32) {
   Process& process = Process::current();
   if (process.client() == nullptr) return length;
-  return io_result(process, process.client()->write(process.bytes(buffer, length)));
+  return io_result(process, process.kernel().send(process, process.bytes(buffer, length)));
 }
 
 }  // extern "C"

@@ -32,9 +32,8 @@ Kernel::Kernel(Options options, std::unique_ptr<Poller> poller)
         {
           std::lock_guard lock(mutex_);
           synced_.push_back({pid, error});
-          has_requests_ = true;
         }
-        poller_->wake();
+        request();
       }) {}
 
 Kernel::~Kernel() = default;
@@ -46,27 +45,28 @@ void Kernel::connect(ClientConnection connection) {
   {
     std::lock_guard lock(mutex_);
     connecting_.push_back(std::move(socket));
-    has_requests_ = true;
   }
-  poller_->wake();
+  request();
 }
 
 void Kernel::signal_postmaster(int signal) {
   {
     std::lock_guard lock(mutex_);
     signals_for_postmaster_.push_back(signal);
-    has_requests_ = true;
   }
-  poller_->wake();
+  request();
 }
 
 void Kernel::halt() {
-  {
-    std::lock_guard lock(mutex_);
-    halted_ = true;
-    has_requests_ = true;
-  }
-  poller_->wake();
+  halted_ = true;
+  request();
+}
+
+// Whoever runs the cluster now looks at the requests between two processes, and before it sleeps or
+// gives the baton away; a holder that asks itself needs no waking.
+void Kernel::request() {
+  has_requests_.store(true, std::memory_order_release);
+  if (holder_.load(std::memory_order_relaxed) != std::this_thread::get_id()) poller_->wake();
 }
 
 void Kernel::take_requests() {
@@ -259,13 +259,13 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
   runnable_.push_back(started);
   if (started->client() != nullptr) {
     clients_ += 1;
+    if (started->client()->is_in_process()) clients_in_process_ += 1;
     auto wakeup = [this, pid] {
       {
         std::lock_guard lock(mutex_);
         pipe_wakeups_.push_back(pid);
-        has_requests_ = true;
       }
-      poller_->wake();
+      request();
     };
     if (auto attached = started->client()->attach(*poller_, started, wakeup); !attached) {
       log::error("{}", attached.error().to_string());
@@ -297,7 +297,7 @@ void Kernel::start_deferred() {
 
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
-  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= kDeferredIdleNs;
+  const bool idle = nobody_is_runnable() && now - idle_since_ns_ >= options_.helpers_idle_ns;
   if (idle || now >= deferred_until_ns_) start_deferred();
 }
 
@@ -329,7 +329,11 @@ ClientSocket* Kernel::accept(int fd) {
 void Kernel::bury(Process& process) {
   const int pid = process.pid();
   const wasm::ExitStatus status = *process.exit_status();
-  if (process.client() != nullptr) clients_ -= 1;
+  if (process.client() != nullptr) {
+    process.client()->flush();
+    clients_ -= 1;
+    if (process.client()->is_in_process()) clients_in_process_ -= 1;
+  }
   if (spare_stacks_.size() < kSpareStacks) {
     wasm::Stack stack = process.fiber().take_stack();
     stack.trim();
@@ -349,7 +353,7 @@ void Kernel::bury(Process& process) {
 int64_t Kernel::nearest_deadline_ns() const {
   int64_t nearest = deferred_.empty()
                         ? Process::kNever
-                        : std::min(idle_since_ns_ + kDeferredIdleNs, deferred_until_ns_);
+                        : std::min(idle_since_ns_ + options_.helpers_idle_ns, deferred_until_ns_);
   for (const auto& [pid, process] : processes_) {
     if (process->state_ == Process::State::kWaiting)
       nearest = std::min(nearest, process->wait_deadline_ns_);
@@ -393,12 +397,48 @@ void Kernel::check_conditions() {
 }
 
 void Kernel::run_process(Process& process) {
+  const int64_t began = now_ns();
   process.state_ = Process::State::kRunning;
   ticker_.begin(reinterpret_cast<volatile uint32_t*>(process.base() + PG_ADDRESS_InterruptPending));
   process.resume();
   ticker_.end();
+  constexpr int64_t kLongestCountedNs = 1'000'000;
+  typical_run_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_run_ns_) / 8;
   if (process.exit_status()) bury(process);
   if (!conditional_.empty()) check_conditions();
+  flush_held_if_due();
+}
+
+// To send mostly means to wake a thread that sleeps, which costs more than many a statement. While
+// several sessions have short statements to run, their answers go out a few at a time: the first
+// one wakes, and the others find somebody awake.
+net::IoResult Kernel::send(Process& process, std::span<const std::byte> bytes) {
+  constexpr int64_t kShortRunNs = 30'000;
+  constexpr size_t kMostHeldBytes = 1024;
+  ClientSocket& client = *process.client();
+  const bool holds = !runnable_.empty() && typical_run_ns_ < kShortRunNs &&
+                     bytes.size() <= kMostHeldBytes && !client.is_in_process() &&
+                     client.writable() && std::ranges::find(held_, process.pid()) == held_.end();
+  if (!holds) return client.write(bytes);
+  if (held_.empty()) held_since_ns_ = now_ns();
+  held_.push_back(process.pid());
+  client.hold(bytes);
+  return net::IoResult::moved(bytes.size());
+}
+
+void Kernel::flush_held() {
+  for (const int pid : held_) {
+    if (Process* process = find(pid)) process->client()->flush();
+  }
+  held_.clear();
+}
+
+void Kernel::flush_held_if_due() {
+  constexpr size_t kTogether = 4;
+  constexpr int64_t kLongestNs = 50'000;
+  if (held_.empty()) return;
+  if (runnable_.empty() || held_.size() >= kTogether || now_ns() - held_since_ns_ > kLongestNs)
+    flush_held();
 }
 
 // Those that have waited go before those that have used their slice up: what somebody waits for is
@@ -419,14 +459,18 @@ Process* Kernel::choose() {
 // moment before it sleeps.
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
+  take_requests();
   const int64_t began = now_ns();
   idle_since_ns_ = began;
   const int64_t deadline = nearest_deadline_ns();
-  if (typical_idle_ns_ < kLongestSpinNs) {
+  // Clients in this program look for themselves, and want the baton for it.
+  if (typical_idle_ns_ < kLongestSpinNs && clients_in_process_ == 0) {
     const int64_t spin_until = std::min(began + kLongestSpinNs, deadline);
     while (nobody_is_runnable() && now_ns() < spin_until) poll_events(0);
   }
-  if (nobody_is_runnable()) {
+  if (nobody_is_runnable() && clients_in_process_ > 0) {
+    sleep_without_baton(deadline);
+  } else if (nobody_is_runnable()) {
     const int64_t now = now_ns();
     poll_events(deadline == Process::kNever ? -1 : std::max<int64_t>(0, deadline - now));
   }
@@ -437,24 +481,72 @@ void Kernel::idle() {
   typical_idle_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_idle_ns_) / 8;
 }
 
-wasm::ExitStatus Kernel::run() {
+// Sees that something has come, but leaves it where it is: by the time that the baton is back,
+// another thread may have dealt with it.
+void Kernel::sleep_without_baton(int64_t deadline_ns) {
+  sleeps_until_ns_ = deadline_ns;
+  earliest_new_ns_ = Process::kNever;
+  holder_ = std::thread::id{};
+  baton_.unlock();
+  poller_->wait(deadline_ns == Process::kNever ? -1 : std::max<int64_t>(0, deadline_ns - now_ns()));
+  own_thread_waits_ = true;
+  baton_.lock();
+  own_thread_waits_ = false;
+  holder_ = std::this_thread::get_id();
+  poll_events(0);
+}
+
+void Kernel::poll_if_due() {
   constexpr int64_t kPollEveryNs = 50'000;
-  int64_t polled_at = 0;
-  while (!postmaster_status_) {
-    if (nobody_is_runnable()) {
-      idle();
-      polled_at = now_ns();
-    } else if (const int64_t now = now_ns(); runnable_.empty() || now - polled_at > kPollEveryNs) {
-      poll_events(0);
-      polled_at = now;
-      fire_timers();
-    }
-    {
-      std::lock_guard lock(mutex_);
-      if (halted_) break;
-    }
+  if (has_requests_.load(std::memory_order_acquire)) take_requests();
+  const int64_t now = now_ns();
+  if (!runnable_.empty() && now - polled_at_ns_ <= kPollEveryNs) return;
+  poll_events(0);
+  polled_at_ns_ = now;
+  fire_timers();
+}
+
+bool Kernel::has_work_for_own_thread() const {
+  return !nobody_is_runnable() || has_requests_ || ends() || earliest_new_ns_ < sleeps_until_ns_;
+}
+
+bool Kernel::help(const std::function<bool()>& done) {
+  std::unique_lock baton(baton_, std::try_to_lock);
+  if (!baton.owns_lock()) return false;
+  if (over_) return true;
+  wasm::prepare_thread();
+  holder_ = std::this_thread::get_id();
+  // Sockets and timers are looked after by the cluster's own thread, unless it waits for its turn.
+  polled_at_ns_ = own_thread_waits_ ? 0 : now_ns();
+  while (!done() && !ends()) {
+    take_requests();
+    if (nobody_is_runnable()) break;
+    poll_if_due();
     if (Process* next = choose()) run_process(*next);
   }
+  flush_held();
+  const bool work_is_left = has_work_for_own_thread();
+  holder_ = std::thread::id{};
+  baton.unlock();
+  if (work_is_left) poller_->wake();
+  return true;
+}
+
+wasm::ExitStatus Kernel::run() {
+  const std::lock_guard baton(baton_);
+  holder_ = std::this_thread::get_id();
+  while (!ends()) {
+    if (nobody_is_runnable()) {
+      idle();
+      polled_at_ns_ = now_ns();
+    } else {
+      poll_if_due();
+    }
+    if (halted_) break;
+    if (Process* next = choose()) run_process(*next);
+  }
+  over_ = true;
+  holder_ = std::thread::id{};
   // What is left belongs to a cluster that has stopped: no process may run again.
   runnable_.clear();
   preempted_.clear();

@@ -9,10 +9,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include "os/clock.h"
+#include "postgres/host_commands.h"
 #include "postgres/poller.h"
 #include "postgres/process.h"
 #include "postgres/slice_ticker.h"
@@ -31,6 +33,10 @@ class Kernel {
     std::vector<std::string> environment;
     int64_t time_slice_ns = 1'000'000;
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
+    std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
+    // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
+    // after it was resumed at the latest.
+    int64_t helpers_idle_ns = 20'000'000;
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
 
@@ -42,12 +48,16 @@ class Kernel {
   // --- Any thread
   // Hands a client over; its backend starts as soon as the postmaster accepts it.
   void connect(ClientConnection connection);
+  // Clients that have a process.
+  [[nodiscard]] int sessions() const { return clients_; }
   // Sends the postmaster a signal.
   void signal_postmaster(int signal);
   // Ends everything at once, as a power cut would.
   void halt();
+  // Runs the cluster on the calling thread, see Cluster::help.
+  bool help(const std::function<bool()>& done);
 
-  // --- Cluster thread
+  // --- The cluster's thread, or one that helps: whoever holds the baton
   // Makes the first process. `arguments` are the image's command line.
   Result<void> start_postmaster(std::vector<std::string> arguments);
   // Instead: the postmaster of a snapshot goes on. `settings` are allowed by the snapshot, and
@@ -66,6 +76,9 @@ class Kernel {
   [[nodiscard]] bool is_for_snapshot() const { return options_.for_snapshot; }
 
   // --- From the processes (on their stacks)
+  [[nodiscard]] HostCommands* commands() const { return options_.commands.get(); }
+  // Makes the processes that a resumed cluster has put off.
+  void start_deferred();
   [[nodiscard]] int64_t now_ns() const { return clock_->monotonic_ns(); }
   Process* find(int pid);
   // kill(): 0, or -1 when there is no such process.
@@ -76,6 +89,14 @@ class Kernel {
   // Has the running process used its slice up? True also when it is time to look at the sockets.
   [[nodiscard]] bool slice_is_over() const { return ticker_.expired(); }
 
+  // A process has a new deadline: nobody may sleep longer.
+  void note_deadline(int64_t deadline_ns) {
+    earliest_new_ns_ = std::min(earliest_new_ns_, deadline_ns);
+  }
+  // Sends to the process's client; now, or together with what other processes send in the next few
+  // microseconds.
+  net::IoResult send(Process& process, std::span<const std::byte> bytes);
+
   // The process waits for its condition; it is looked at whenever another process has run.
   void await_condition(Process& process) { conditional_.push_back(&process); }
   // With one session nobody would use the time that a sync on another thread frees; it would only
@@ -85,6 +106,10 @@ class Kernel {
   void sync(Process& process, wasm::GuestFiles::PendingSync pending) {
     syncs_.submit(process.pid(), std::move(pending));
   }
+
+  // Makes the page at this linear address writable for all processes, if it is one of shared memory
+  // that is still the snapshot's. In a fault handler.
+  bool thaw(Process& process, uint64_t address);
 
   // postmaster_child_launch(): the new pid, or -1.
   int launch(Process& postmaster, Launch launch, int client_fd);
@@ -106,22 +131,25 @@ class Kernel {
 
  private:
   static constexpr uint32_t kGuestUser = 123;  // user and group: what the image believes to be
-  // A resumed cluster makes its helpers when it has been idle for so long, or so long after it was
-  // resumed.
-  static constexpr int64_t kDeferredIdleNs = 20'000'000;
-  static constexpr int64_t kDeferredAtMostNs = 200'000'000;
 
   explicit Kernel(Options options, std::unique_ptr<Poller> poller);
 
+  void request();
   void take_requests();
   void poll_events(int64_t timeout_ns);
   void fire_timers();
   void check_conditions();
   void idle();
+  void sleep_without_baton(int64_t deadline_ns);
+  void poll_if_due();
+  [[nodiscard]] bool ends() const { return postmaster_status_.has_value() || halted_; }
+  [[nodiscard]] bool has_work_for_own_thread() const;
   [[nodiscard]] int64_t nearest_deadline_ns() const;
   [[nodiscard]] bool nobody_is_runnable() const { return runnable_.empty() && preempted_.empty(); }
   Process* choose();
   void run_process(Process& process);
+  void flush_held();
+  void flush_held_if_due();
   void bury(Process& process);
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   Result<void> share_memory(Process& postmaster);
@@ -131,8 +159,9 @@ class Kernel {
 
   // Children that exist for the postmaster and are still to be made.
   [[nodiscard]] bool is_deferred(int pid) const;
-  void start_deferred();
   void start_deferred_if_due();
+  Result<wasm::SharedRegion> restore_shared_file(const Snapshot& snapshot,
+                                                 const SnapshotState::SharedMemory& shared);
   Result<wasm::SharedRegion> restore_shared(const Snapshot& snapshot,
                                             const SnapshotState::SharedMemory& shared);
   Result<std::vector<SnapshotState::SharedMemory>> record_shared_files(
@@ -148,7 +177,11 @@ class Kernel {
   std::deque<Process*> preempted_;  // whose slice was over
   int woken_in_a_row_ = 0;
   std::vector<Process*> conditional_;  // wait for their condition
-  int clients_ = 0;                    // processes that have one
+  std::atomic<int> clients_ = 0;       // processes that have one
+  int clients_in_process_ = 0;         // those of them whose client is in this program
+  std::vector<int> held_;              // pids whose clients' answers are held
+  int64_t held_since_ns_ = 0;
+  int64_t typical_run_ns_ = INT64_C(1'000'000);  // how long processes have recently run at a time
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
   int next_pid_ = 100;
@@ -161,8 +194,18 @@ class Kernel {
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
   int64_t idle_since_ns_ = 0;
+  int64_t polled_at_ns_ = 0;
   std::unordered_map<int, std::unique_ptr<ClientSocket>>
       accepted_;  // by the postmaster's descriptor
+
+  // Who holds the baton runs the processes: the cluster's thread, except while it sleeps and has
+  // clients in this program; these then run the cluster themselves until they have their answer.
+  std::mutex baton_;
+  std::atomic<std::thread::id> holder_{};
+  int64_t sleeps_until_ns_ = Process::kNever;  // the cluster's thread
+  int64_t earliest_new_ns_ = Process::kNever;  // deadline since it has gone to sleep
+  std::atomic<bool> own_thread_waits_{false};  // for the baton
+  bool over_ = false;                          // run() has ended
 
   // Requests of other threads
   std::mutex mutex_;
@@ -174,7 +217,7 @@ class Kernel {
     int error;
   };
   std::vector<Synced> synced_;
-  bool halted_ = false;
+  std::atomic<bool> halted_{false};
   std::atomic<bool> has_requests_{false};
   SyncThread syncs_;  // last: its thread uses what is above
 };

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "os/shared_memory.h"
 #include "postgres/kernel.h"
+#include "wasm/frozen_pages.h"
 
 namespace calf::postgres {
 namespace {
@@ -162,42 +163,58 @@ Result<SnapshotState> Kernel::record(SnapshotBuilder& builder) {
 
 // --- Going on
 
+// PostgreSQL's main segment: its pages stay the snapshot's until they are written to.
 Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
                                                   const SnapshotState::SharedMemory& shared) {
-  int fd = -1;
-  uint64_t offset = 0;
-  os::SharedMemory segment;  // keep `fd` open until the region has its own
-  std::unique_ptr<vfs::File> file;
-  if (shared.path.empty()) {
-    auto created = os::SharedMemory::create("calf-shared-memory", shared.size_bytes);
-    if (!created) return fail(os::to_error("creating shared memory", created.error()));
-    segment = std::move(*created);
-    fd = segment.fd();
-  } else {
-    auto opened = options_.tree->open(
-        "/", shared.path, {.access = vfs::Access::kReadWrite, .create = true, .permissions = 0600});
-    if (!opened) return fail(os::to_error("creating " + shared.path, opened.error()));
-    file = std::move(*opened);
-    // Shared while it is small: what it grows by afterwards is a hole.
-    for (const uint64_t size_bytes : {uint64_t{1}, uint64_t{shared.size_bytes}}) {
-      if (auto sized = file->truncate(size_bytes); !sized)
-        return fail(os::to_error("sizing " + shared.path, sized.error()));
-      if (auto mapped = file->map_shared(0, size_bytes); !mapped) {
-        return fail(os::to_error("mapping " + shared.path, mapped.error()));
-      }
-    }
-    auto mapping = file->map_shared(0, shared.size_bytes);
-    if (!mapping) return fail(os::to_error("mapping " + shared.path, mapping.error()));
-    fd = mapping->fd;
-    offset = mapping->offset;
+  auto segment = os::SharedMemory::create("calf-shared-memory", shared.size_bytes);
+  if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
+  CALF_TRY(auto region,
+           wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), 0));
+  region.frozen = snapshot.freeze(shared.extents);
+  CALF_CHECK_OK(region.frozen->thaw_hot(region.fd, region.offset));
+  return region;
+}
+
+// A file of /dev/shm.
+Result<wasm::SharedRegion> Kernel::restore_shared_file(const Snapshot& snapshot,
+                                                       const SnapshotState::SharedMemory& shared) {
+  auto file = options_.tree->open(
+      "/", shared.path, {.access = vfs::Access::kReadWrite, .create = true, .permissions = 0600});
+  if (!file) return fail(os::to_error("creating " + shared.path, file.error()));
+  // Shared while it is small: what it grows by afterwards is a hole.
+  for (const uint64_t size_bytes : {uint64_t{1}, uint64_t{shared.size_bytes}}) {
+    if (auto sized = (*file)->truncate(size_bytes); !sized)
+      return fail(os::to_error("sizing " + shared.path, sized.error()));
+    if (auto mapped = (*file)->map_shared(0, size_bytes); !mapped)
+      return fail(os::to_error("mapping " + shared.path, mapped.error()));
   }
+  const auto mapping = (*file)->map_shared(0, shared.size_bytes);
+  if (!mapping) return fail(os::to_error("mapping " + shared.path, mapping.error()));
   for (const auto& extent : shared.extents) {
     // The last page may go past the end of the region.
     const uint64_t size = std::min<uint64_t>(extent.size_bytes, shared.size_bytes - extent.address);
-    CALF_CHECK_OK(
-        write_at(fd, snapshot.bytes().subspan(extent.offset, size), offset + extent.address));
+    CALF_CHECK_OK(write_at(mapping->fd, snapshot.bytes().subspan(extent.offset, size),
+                           mapping->offset + extent.address));
   }
-  return wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, fd, offset);
+  return wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, mapping->fd,
+                                      mapping->offset);
+}
+
+bool Kernel::thaw(Process& process, uint64_t address) {
+  for (const wasm::SharedRegion& region : process.memory().shared_regions()) {
+    if (region.frozen == nullptr || address < region.address ||
+        address - region.address >= region.size_bytes)
+      continue;
+    const auto piece = region.frozen->thaw(
+        address - region.address, process.base() + region.address, region.fd, region.offset);
+    if (!piece) return false;
+    // All of them map the region: they were forked from the postmaster that was resumed with it.
+    bool done = true;
+    for (const auto& [pid, one] : processes_)
+      done = one->memory().remap_shared(region, piece->begin, piece->size_bytes) && done;
+    return done;
+  }
+  return false;
 }
 
 Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Settings settings,
@@ -205,7 +222,8 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   const SnapshotState& state = snapshot.state();
   std::vector<wasm::SharedRegion> shared;
   for (const auto& region : state.shared) {
-    CALF_TRY(auto restored, restore_shared(snapshot, region));
+    CALF_TRY(auto restored, region.path.empty() ? restore_shared(snapshot, region)
+                                                : restore_shared_file(snapshot, region));
     if (region.address != 0) shared.push_back(std::move(restored));
   }
   snapshot.forget_pages();
@@ -232,7 +250,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   snapshot_image_ = snapshot.memory();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());
-  deferred_until_ns_ = now_ns() + kDeferredAtMostNs;
+  deferred_until_ns_ = now_ns() + 10 * options_.helpers_idle_ns;
   runnable_.push_back(postmaster.get());
   processes_.emplace(postmaster->pid(), std::move(postmaster));
   return {};

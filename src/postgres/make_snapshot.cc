@@ -5,7 +5,6 @@
 #include "os/random.h"
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
-#include "postgres/snapshot.h"
 #include "postgres/standalone.h"
 #include "vfs/pack.h"
 
@@ -51,10 +50,13 @@ void append_text(std::vector<std::byte>& out, std::string_view text) {
 
 // One short session: it leaves the relation cache's files and the catalogs' pages in the buffers,
 // so that the first session of a cluster that goes on from here finds them.
-Result<void> serve_one_session(Kernel& kernel) {
+Result<void> serve_one_session(Kernel& kernel, std::string_view database) {
   std::vector<std::byte> startup = {std::byte{0}, std::byte{3}, std::byte{0},
                                     std::byte{0}};  // protocol 3.0
-  for (const char* text : {"user", "postgres", "database", "postgres"}) append_text(startup, text);
+  for (std::string_view text : {std::string_view("user"), std::string_view("postgres"),
+                                std::string_view("database"), database}) {
+    append_text(startup, text);
+  }
   startup.push_back(std::byte{0});
   constexpr std::string_view kQuery("Q\0\0\0\x0dselect 1\0", 14);
   constexpr std::string_view kTerminate("X\0\0\0\4", 5);
@@ -68,43 +70,65 @@ Result<void> serve_one_session(Kernel& kernel) {
   return kernel.settle();
 }
 
+// A cluster that is to be recorded, and what it has logged.
+struct Booted {
+  std::shared_ptr<std::string> messages = std::make_shared<std::string>();
+  std::unique_ptr<Kernel> kernel;
+};
+
+Result<Booted> boot(const RecordOptions& options) {
+  wasm::install_trap_handler();
+  wasm::prepare_thread();
+  auto clock = std::make_shared<os::SystemClock>();
+  CALF_TRY(auto tree, make_guest_tree(options.installation, options.data, clock));
+  Booted booted;
+  CALF_TRY(
+      booted.kernel,
+      Kernel::create({
+          .tree = std::move(tree),
+          .clock = clock,
+          .random = std::make_shared<os::SystemRandom>(),
+          .log_sink = [log = booted.messages](int, std::string_view bytes) { log->append(bytes); },
+          .environment = guest_environment(),
+          .for_snapshot = true,
+      }));
+  CALF_CHECK_OK(booted.kernel->start_postmaster(postmaster_arguments(options.settings)));
+  auto settled = booted.kernel->settle();
+  if (settled && booted.messages->find(kReady) == std::string::npos)
+    return fail(ErrorCode::kInternal, "not ready: " + *booted.messages);
+  if (settled) settled = serve_one_session(*booted.kernel, options.database);
+  if (!settled) return fail(std::move(settled).error().with_context(*booted.messages));
+  return booted;
+}
+
 }  // namespace
 
 Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
                                   std::shared_ptr<vfs::MemoryFileSystem> data) {
-  wasm::install_trap_handler();
-  wasm::prepare_thread();
   CALF_TRY(auto settings,
            boot_settings(installation, std::shared_ptr<vfs::FileSystem>(data->clone())));
-  auto clock = std::make_shared<os::SystemClock>();
-  CALF_TRY(auto tree, make_guest_tree(std::move(installation), data, clock));
-  std::string messages;
-  CALF_TRY(auto kernel,
-           Kernel::create({
-               .tree = std::move(tree),
-               .clock = clock,
-               .random = std::make_shared<os::SystemRandom>(),
-               .log_sink = [&messages](int, std::string_view bytes) { messages.append(bytes); },
-               .environment = guest_environment(),
-               .for_snapshot = true,
-           }));
-  CALF_CHECK_OK(kernel->start_postmaster(postmaster_arguments({})));
-  if (auto settled = kernel->settle(); !settled)
-    return fail(std::move(settled).error().with_context(messages));
-  if (messages.find(kReady) == std::string::npos)
-    return fail(ErrorCode::kInternal, "not ready: " + messages);
-  if (auto served = serve_one_session(*kernel); !served)
-    return fail(std::move(served).error().with_context(messages));
-  if (messages.find("ERROR") != std::string::npos || messages.find("FATAL") != std::string::npos) {
-    return fail(ErrorCode::kInternal, "the first session has failed: " + messages);
+  CALF_TRY(const Booted booted, boot({.installation = std::move(installation),
+                                      .data = data,
+                                      .settings = {},
+                                      .database = "postgres"}));
+  if (booted.messages->find("ERROR") != std::string::npos ||
+      booted.messages->find("FATAL") != std::string::npos) {
+    return fail(ErrorCode::kInternal, "the first session has failed: " + *booted.messages);
   }
   SnapshotBuilder builder;
-  CALF_TRY(SnapshotState state, kernel->record(builder));
+  CALF_TRY(SnapshotState state, booted.kernel->record(builder));
   state.boot_settings = std::move(settings);
   vfs::PackBuilder pack({});
   CALF_CHECK_OK(pack.add_tree(*data, "", ""));
   CALF_TRY(const std::string packed, std::move(pack).finish());
   return std::move(builder).finish(state, packed);
+}
+
+Result<std::shared_ptr<const Snapshot>> record_snapshot(RecordOptions options) {
+  CALF_TRY(const Booted booted, boot(options));
+  SnapshotBuilder builder;
+  CALF_TRY(const SnapshotState state, booted.kernel->record(builder));
+  return Snapshot::adopt(std::move(builder).finish(state, ""));
 }
 
 }  // namespace calf::postgres

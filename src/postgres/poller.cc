@@ -1,5 +1,6 @@
 #include "postgres/poller.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -80,6 +81,12 @@ void Poller::poll(int64_t timeout_ns, const std::function<void(const Event&)>& o
               .writable = (e & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0,
               .closed = (e & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0});
   }
+}
+
+void Poller::wait(int64_t timeout_ns) const {
+  pollfd readable = {epoll_fd_, POLLIN, 0};
+  const timespec timeout = {timeout_ns / 1'000'000'000, timeout_ns % 1'000'000'000};
+  ppoll(&readable, 1, timeout_ns < 0 ? nullptr : &timeout, nullptr);
 }
 
 void Poller::wake() {

@@ -12,7 +12,7 @@
 
 namespace calf::postgres {
 
-// Cluster thread, but for wake().
+// One thread at a time, but for wait() and wake().
 class Poller {
  public:
   enum class Interest { kRead, kReadAndWrite };
@@ -37,7 +37,10 @@ class Poller {
   // wake() ends the wait.
   void poll(int64_t timeout_ns, const std::function<void(const Event&)>& on_event);
 
-  // Any thread: makes the running or next poll return.
+  // Any thread: waits as poll() does, and leaves everything for the next poll().
+  void wait(int64_t timeout_ns) const;
+
+  // Any thread: makes the running or next poll (or wait) return.
   void wake();
 
  private:

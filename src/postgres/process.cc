@@ -213,6 +213,7 @@ void Process::wait(int64_t deadline_ns) {
   if (has_signals()) return;
   state_ = State::kWaiting;
   wait_deadline_ns_ = deadline_ns;
+  kernel_.note_deadline(deadline_ns);
   suspend();
   wait_deadline_ns_ = kNever;
 }
@@ -237,6 +238,7 @@ void Process::set_interval_timer(int which, double delay_ms) {
   timer_due_ = false;
   timer_deadline_ns_ =
       delay_ms <= 0 ? kNever : kernel_.now_ns() + static_cast<int64_t>(delay_ms * 1e6);
+  kernel_.note_deadline(timer_deadline_ns_);
 }
 
 void Process::sleep_ns(int64_t duration_ns) {
@@ -251,11 +253,15 @@ int Process::sync_file(int fd, vfs::File::SyncKind kind) {
   }
   auto pending = files().begin_sync(fd, kind);
   if (!pending) return wasm::guest_errno(pending.error());
-  if (pending->host_fd < 0) return 0;
+  if (pending->file == nullptr) return 0;
   state_ = State::kWaitingDisk;
   kernel_.sync(*this, std::move(*pending));
   suspend();
   return sync_error_ == 0 ? 0 : wasm::guest_errno(static_cast<os::Errno>(sync_error_));
+}
+
+bool Process::resolve_fault(const void* address) {
+  return kernel_.thaw(*this, static_cast<uint64_t>(static_cast<const uint8_t*>(address) - base()));
 }
 
 // --- Sockets

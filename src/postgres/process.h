@@ -105,6 +105,7 @@ class Process final : public wasm::Guest {
   void sleep_ns(int64_t duration_ns) override;
   int sync_file(int fd, vfs::File::SyncKind kind) override;
   int accept_connection(int fd, std::span<std::byte> address, uint32_t& length) override;
+  bool resolve_fault(const void* address) override;
   void main() override;
 
  private:

@@ -2,12 +2,14 @@
 
 #include <chrono>
 
+#include "os/thread_signals.h"
+
 namespace calf::postgres {
 
 namespace {
 constexpr int kTicksInSlice =
-    4;  // a slice ends at a tick: it is at most a quarter longer than asked for
-constexpr int kIdleTicksBeforeParking = 200;
+    2;  // a slice ends at a tick: it is at most half longer than asked for
+constexpr int kIdleTicksBeforeParking = 100;
 }  // namespace
 
 SliceTicker::SliceTicker(int64_t slice_ns) : slice_ns_(slice_ns), thread_([this] { run(); }) {}
@@ -39,6 +41,7 @@ void SliceTicker::end() {
 }
 
 void SliceTicker::run() {
+  os::block_signals_on_this_thread();
   std::unique_lock lock(mutex_);
   uint64_t seen_run = 0;
   int ticks_of_run = 0;

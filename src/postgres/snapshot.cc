@@ -179,32 +179,34 @@ bool extents_fit(const std::vector<wasm::MemoryImage::Extent>& extents, const He
   });
 }
 
-Result<std::shared_ptr<const wasm::MemoryImage>> image_of(const SnapshotState& state,
-                                                          std::span<const std::byte> bytes,
-                                                          std::optional<os::BackingFile> file) {
-  if (!file) {
-    auto copy = os::SharedMemory::create("calf-snapshot", 0);
-    if (!copy) return fail(os::to_error("copying the snapshot", copy.error()));
-    for (size_t done = 0; done < bytes.size();) {
-      const ssize_t n =
-          pwrite(copy->fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-      if (n < 0) return fail(Error::from_errno("copying the snapshot", errno));
-      done += static_cast<size_t>(n);
-    }
-    auto owner = std::make_shared<os::SharedMemory>(std::move(*copy));
-    const int fd = owner->fd();
-    file = os::BackingFile{.fd = fd, .offset = 0, .owner = std::move(owner)};
+Result<os::BackingFile> copy_to_file(std::span<const std::byte> bytes) {
+  auto copy = os::SharedMemory::create("calf-snapshot", 0);
+  if (!copy) return fail(os::to_error("copying the snapshot", copy.error()));
+  for (size_t done = 0; done < bytes.size();) {
+    const ssize_t n =
+        pwrite(copy->fd(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (n < 0) return fail(Error::from_errno("copying the snapshot", errno));
+    done += static_cast<size_t>(n);
   }
-  std::vector<wasm::MemoryImage::Extent> extents = state.memory;
-  for (auto& extent : extents) extent.offset += file->offset;
-  return std::make_shared<const wasm::MemoryImage>(
-      file->fd, file->owner, std::move(extents), state.pages,
-      std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state.globals));
+  auto owner = std::make_shared<os::SharedMemory>(std::move(*copy));
+  const int fd = owner->fd();
+  return os::BackingFile{.fd = fd, .offset = 0, .owner = std::move(owner)};
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte> bytes) {
+  CALF_TRY(auto snapshot, decode(bytes));
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+Result<std::shared_ptr<const Snapshot>> Snapshot::adopt(std::string bytes) {
+  CALF_TRY(auto snapshot, decode(std::as_bytes(std::span(bytes))));
+  snapshot->own_bytes_ = std::move(bytes);  // the characters of a long string stay where they are
+  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+}
+
+Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> bytes) {
   Header header;
   if (bytes.size() < sizeof header) return damaged();
   std::memcpy(&header, bytes.data(), sizeof header);
@@ -232,8 +234,22 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::open(std::span<const std::byte
   auto file = os::find_backing_file(bytes);
   if (file && file->offset % kPage != 0) file.reset();
   snapshot->in_file_ = file.has_value();
-  CALF_TRY(snapshot->memory_, image_of(state, bytes, std::move(file)));
-  return std::shared_ptr<const Snapshot>(std::move(snapshot));
+  if (!file) {
+    CALF_TRY(file, copy_to_file(bytes));
+  }
+  snapshot->file_ = std::move(*file);
+  std::vector<wasm::MemoryImage::Extent> memory = state.memory;
+  for (auto& extent : memory) extent.offset += snapshot->file_.offset;
+  snapshot->memory_ = std::make_shared<const wasm::MemoryImage>(
+      snapshot->file_.fd, snapshot->file_.owner, std::move(memory), state.pages,
+      std::span<const uint32_t, CALF_GLOBAL_SLOTS>(state.globals));
+  return snapshot;
+}
+
+std::shared_ptr<wasm::FrozenPages> Snapshot::freeze(
+    std::span<const wasm::MemoryImage::Extent> extents) const {
+  return std::make_shared<wasm::FrozenPages>(
+      wasm::FrozenPages::Recording{.file = file_, .bytes = bytes_}, extents, heat_);
 }
 
 void Snapshot::forget_pages() const {

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/backing_file.h"
 #include "postgres/process.h"
 #include "wasm/files/guest_files.h"
+#include "wasm/frozen_pages.h"
 #include "wasm/linear_memory.h"
 
 namespace calf::postgres {
@@ -53,12 +55,17 @@ class Snapshot {
   // `bytes` must stay valid as long as the snapshot; their pages are mapped from the file that they
   // were loaded from, or copied if there is none. kDataCorrupted.
   static Result<std::shared_ptr<const Snapshot>> open(std::span<const std::byte> bytes);
+  // One that keeps its bytes itself.
+  static Result<std::shared_ptr<const Snapshot>> adopt(std::string bytes);
 
   [[nodiscard]] const SnapshotState& state() const { return state_; }
   // The data directory's files at that moment, a vfs::Pack.
   [[nodiscard]] std::span<const std::byte> data_pack() const { return data_pack_; }
   // Where the extents' offsets count from.
   [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+  // PostgreSQL's main segment: the pages that a region begins with. They need this object.
+  [[nodiscard]] std::shared_ptr<wasm::FrozenPages> freeze(
+      std::span<const wasm::MemoryImage::Extent> extents) const;
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
@@ -71,9 +78,14 @@ class Snapshot {
 
  private:
   Snapshot() = default;
+  static Result<std::shared_ptr<Snapshot>> decode(std::span<const std::byte> bytes);
+
+  std::string own_bytes_;
   std::span<const std::byte> bytes_;
   std::span<const std::byte> data_pack_;
   bool in_file_ = false;  // bytes_ are a mapping of a file
+  os::BackingFile file_;  // has bytes_
+  std::shared_ptr<wasm::PieceHeat> heat_ = std::make_shared<wasm::PieceHeat>();
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

@@ -1,8 +1,6 @@
 #include "postgres/sync_thread.h"
 
-#include <unistd.h>
-
-#include <cerrno>
+#include "os/thread_signals.h"
 
 namespace calf::postgres {
 
@@ -25,6 +23,7 @@ void SyncThread::submit(int pid, wasm::GuestFiles::PendingSync sync) {
 }
 
 void SyncThread::run() {
+  os::block_signals_on_this_thread();
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [&] { return stopping_ || !jobs_.empty(); });
@@ -32,9 +31,8 @@ void SyncThread::run() {
     const Job job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
-    const bool data_only = job.sync.kind == vfs::File::SyncKind::kDataOnly;
-    const int result = data_only ? fdatasync(job.sync.host_fd) : fsync(job.sync.host_fd);
-    done_(job.pid, result == 0 ? 0 : errno);
+    const auto synced = job.sync.file->sync(job.sync.kind);
+    done_(job.pid, synced ? 0 : static_cast<int>(synced.error()));
     lock.lock();
   }
 }

@@ -35,6 +35,7 @@ enum class ShutdownMode {
   kSmart,      // wait for the sessions to end
   kFast,       // end the sessions (57P01), checkpoint
   kImmediate,  // stop now; the next start recovers
+  kHalt,       // stop now, without a word to anybody: for a cluster that nobody will start again
 };
 
 // Every function may be called from any thread.
@@ -47,6 +48,14 @@ class Engine {
   // client as protocol messages. A transport of Address::Kind::kInProcess belongs to the process's
   // owner and is trusted without a password.
   virtual void connect(ClientConnection connection) = 0;
+
+  // Does the engine's work on the calling thread, which waits for an in-process connection: until
+  // `done`, which is called first thing and often, or until nothing is left to do. False, at once,
+  // when another thread is at it. An engine need not offer it.
+  virtual bool help(const std::function<bool()>& done) {
+    (void)done;
+    return false;
+  }
 
   // Acts on a cancel request; a wrong pid or key is not an error. Does not block.
   virtual void cancel(CancelRequest request) = 0;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "net/listener.h"
 #include "net/socket_transport.h"
+#include "os/thread_signals.h"
 #include "server/handshake.h"
 
 namespace calf::server {
@@ -166,7 +167,10 @@ class ServerThread final : public Server {
       auto acceptor = std::next(acceptors_.begin(), static_cast<std::ptrdiff_t>(i));
       asio::co_spawn(io_, accept_from(bound_.listeners[i].descriptor(), *acceptor), asio::detached);
     }
-    thread_ = std::thread([this] { io_.run(); });
+    thread_ = std::thread([this] {
+      os::block_signals_on_this_thread();
+      io_.run();
+    });
   }
 
   // io_.run() returns when the last coroutine has ended.

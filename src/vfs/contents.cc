@@ -11,12 +11,22 @@
 namespace calf::vfs {
 namespace {
 
-// Bounds the chunk table of a sparse file: 8 MB at this size. PostgreSQL's files are at most 1 GiB.
+// Bounds the index of a sparse file: 256 KB at this size. PostgreSQL's files are at most 1 GiB.
 constexpr uint64_t kMaxStoredSize = uint64_t{64} << 30;
 constexpr uint32_t kMinCapacity = 4096;
 
 uint64_t chunk_count(uint64_t size) {
-  return (size + kPieceSize - 1) / kPieceSize;
+  return (size + kChunkSize - 1) / kChunkSize;
+}
+
+// The reference, made ours alone: a new object, or a copy when others have it, too.
+template <typename T>
+T& own_copy(Shared<T>& shared) {
+  if (!shared)
+    shared = Shared<T>(new T);
+  else if (!shared.unique())
+    shared = Shared<T>(new T(*shared));
+  return *shared;
 }
 
 size_t round_to_pages(uint64_t size) {
@@ -67,7 +77,7 @@ Contents Contents::clone(Budget& budget) const {
   copy.backing_ = backing_;
   copy.backed_size_ = backed_size_;
   if (mapped_ == nullptr) {
-    copy.table_ = table_;
+    copy.index_ = index_;
     copy.size_ = size_;
     copy.allocated_ = allocated_;
     budget.used_bytes += allocated_;
@@ -81,22 +91,36 @@ Contents Contents::clone(Budget& budget) const {
 }
 
 const Shared<Chunk>* Contents::chunk_at(uint64_t index) const {
-  if (!table_ || index >= table_->chunks.size()) return nullptr;
-  const Shared<Chunk>& chunk = table_->chunks[index];
-  return chunk ? &chunk : nullptr;
+  const uint64_t at = index / ChunkTable::kChunks, inside = index % ChunkTable::kChunks;
+  if (!index_ || at >= index_->tables.size() || !index_->tables[at]) return nullptr;
+  const auto& chunks = index_->tables[at]->chunks;
+  return inside < chunks.size() && chunks[inside] ? &chunks[inside] : nullptr;
+}
+
+uint64_t Contents::own() const {
+  if (mapped_ != nullptr) return allocated_;
+  if (!index_ || !index_.unique()) return 0;
+  uint64_t total = 0;
+  for (const auto& table : index_->tables) {
+    if (!table || !table.unique()) continue;
+    for (const auto& chunk : table->chunks)
+      if (chunk && chunk.unique()) total += chunk->capacity;
+  }
+  return total;
 }
 
 // Bytes [from, from + bytes.size()) of a chunk's range that no chunk holds: the pack's, or zeros.
 Expected<void> Contents::read_piece(uint64_t index, uint32_t from,
                                     std::span<std::byte> bytes) const {
   size_t copied = 0;
-  uint64_t start = index * kPieceSize + from;
+  const uint64_t start = index * kChunkSize + from;
   if (start < backed_size_) {
+    const size_t inside = start % kPieceSize;
     CALF_ERRNO_TRY(std::span<const std::byte> piece,
-                   pack_->piece(*backing_, static_cast<uint32_t>(index)));
-    if (from < piece.size()) {
-      copied = std::min({bytes.size(), piece.size() - from, size_t{backed_size_ - start}});
-      std::memcpy(bytes.data(), piece.data() + from, copied);
+                   pack_->piece(*backing_, static_cast<uint32_t>(start / kPieceSize)));
+    if (inside < piece.size()) {
+      copied = std::min({bytes.size(), piece.size() - inside, size_t{backed_size_ - start}});
+      std::memcpy(bytes.data(), piece.data() + inside, copied);
     }
   }
   std::memset(bytes.data() + copied, 0, bytes.size() - copied);
@@ -111,9 +135,9 @@ Expected<size_t> Contents::read(std::span<std::byte> bytes, uint64_t offset) con
     return wanted;
   }
   for (size_t done = 0; done < wanted;) {
-    uint64_t index = (offset + done) / kPieceSize;
-    auto from = static_cast<uint32_t>((offset + done) % kPieceSize);
-    size_t length = std::min<size_t>(wanted - done, kPieceSize - from);
+    uint64_t index = (offset + done) / kChunkSize;
+    auto from = static_cast<uint32_t>((offset + done) % kChunkSize);
+    size_t length = std::min<size_t>(wanted - done, kChunkSize - from);
     std::byte* out = bytes.data() + done;
     if (const Shared<Chunk>* chunk = chunk_at(index)) {
       uint32_t capacity = (*chunk)->capacity;
@@ -128,13 +152,14 @@ Expected<size_t> Contents::read(std::span<std::byte> bytes, uint64_t offset) con
   return wanted;
 }
 
-ChunkTable& Contents::writable_table(uint64_t chunks) {
-  if (!table_)
-    table_ = Shared<ChunkTable>(new ChunkTable);
-  else if (!table_.unique())
-    table_ = Shared<ChunkTable>(new ChunkTable(*table_));
-  if (table_->chunks.size() < chunks) table_->chunks.resize(chunks);
-  return *table_;
+// Where the chunk at `index` belongs, in tables of our own.
+Shared<Chunk>& Contents::writable_slot(uint64_t index) {
+  const uint64_t at = index / ChunkTable::kChunks, inside = index % ChunkTable::kChunks;
+  ChunkIndex& tables = own_copy(index_);
+  if (tables.tables.size() <= at) tables.tables.resize(at + 1);
+  ChunkTable& table = own_copy(tables.tables[at]);
+  if (table.chunks.size() <= inside) table.chunks.resize(inside + 1);
+  return table.chunks[inside];
 }
 
 // Puts a chunk of our own with `capacity` bytes into `slot`, with what a reader saw there before.
@@ -149,7 +174,7 @@ Expected<Chunk*> Contents::replace_chunk(Shared<Chunk>& slot, uint64_t index, ui
   }
   if (slot) {
     std::memcpy(fresh->bytes(), slot->bytes(), std::min(before, capacity));
-  } else if (index * kPieceSize < backed_size_) {
+  } else if (index * kChunkSize < backed_size_) {
     if (auto read = read_piece(index, 0, {fresh->bytes(), capacity}); !read) {
       budget.give_back(capacity);
       return fail(read.error());
@@ -164,17 +189,16 @@ Expected<Chunk*> Contents::replace_chunk(Shared<Chunk>& slot, uint64_t index, ui
 
 // The chunk at `index`, ours alone and with room for `end` bytes.
 Expected<Chunk*> Contents::writable_chunk(uint64_t index, uint32_t end, Budget& budget) {
-  ChunkTable& table = writable_table(index + 1);
-  Shared<Chunk>& slot = table.chunks[index];
+  Shared<Chunk>& slot = writable_slot(index);
   if (slot && end <= slot->capacity && slot.unique()) return slot.get();
   uint64_t needed = end;
   if (slot) needed = std::max<uint64_t>(needed, slot->capacity);
-  if (uint64_t start = index * kPieceSize; !slot && start < backed_size_)
-    needed = std::max(needed, std::min<uint64_t>(backed_size_ - start, kPieceSize));
+  if (uint64_t start = index * kChunkSize; !slot && start < backed_size_)
+    needed = std::max(needed, std::min<uint64_t>(backed_size_ - start, kChunkSize));
   // Small files take little; a file that has grown past one chunk gets whole ones, or extending it
   // by pages would copy each chunk several times.
   uint32_t capacity =
-      index > 0 ? kPieceSize : std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
+      index > 0 ? kChunkSize : std::max(kMinCapacity, std::bit_ceil(static_cast<uint32_t>(needed)));
   return replace_chunk(slot, index, capacity, budget);
 }
 
@@ -190,9 +214,9 @@ Expected<size_t> Contents::write(std::span<const std::byte> bytes, uint64_t offs
   }
   size_t done = 0;
   while (done < bytes.size()) {
-    uint64_t index = (offset + done) / kPieceSize;
-    auto from = static_cast<uint32_t>((offset + done) % kPieceSize);
-    size_t length = std::min<size_t>(bytes.size() - done, kPieceSize - from);
+    uint64_t index = (offset + done) / kChunkSize;
+    auto from = static_cast<uint32_t>((offset + done) % kChunkSize);
+    size_t length = std::min<size_t>(bytes.size() - done, kChunkSize - from);
     auto chunk = writable_chunk(index, static_cast<uint32_t>(from + length), budget);
     if (!chunk) {
       if (done == 0) return fail(chunk.error());
@@ -226,22 +250,32 @@ Expected<void> Contents::truncate(uint64_t size, Budget& budget) {
 // Drops the chunks past `size` and zeroes the rest of the last one, so that growing again shows
 // zeros.
 Expected<void> Contents::truncate_chunks(uint64_t size, Budget& budget) {
-  if (!table_) return {};
-  uint64_t keep = chunk_count(size);
-  auto tail = static_cast<uint32_t>(size % kPieceSize);
+  if (!index_) return {};
+  const uint64_t keep = chunk_count(size);
+  auto tail = static_cast<uint32_t>(size % kChunkSize);
   const Shared<Chunk>* cut = tail != 0 ? chunk_at(keep - 1) : nullptr;
   if (cut != nullptr && tail < (*cut)->capacity) {
     CALF_ERRNO_TRY(Chunk * last, writable_chunk(keep - 1, tail, budget));
     std::memset(last->bytes() + tail, 0, last->capacity - tail);
   }
-  if (table_->chunks.size() <= keep) return {};
-  ChunkTable& table = writable_table(0);
-  for (uint64_t i = keep; i < table.chunks.size(); ++i) {
-    if (!table.chunks[i]) continue;
-    allocated_ -= table.chunks[i]->capacity;
-    budget.give_back(table.chunks[i]->capacity);
-  }
-  table.chunks.resize(keep);
+  const uint64_t keep_tables = (keep + ChunkTable::kChunks - 1) / ChunkTable::kChunks;
+  if (index_->tables.size() < keep_tables) return {};
+  auto& tables = own_copy(index_).tables;
+  auto give_back = [&](const ChunkTable& table, uint64_t from) {
+    for (uint64_t i = from; i < table.chunks.size(); ++i) {
+      if (!table.chunks[i]) continue;
+      allocated_ -= table.chunks[i]->capacity;
+      budget.give_back(table.chunks[i]->capacity);
+    }
+  };
+  for (uint64_t at = keep_tables; at < tables.size(); ++at)
+    if (tables[at]) give_back(*tables[at], 0);
+  tables.resize(keep_tables);
+  const uint64_t inside = keep % ChunkTable::kChunks;
+  if (inside == 0 || !tables.back() || tables.back()->chunks.size() <= inside) return {};
+  ChunkTable& last = own_copy(tables.back());
+  give_back(last, inside);
+  last.chunks.resize(inside);
   return {};
 }
 
@@ -250,8 +284,8 @@ Expected<void> Contents::allocate(uint64_t offset, uint64_t length, Budget& budg
   uint64_t end = offset + length;
   // Without a limit the space is there anyway; with one, take it now.
   if (budget.limited() && mapped_ == nullptr) {
-    for (uint64_t index = offset / kPieceSize; index * kPieceSize < end; ++index) {
-      auto last = static_cast<uint32_t>(std::min<uint64_t>(end - index * kPieceSize, kPieceSize));
+    for (uint64_t index = offset / kChunkSize; index * kChunkSize < end; ++index) {
+      auto last = static_cast<uint32_t>(std::min<uint64_t>(end - index * kChunkSize, kChunkSize));
       CALF_ERRNO_CHECK(writable_chunk(index, last, budget));
     }
   }
@@ -269,7 +303,7 @@ Expected<int> Contents::share(Budget& budget) {
   if (size > allocated_ && !budget.take(size - allocated_)) return fail(Errno::kNoSpace);
   if (size < allocated_) budget.give_back(allocated_ - size);
   allocated_ = size;
-  table_ = {};
+  index_ = {};
   backed_size_ = 0;
   mapped_ = std::move(mapped);
   return mapped_->memory.fd();

@@ -30,7 +30,11 @@ struct Budget {
   [[nodiscard]] bool limited() const { return limit_bytes != UINT64_MAX; }
 };
 
-// A run of at most kPieceSize bytes, allocated in one block with its header. Bytes past `capacity`
+// The unit of sharing and copying: PostgreSQL's page.
+inline constexpr uint32_t kChunkSize = 8 * 1024;
+static_assert(kPieceSize % kChunkSize == 0);
+
+// A run of at most kChunkSize bytes, allocated in one block with its header. Bytes past `capacity`
 // are zeros.
 struct Chunk {
   std::atomic<uint32_t> references{1};
@@ -43,13 +47,25 @@ struct Chunk {
   static void destroy(Chunk* chunk);
 };
 
+// The chunks of a file, in two levels: a first write after cloning copies one table and the index,
+// not a pointer for each chunk of a file of 1 GB.
 struct ChunkTable {
+  static constexpr uint64_t kChunks = 256;  // at most
+
   std::atomic<uint32_t> references{1};
   std::vector<Shared<Chunk>> chunks;  // null: not stored here (a hole, or still the pack's)
 
   ChunkTable() = default;
   ChunkTable(const ChunkTable& other) : chunks(other.chunks) {}
   static void destroy(ChunkTable* table) { delete table; }
+};
+struct ChunkIndex {
+  std::atomic<uint32_t> references{1};
+  std::vector<Shared<ChunkTable>> tables;  // null: no chunks
+
+  ChunkIndex() = default;
+  ChunkIndex(const ChunkIndex& other) : tables(other.tables) {}
+  static void destroy(ChunkIndex* index) { delete index; }
 };
 
 class Contents {
@@ -66,6 +82,8 @@ class Contents {
 
   [[nodiscard]] uint64_t size() const { return size_; }
   [[nodiscard]] uint64_t allocated() const { return allocated_; }
+  // Of these, bytes that no clone shares.
+  [[nodiscard]] uint64_t own() const;
 
   // At most bytes.size() bytes at `offset`; fewer only at the end. kIo: the pack is damaged.
   Expected<size_t> read(std::span<std::byte> bytes, uint64_t offset) const;
@@ -96,10 +114,10 @@ class Contents {
   Expected<Chunk*> writable_chunk(uint64_t index, uint32_t end, Budget& budget);
   Expected<Chunk*> replace_chunk(Shared<Chunk>& slot, uint64_t index, uint32_t capacity,
                                  Budget& budget);
-  ChunkTable& writable_table(uint64_t chunks);
+  Shared<Chunk>& writable_slot(uint64_t index);
   Expected<void> truncate_chunks(uint64_t size, Budget& budget);
 
-  Shared<ChunkTable> table_;
+  Shared<ChunkIndex> index_;
   std::unique_ptr<Mapped> mapped_;
   uint64_t size_ = 0;
   uint64_t allocated_ = 0;  // what this file took from the budget

@@ -139,7 +139,7 @@ class DirectoryFile final : public File {
   Expected<void> sync(SyncKind kind) override {
     return kind == SyncKind::kAll ? files_->fsync(fd_.get()) : files_->fdatasync(fd_.get());
   }
-  int sync_fd() const override { return fd_.get(); }
+  bool sync_waits() const override { return true; }
 
   Expected<SharedMapping> map_shared(uint64_t offset, uint64_t length) override {
     if (kind_ != FileKind::kRegular) return fail(Errno::kNoDevice);

@@ -45,13 +45,13 @@ TEST(DirectoryFileSystem, does_not_wait_for_a_fifo_nor_use_it) {
   EXPECT_EQ(error_of(fs->open("fifo", {})), Errno::kAccess);
 }
 
-TEST(DirectoryFileSystem, gives_a_descriptor_to_sync_elsewhere) {
+TEST(DirectoryFileSystem, can_be_synced_by_another_thread) {
   TemporaryDirectory host;
   auto fs = directory(host.path());
   put(*fs, "a", "abc");
   auto file = fs->open("a", {.access = Access::kWrite}).value();
-  EXPECT_GE(file->sync_fd(), 0);
-  EXPECT_EQ(fsync(file->sync_fd()), 0);
+  EXPECT_TRUE(file->sync_waits());
+  std::thread([&] { EXPECT_TRUE(file->sync(File::SyncKind::kAll)); }).join();
 }
 
 // Another program swaps a directory for a symlink that leads out, again and again.

@@ -66,9 +66,9 @@ class File {
   // the process anyway.
   enum class SyncKind : uint8_t { kAll, kDataOnly };
   virtual Expected<void> sync(SyncKind kind) = 0;
-  // A host descriptor on which another thread may call fsync or fdatasync instead of sync() here,
-  // or -1 when there is nothing to do. Belongs to this file; keep the file open meanwhile.
-  [[nodiscard]] virtual int sync_fd() const { return -1; }
+  // Does sync() wait for a device? Then another thread may call it, too, also while this file is
+  // read and written; keep the file open meanwhile.
+  [[nodiscard]] virtual bool sync_waits() const { return false; }
 
   // What to mmap so that the mapping and this file's reads and writes show the same bytes. The
   // range must lie inside the file; `offset` page aligned (kInvalid). kNoDevice for what cannot be

@@ -20,8 +20,10 @@ using testing::UnorderedElementsAre;
 // One backend: an empty, writable file system and, made over the same files, a read-only view.
 struct Backend {
   std::unique_ptr<TemporaryDirectory> host;
+  std::string host_path;  // where the files are on the host
   std::string pack_blob;
-  std::unique_ptr<FileSystem> fs;
+  std::shared_ptr<void> keep;  // what the file system needs
+  std::shared_ptr<FileSystem> fs;
   std::function<void()> make_read_only;
 };
 
@@ -47,8 +49,27 @@ Backend clone_backend() {
 Backend directory_backend() {
   Backend backend;
   backend.host = std::make_unique<TemporaryDirectory>();
-  backend.fs = directory(backend.host->path());
+  backend.host_path = backend.host->path();
+  backend.fs = directory(backend.host_path);
   return backend;
+}
+
+// A directory that has a branch, and a branch of it.
+Backend branched(bool the_branch) {
+  Backend backend;
+  backend.host = std::make_unique<TemporaryDirectory>();
+  auto branched = branched_directory(backend.host->path());
+  auto branch = branched->create({.name = "b"}).value();
+  backend.fs = the_branch ? branch : branched->root();
+  backend.host_path = backend.host->path() + (the_branch ? "/calf_branches/b/data" : "");
+  backend.keep = std::shared_ptr<BranchedDirectory>(std::move(branched));
+  return backend;
+}
+Backend parent_backend() {
+  return branched(false);
+}
+Backend branch_backend() {
+  return branched(true);
 }
 
 struct Named {
@@ -532,7 +553,7 @@ TEST_P(FileSystemContract, read_only_refuses_every_change) {
   if (backend_.make_read_only) {
     backend_.make_read_only();
   } else {
-    view = directory(backend_.host->path(), true);
+    view = directory(backend_.host_path, true);
     fs = view.get();
   }
   EXPECT_TRUE(fs->read_only());
@@ -558,7 +579,9 @@ TEST_P(FileSystemContract, read_only_refuses_every_change) {
 INSTANTIATE_TEST_SUITE_P(Backends, FileSystemContract,
                          testing::Values(Named{"memory", memory_backend},
                                          Named{"clone", clone_backend},
-                                         Named{"directory", directory_backend}),
+                                         Named{"directory", directory_backend},
+                                         Named{"parent", parent_backend},
+                                         Named{"branch", branch_backend}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -236,6 +236,11 @@ std::unique_ptr<MemoryFileSystem> MemoryFileSystem::clone() const {
 uint64_t MemoryFileSystem::used_bytes() const {
   return tree_->budget.used_bytes;
 }
+uint64_t MemoryFileSystem::own_bytes() const {
+  uint64_t total = 0;
+  for (const Node& node : tree_->nodes) total += node.contents.own();
+  return total;
+}
 void MemoryFileSystem::set_read_only(bool read_only) {
   tree_->read_only = read_only;
 }

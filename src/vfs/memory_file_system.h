@@ -39,6 +39,10 @@ class MemoryFileSystem final : public FileSystem {
   // Bytes of contents held by this file system, shared ones included, the pack's not.
   [[nodiscard]] uint64_t used_bytes() const;
 
+  // Of these, bytes that are not shared with any other file system: what this one takes. Looks at
+  // every piece of contents that could be its own.
+  [[nodiscard]] uint64_t own_bytes() const;
+
   // The only switch after creation: e.g. filled first, then handed out read-only.
   void set_read_only(bool read_only);
 

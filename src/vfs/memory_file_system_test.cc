@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "vfs/contents.h"
 #include "vfs/test_support.h"
 
 namespace calf::vfs {
@@ -112,6 +113,65 @@ TEST(MemoryFileSystem, clones_may_live_on_other_threads) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(get(*original, "7").substr(66'000, 9), "originala");
+}
+
+// Contents lie in pages, tables of pages and an index of tables: each of them is cut, shared, and
+// copied.
+TEST(MemoryFileSystem, big_files_are_cut_and_shared_at_any_place) {
+  constexpr uint64_t kTable = ChunkTable::kChunks * kChunkSize;
+  auto original = memory();
+  auto file = original->open("a", {.access = Access::kReadWrite, .create = true}).value();
+  for (uint64_t at = 0; at < 4 * kTable; at += kTable / 2)
+    ASSERT_TRUE(file->pwrite(bytes(std::to_string(at)), at));
+  for (uint64_t size : {3 * kTable + kTable / 2 + 3, 3 * kTable + kTable / 2, 3 * kTable + 1,
+                        3 * kTable, 2 * kTable + kChunkSize, 2 * kTable, kTable / 2 + 1}) {
+    auto clone = original->clone();
+    const std::string before = get(*original, "a");
+    ASSERT_TRUE(file->truncate(size));
+    ASSERT_TRUE(file->truncate(4 * kTable));
+    EXPECT_TRUE(get(*clone, "a") == before) << size;
+    std::string after = before.substr(0, size);
+    after.resize(4 * kTable);
+    EXPECT_TRUE(get(*file) == after) << size;
+  }
+  ASSERT_TRUE(file->truncate(0));
+  EXPECT_EQ(original->used_bytes(), 0u);
+}
+
+TEST(MemoryFileSystem, clones_of_clones_are_as_flat_as_the_first) {
+  auto fs = memory();
+  put(*fs, "a", std::string(1'000'000, 'x'));
+  std::vector<std::unique_ptr<MemoryFileSystem>> chain;
+  for (int i = 0; i < 200; ++i) {
+    auto next = fs->clone();
+    auto file = next->open("a", {.access = Access::kReadWrite}).value();
+    ASSERT_TRUE(file->pwrite(bytes("y"), static_cast<uint64_t>(i) * 1000));
+    file.reset();
+    EXPECT_EQ(next->own_bytes(), 8192u);
+    chain.push_back(std::move(fs));
+    fs = std::move(next);
+  }
+  chain.clear();  // parents may go before their clones
+  std::string expected(1'000'000, 'x');
+  for (size_t i = 0; i < 200; ++i) expected[i * 1000] = 'y';
+  EXPECT_EQ(get(*fs, "a"), expected);
+  EXPECT_EQ(fs->own_bytes(), fs->used_bytes());
+}
+
+TEST(MemoryFileSystem, a_clone_takes_only_what_it_writes) {
+  auto original = memory();
+  put(*original, "a", std::string(10'000'000, 'x'));
+  EXPECT_EQ(original->own_bytes(), original->used_bytes());
+  auto clone = original->clone();
+  EXPECT_EQ(clone->own_bytes(), 0u);
+  EXPECT_EQ(original->own_bytes(), 0u);
+  auto file = clone->open("a", {.access = Access::kReadWrite}).value();
+  ASSERT_TRUE(file->pwrite(bytes("y"), 5'000'000));
+  put(*clone, "b", "small");
+  EXPECT_EQ(clone->own_bytes(), 8192u + 4096);
+  EXPECT_EQ(clone->used_bytes(), original->used_bytes() + 4096);
+  original.reset();
+  EXPECT_EQ(clone->own_bytes(), clone->used_bytes());
 }
 
 class PackedMemory : public testing::Test {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/files.h"
 #include "vfs/file_system.h"
 
 namespace calf::vfs {
@@ -61,10 +62,11 @@ class Pack {
   [[nodiscard]] Result<std::string> contents(EntryIndex file) const;
 
   struct UnpackOptions {
-    std::string_view subtree;  // a directory of the pack; "": all of it
-    bool sync = true;          // make every file and directory durable before returning
+    std::string_view subtree;    // a directory of the pack; "": all of it
+    bool sync = true;            // make every file and directory durable before returning
+    os::Files* files = nullptr;  // whose `directory`; null: the host's
   };
-  // Writes the tree into `directory` of the host, which is created if need be and must be empty.
+  // Writes the tree into `directory`, which is created if need be and must be empty.
   [[nodiscard]] Result<void> unpack_to(const std::string& directory,
                                        const UnpackOptions& options) const;
 

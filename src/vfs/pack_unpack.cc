@@ -10,7 +10,7 @@ using os::Resolve;
 
 class Unpacker {
  public:
-  explicit Unpacker(const Pack& pack) : pack_(pack) {}
+  Unpacker(const Pack& pack, os::Files& files) : pack_(pack), files_(files) {}
 
   // Opens the target, creating its last component; it must be empty.
   Result<FileDescriptor> open_target(const std::string& path) {
@@ -99,7 +99,7 @@ class Unpacker {
   }
 
   const Pack& pack_;
-  os::SystemFiles files_;
+  os::Files& files_;
 };
 
 }  // namespace
@@ -109,7 +109,8 @@ Result<void> Pack::unpack_to(const std::string& directory, const UnpackOptions& 
   if (!subtree || entry(*subtree).kind != FileKind::kDirectory)
     return calf::fail(ErrorCode::kNotFound,
                       "the pack has no directory " + std::string(options.subtree));
-  Unpacker unpacker(*this);
+  os::SystemFiles host;
+  Unpacker unpacker(*this, options.files != nullptr ? *options.files : host);
   CALF_TRY(os::FileDescriptor target, unpacker.open_target(directory));
   CALF_CHECK_OK(unpacker.children(entry(*subtree), target.get()));
   if (options.sync) CALF_CHECK_OK(unpacker.sync(target, directory));

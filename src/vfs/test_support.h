@@ -5,12 +5,14 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "vfs/branched_directory.h"
 #include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
 #include "vfs/pack.h"
@@ -49,6 +51,36 @@ inline std::unique_ptr<DirectoryFileSystem> directory(const std::string& path,
                                                       bool read_only = false) {
   return std::move(*DirectoryFileSystem::open(
       {.path = path, .files = std::make_shared<os::SystemFiles>(), .read_only = read_only}));
+}
+
+// Files of a program that may be killed: afterwards nothing of it reaches them.
+class MortalFiles : public os::SystemFiles {
+ public:
+  std::atomic<bool> dead = false;
+  os::Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) override {
+    if (dead) return os::fail(Errno::kIo);
+    return SystemFiles::pwritev(fd, buffers, offset);
+  }
+  os::Expected<void> ftruncate(int fd, uint64_t size) override {
+    if (dead) return os::fail(Errno::kIo);
+    return SystemFiles::ftruncate(fd, size);
+  }
+  // The machine stays up.
+  os::Expected<void> fsync(int /*fd*/) override { return {}; }
+  os::Expected<void> fdatasync(int /*fd*/) override { return {}; }
+};
+
+// A directory whose branches are overlays, whatever the file system can do.
+inline std::unique_ptr<BranchedDirectory> branched_directory(
+    const std::string& path, std::shared_ptr<os::Files> files = std::make_shared<os::SystemFiles>(),
+    const std::string& boot_id = "") {
+  auto opened = BranchedDirectory::open({.path = path,
+                                         .files = std::move(files),
+                                         .clock = clock(),
+                                         .sharing = BranchedDirectory::Sharing::kOverlay,
+                                         .boot_id = boot_id});
+  EXPECT_TRUE(opened) << opened.error().to_string();
+  return std::move(*opened);
 }
 
 inline std::span<const std::byte> bytes(std::string_view text) {

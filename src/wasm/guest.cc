@@ -35,9 +35,17 @@ __attribute__((target("fsgsbase"))) void write_gs_base(void* base) {
 void select_memory(uint8_t* base) {
   write_gs_base(base);
 }
+bool memory_is_selected() {
+  unsigned long base = 0;
+  syscall(SYS_arch_prctl, ARCH_GET_GS, &base);
+  return base != 0;
+}
 #else
 void select_memory(uint8_t* base) {
   calf_memory_base = base;
+}
+bool memory_is_selected() {
+  return calf_memory_base != nullptr;
 }
 #endif
 
@@ -51,8 +59,10 @@ Guest::Guest(std::unique_ptr<LinearMemory> memory, std::unique_ptr<GuestFiles> f
   memory_->state().host = this;
 }
 
+// The register is asked first: in a shared library the first look at a thread-local variable may
+// allocate memory, which a signal handler on a thread of the host must not.
 Guest* Guest::running() noexcept {
-  return running_guest;
+  return memory_is_selected() ? running_guest : nullptr;
 }
 
 void Guest::enter(void* self) {

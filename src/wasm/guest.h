@@ -87,6 +87,10 @@ class Guest {
   // its length.
   virtual int accept_connection(int fd, std::span<std::byte> address, uint32_t& length) = 0;
 
+  // A write to memory at `address` (of the host) has faulted. True when it can be tried again. In a
+  // fault handler.
+  virtual bool resolve_fault(const void* address) = 0;
+
   // The first function that runs on the fiber; it must end in exit().
   virtual void main() = 0;
 

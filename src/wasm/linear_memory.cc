@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "wasm/frozen_pages.h"
 
 namespace calf::wasm {
 namespace {
@@ -174,8 +175,16 @@ Result<void> LinearMemory::map_shared(const SharedRegion& region) {
   void* got = mmap(base_ + region.address, region.size_bytes, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_FIXED, region.fd, static_cast<off_t>(region.offset));
   if (got == MAP_FAILED) return fail(Error::from_errno("mapping shared memory", errno));
+  if (region.frozen != nullptr) CALF_CHECK_OK(region.frozen->map(base_ + region.address));
   shared_.push_back(region);
   return {};
+}
+
+bool LinearMemory::remap_shared(const SharedRegion& region, uint64_t begin,
+                                uint64_t size_bytes) const {
+  return mmap(base_ + region.address + begin, size_bytes, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_FIXED, region.fd,
+              static_cast<off_t>(region.offset + begin)) != MAP_FAILED;
 }
 
 Result<void> LinearMemory::unmap_shared(uint32_t address) {

@@ -15,6 +15,8 @@ namespace calf::wasm {
 
 inline constexpr uint32_t kWasmPageBytes = 65536;
 
+class FrozenPages;
+
 // A range of linear memory that several processes map together: PostgreSQL's shared memory, dynamic
 // shared memory.
 struct SharedRegion {
@@ -22,7 +24,8 @@ struct SharedRegion {
   uint32_t size_bytes = 0;
   int fd = -1;  // what is mapped, kept open by `owner`
   uint64_t offset = 0;
-  std::shared_ptr<const void> owner;  // shared by every process that maps it
+  std::shared_ptr<const void> owner;    // shared by every process that maps it
+  std::shared_ptr<FrozenPages> frozen;  // what is not in the file yet; mostly null
 
   // A region on a duplicate of `fd`, which the caller keeps.
   static Result<SharedRegion> adopt_fd(uint32_t address, uint32_t size_bytes, int fd,
@@ -93,6 +96,9 @@ class LinearMemory {
 
   // Replaces the region's range by the shared mapping.
   Result<void> map_shared(const SharedRegion& region);
+  // Maps a part of the region anew that is in its file now (FrozenPages). False on an error of the
+  // system. May be called from a fault handler.
+  bool remap_shared(const SharedRegion& region, uint64_t begin, uint64_t size_bytes) const;
   // Back to private zeros.
   Result<void> unmap_shared(uint32_t address);
   // Zeros whole host pages; where that is possible by giving them back to the system.

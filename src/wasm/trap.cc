@@ -69,6 +69,7 @@ void on_fault(int signal, siginfo_t* info, void* context) {
     pass_on(signal, info, context);
     return;
   }
+  if (in_memory && signal == SIGSEGV && guest->resolve_fault(info->si_addr)) return;
   // No guest code in a signal handler: continue at the landing, on the emptied stack of the same
   // guest.
   auto* machine = static_cast<ucontext_t*>(context);
@@ -105,9 +106,12 @@ struct AlternateStack {
   }
   ~AlternateStack() {
     if (memory == nullptr) return;
-    stack_t none = {};
-    none.ss_flags = SS_DISABLE;
-    sigaltstack(&none, nullptr);
+    stack_t current = {};
+    if (sigaltstack(nullptr, &current) == 0 && current.ss_sp == memory) {
+      stack_t none = {};
+      none.ss_flags = SS_DISABLE;
+      sigaltstack(&none, nullptr);
+    }
     munmap(memory, kBytes);
   }
 };

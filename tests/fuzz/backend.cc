@@ -17,6 +17,8 @@ static void parse_all(std::span<const std::byte> body) {
   (void)parse_authentication(body);
   (void)parse_parameter_status(body);
   (void)parse_copy_response(body);
+  (void)parse_parameter_description(body);
+  (void)parse_notification(body);
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

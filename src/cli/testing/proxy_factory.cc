@@ -14,4 +14,12 @@ Result<OpenedCluster> open_cluster(const ClusterOptions&) {
                        .created = std::getenv("CALF_TEST_CREATED") != nullptr};
 }
 
+Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions&) {
+  return fail(ErrorCode::kUnsupported, "another server's files cannot be saved");
+}
+
+Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path&) {
+  return fail(ErrorCode::kUnsupported, "a proxy has no data directory");
+}
+
 }  // namespace calf::cli

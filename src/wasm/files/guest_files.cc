@@ -299,7 +299,9 @@ Expected<GuestFiles::PendingSync> GuestFiles::begin_sync(int fd,
                                                          vfs::File::SyncKind kind) noexcept {
   OpenDescription* open = find(fd);
   if (open == nullptr) return fail(Errno::kBadFd);
-  return PendingSync{slots_[static_cast<size_t>(fd)].description, open->file->sync_fd(), kind};
+  return PendingSync{.description = slots_[static_cast<size_t>(fd)].description,
+                     .file = open->file->sync_waits() ? open->file.get() : nullptr,
+                     .kind = kind};
 }
 
 int GuestFiles::fstat64(int fd, StatBuffer out) noexcept {

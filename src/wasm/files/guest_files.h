@@ -102,14 +102,14 @@ class GuestFiles {
   int fadvise64(int fd, int64_t offset, int64_t length, int advice) noexcept;
 
   // --- Durability. The first two block. begin_sync is for a scheduler: it holds the file open, and
-  // the caller runs fsync or fdatasync on host_fd elsewhere (nothing to do when host_fd is -1),
-  // then drops the object.
+  // the caller calls file->sync(kind) elsewhere (nothing to do when file is null), then drops the
+  // object.
   int fd_sync(int fd) noexcept;
   int fdatasync(int fd) noexcept;
   struct PendingSync {
     std::shared_ptr<OpenDescription>
-        description;  // shared: the guest may close its descriptor meanwhile
-    int host_fd = -1;
+        description;            // shared: the guest may close its descriptor meanwhile
+    vfs::File* file = nullptr;  // the description's
     vfs::File::SyncKind kind = vfs::File::SyncKind::kAll;
   };
   os::Expected<PendingSync> begin_sync(int fd, vfs::File::SyncKind kind) noexcept;

@@ -14,7 +14,7 @@
   X(mic2latin_with_table) X(report_invalid_encoding) X(report_untranslatable_char)             \
   X(pg_encoding_verifymbchar) X(pg_utf8_islegal) X(setTempRet0) X(getTempRet0) X(sleep)        \
   X(signal) X(setbuf) X(mprotect) X(mlock) X(madvise) X(tcgetattr) X(tcsetattr) X(getsockopt)  \
-  X(setsockopt) X(getsockname) X(shutdown) X(gethostbyname)
+  X(setsockopt) X(getsockname) X(shutdown) X(gethostbyname) X(calf_command)
 // clang-format on
 
 extern "C" {
@@ -66,5 +66,9 @@ u32 calf_supply_setsockopt(u32 socket, u32 level, u32 name, u32 value, u32 size)
 u32 calf_supply_getsockname(u32 socket, u32 address, u32 size);
 u32 calf_supply_shutdown(u32 socket, u32 how);
 u32 calf_supply_gethostbyname(u32 name);
+
+// The extension calf: a command for the program. Defined where the processes are
+// (postgres/host_commands.cc).
+u32 calf_supply_calf_command(u32 verb, u32 name, u32 argument, u32 answer, u32 answer_size);
 
 }  // extern "C"

@@ -45,6 +45,12 @@ def rss_kb(pid: int) -> int:
     return _field_kb(pid, "status", "VmRSS")
 
 
+def processor_seconds(pid: int) -> float:
+    """Time on a processor, in user and kernel mode, of the first process alone."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def open_files(pid: int) -> int:
     total = 0
     for p in tree(pid):

@@ -42,6 +42,7 @@ class Options:
     durable: bool = True
     host: str = "127.0.0.1"
     environment: dict = field(default_factory=dict)
+    arguments: tuple = ()  # more of them, of calf serve
 
 
 def _free_port() -> int:
@@ -68,6 +69,7 @@ class Server:
         Server.running.append(self)
         self.host = options.host
         self.port = 0
+        self.ready = {}  # Calf's ready line
         self.process: subprocess.Popen | None = None
         self.scratch = scratch()
         self.sockets = self.scratch / "s"
@@ -204,6 +206,7 @@ class Server:
             command += ["--handshake-timeout", str(o.settings["authentication_timeout"]).removesuffix("s")]
         for name, value in o.settings.items():
             command += ["-c", f"{name}={value}"]
+        command += o.arguments
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")} | o.environment
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
@@ -217,6 +220,7 @@ class Server:
         if not ready.get("success"):
             self.process.wait(STOP_DEADLINE_S)
             raise StartFailed(line)
+        self.ready = ready
         self.port = int(ready["port"])
 
     def _ready_line(self) -> str:

@@ -1,0 +1,75 @@
+/** Tar archives (ustar), as far as data directories need them: files and directories. */
+
+const BLOCK = 512
+const NAME_BYTES = 100
+const PREFIX_BYTES = 155
+const SIZE_AT = 124
+const CHECKSUM_AT = 148
+const TYPE_AT = 156
+const MAGIC_AT = 257
+const PREFIX_AT = 345
+
+export interface TarEntry {
+  /** Relative, without a leading slash. */
+  path: string
+  directory: boolean
+  data: Uint8Array
+}
+
+const padding = (size: number) => (BLOCK - (size % BLOCK)) % BLOCK
+
+function header({ path, directory, data }: TarEntry): Buffer {
+  const block = Buffer.alloc(BLOCK)
+  // A long path is cut at a slash into prefix and name.
+  const cut = path.length <= NAME_BYTES ? -1 : path.indexOf('/', path.length - NAME_BYTES - 1)
+  if (path.length > NAME_BYTES && (cut < 1 || cut > PREFIX_BYTES)) throw new Error(`path too long for a tar archive: ${path}`)
+  block.write(path.slice(cut + 1), 0, 'latin1')
+  if (cut > 0) block.write(path.slice(0, cut), PREFIX_AT, 'latin1')
+  const octal = (value: number, at: number, size: number) => block.write(value.toString(8).padStart(size - 1, '0'), at, 'latin1')
+  octal(directory ? 0o700 : 0o600, 100, 8)
+  octal(0, 108, 8)
+  octal(0, 116, 8)
+  octal(data.byteLength, SIZE_AT, 12)
+  octal(Math.floor(Date.now() / 1000), 136, 12)
+  block.write(' '.repeat(8), CHECKSUM_AT, 'latin1')
+  block[TYPE_AT] = (directory ? '5' : '0').charCodeAt(0)
+  block.write('ustar\x0000', MAGIC_AT, 'latin1')
+  octal(block.reduce((sum, byte) => sum + byte, 0), CHECKSUM_AT, 7)
+  return block
+}
+
+/** An archive, in pieces. */
+export function* tar(entries: Iterable<TarEntry>): Generator<Uint8Array> {
+  for (const entry of entries) {
+    yield header(entry)
+    yield entry.data
+    yield Buffer.alloc(padding(entry.data.byteLength))
+  }
+  yield Buffer.alloc(2 * BLOCK)
+}
+
+function textAt(block: Buffer, at: number, size: number): string {
+  const field = block.subarray(at, at + size)
+  const zero = field.indexOf(0)
+  return field.toString('utf8', 0, zero < 0 ? size : zero)
+}
+
+/** The entries of an archive. Paths that lead out of it, links and devices are errors. */
+export function* untar(archive: Buffer): Generator<TarEntry> {
+  for (let at = 0; at + BLOCK <= archive.length; ) {
+    const block = archive.subarray(at, at + BLOCK)
+    if (block.every((byte) => byte === 0)) return
+    const sum = block.reduce((total, byte, index) => total + (index >= CHECKSUM_AT && index < CHECKSUM_AT + 8 ? 32 : byte), 0)
+    if (parseInt(textAt(block, CHECKSUM_AT, 8), 8) !== sum) throw new Error('not a tar archive, or a broken one')
+    const ustar = textAt(block, MAGIC_AT, 5) === 'ustar'
+    const prefix = ustar ? textAt(block, PREFIX_AT, PREFIX_BYTES) : ''
+    const path = [prefix, textAt(block, 0, NAME_BYTES)].join('/').split('/').filter((part) => part !== '' && part !== '.')
+    const size = parseInt(textAt(block, SIZE_AT, 12), 8)
+    const type = String.fromCharCode(block[TYPE_AT])
+    at += BLOCK
+    if (path.includes('..') || !(size >= 0) || at + size > archive.length) throw new Error('not a tar archive, or a broken one')
+    if (type !== '0' && type !== '\0' && type !== '5') throw new Error(`tar archive: ${path.join('/')} is neither file nor directory`)
+    if (path.length > 0) yield { path: path.join('/'), directory: type === '5', data: archive.subarray(at, at + size) }
+    at += size + padding(size)
+  }
+}

@@ -1,0 +1,66 @@
+// One branch, as Branches keeps it. Private to this module.
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "branches/branches.h"
+
+namespace calf::branches {
+
+// Guarded by Branches::mutex_, but for what the worker that has the branch in hand (kWaking,
+// kGoingToSleep) does with its cluster.
+struct Branches::Branch {
+  using Clock = std::chrono::steady_clock;
+  enum class State { kAsleep, kWaking, kAwake, kGoingToSleep };
+
+  Branch(std::string its_name, std::string its_parent)
+      : name(std::move(its_name)),
+        parent(std::move(its_parent)),
+        created_at_us(std::chrono::duration_cast<std::chrono::microseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count()) {}
+
+  // A worker has its cluster.
+  [[nodiscard]] bool is_in_hand() const {
+    return state == State::kWaking || state == State::kGoingToSleep;
+  }
+  [[nodiscard]] const char* state_name() const {
+    return cluster != nullptr || state == State::kWaking ? "awake" : "asleep";
+  }
+
+  const std::string name, parent;  // parent "": the server's own cluster
+  int64_t created_at_us;
+  std::shared_ptr<BranchPoint> point;      // where it begins; null for one that was kept
+  std::shared_ptr<BranchPoint> own_point;  // the newest that was made of it; or null
+
+  State state = State::kAsleep;
+  bool dropped = false;
+  std::shared_ptr<vfs::FileSystem> files;  // null until it wakes for the first time
+  std::unique_ptr<postgres::Cluster> cluster;
+  std::deque<postgres::ClientConnection> waiting;
+  Clock::time_point last_used = Clock::now();
+  uint64_t ending = 0;  // of a dropped one: the number of its end, see Branches::running_
+};
+
+// What one cluster's SQL may ask for.
+class Branches::Commands final : public postgres::HostCommands {
+ public:
+  // Of the server's own cluster when `branch` is null.
+  Commands(Branches& branches, const std::shared_ptr<Branch>& branch)
+      : branches_(branches), is_root_(branch == nullptr), branch_(branch) {}
+  Preparation preparation(const postgres::HostCommand& command) override;
+  postgres::CommandAnswer run(const postgres::HostCommand& command) override;
+
+ private:
+  template <typename Function>
+  auto locked(Function function) -> decltype(function(nullptr));
+
+  Branches& branches_;
+  const bool is_root_;
+  const std::weak_ptr<Branch> branch_;
+};
+
+}  // namespace calf::branches

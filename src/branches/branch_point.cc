@@ -1,0 +1,36 @@
+#include "branches/branch_point.h"
+
+namespace calf::branches {
+
+Result<BranchPoint::Beginning> BranchPoint::begin() {
+  std::lock_guard lock(mutex_);
+  if (!storage_->clones_are_free()) return Beginning{.files = files_};
+  begun_ += 1;
+  Beginning beginning{.snapshot = recorded_, .should_record = begun_ == 2};
+  CALF_TRY(beginning.files,
+           storage_->clone(recorded_ != nullptr ? *recorded_files_ : *files_, "", ""));
+  return beginning;
+}
+
+Result<void> BranchPoint::record(const std::string& name, const Starter& start,
+                                 const Recorder& record) {
+  constexpr int64_t kStopMs = 10'000;
+  std::shared_ptr<vfs::FileSystem> files;
+  {
+    std::lock_guard lock(mutex_);
+    CALF_TRY(files, storage_->clone(*files_, "", ""));
+  }
+  {
+    CALF_TRY(auto recovering,
+             start({.name = name, .data = files, .snapshot = nullptr, .commands = nullptr}));
+    recovering->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    CALF_CHECK_OK(recovering->wait_stopped(kStopMs));
+  }
+  CALF_TRY(auto snapshot, record(files, database_));
+  std::lock_guard lock(mutex_);
+  recorded_files_ = std::move(files);
+  recorded_ = std::move(snapshot);
+  return {};
+}
+
+}  // namespace calf::branches

@@ -1,0 +1,327 @@
+#include "branches/branches.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "branches/branch.h"
+#include "branches/branch_name.h"
+#include "net/memory_pipe.h"
+#include "pgwire/error_response.h"
+#include "vfs/tree_copy.h"
+
+namespace calf::branches {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kWorkers = 2;
+constexpr auto kLookAtIdleEvery = 1s;
+constexpr auto kIdleFor = 30s;  // without a client, before a branch goes to sleep
+constexpr auto kSettled = 2s;   // a client that was just handed over may not have a process yet
+// Of those that have no client, the ones that were used last stay awake.
+constexpr size_t kMostIdle = 32;
+constexpr int64_t kStopMs = 10'000;
+
+void refuse(postgres::ClientConnection& connection, const Error& error) {
+  const auto bytes = pgwire::encode_error_response(
+      {.sqlstate = "57P03", .message = error.message, .hint = error.hint});
+  (void)connection.transport->write_some(bytes);  // it is closed in any case
+}
+
+}  // namespace
+
+Branches::Branches(Options options)
+    : options_(std::move(options)), storage_(std::move(options_.storage)) {}
+
+Result<std::unique_ptr<Branches>> Branches::start(Options options) {
+  std::unique_ptr<Branches> branches(new Branches(std::move(options)));
+  branches->adopt_kept();
+  CALF_TRY(branches->root_, branches->options_.start_root(
+                                {.name = "",
+                                 .data = branches->options_.data,
+                                 .snapshot = branches->options_.snapshot,
+                                 .commands = std::make_shared<Commands>(*branches, nullptr)}));
+  return branches;
+}
+
+Branches::~Branches() {
+  stop_branches();
+  root_.reset();  // its SQL asks this object
+}
+
+void Branches::adopt_kept() {
+  for (const Storage::Kept& one : storage_->kept()) {
+    auto branch = std::make_shared<Branch>(one.name, one.parent);
+    branch->created_at_us = one.created_at_us;
+    branches_.emplace(one.name, std::move(branch));
+  }
+}
+
+Branches::Branch* Branches::find(const std::string& name) {
+  auto it = branches_.find(name);
+  return it == branches_.end() ? nullptr : it->second.get();
+}
+
+bool Branches::has_branches(const std::string& name) const {
+  return std::any_of(branches_.begin(), branches_.end(),
+                     [&](const auto& entry) { return entry.second->parent == name; });
+}
+
+std::shared_ptr<BranchPoint>& Branches::current_point(Branch* cluster) {
+  return cluster == nullptr ? root_point_ : cluster->own_point;
+}
+
+// --- Clients
+
+void Branches::connect(postgres::ClientConnection connection) {
+  auto wish = find_wish(connection.startup_packet);
+  std::unique_lock lock(mutex_);
+  const auto it = wish && !stopping_ ? branches_.find(wish->branch) : branches_.end();
+  if (it == branches_.end()) {
+    // PostgreSQL itself says that there is no such database, and not to everybody.
+    lock.unlock();
+    root_->connect(std::move(connection));
+    return;
+  }
+  const std::shared_ptr<Branch>& branch = it->second;
+  connection.startup_packet = std::move(wish->packet);
+  branch->last_used = Branch::Clock::now();
+  if (branch->state == Branch::State::kAwake) {
+    branch->cluster->connect(std::move(connection));
+    return;
+  }
+  branch->waiting.push_back(std::move(connection));
+  if (branch->state != Branch::State::kAsleep) return;
+  branch->state = Branch::State::kWaking;
+  post([this, branch] { wake(branch); });
+}
+
+void Branches::cancel(const std::vector<std::byte>& packet,
+                      std::unique_ptr<net::Transport> transport) {
+  std::lock_guard lock(mutex_);
+  auto send = [&packet](postgres::Cluster& cluster, std::unique_ptr<net::Transport> client) {
+    if (client == nullptr) client = std::move(net::MemoryPipe::create().engine_end);
+    cluster.connect({.transport = std::move(client), .startup_packet = packet});
+  };
+  for (const auto& [name, branch] : branches_) {
+    if (branch->state == Branch::State::kAwake) send(*branch->cluster, nullptr);
+  }
+  send(*root_, std::move(transport));
+}
+
+// --- Workers
+
+// With the lock. What is still to do when the program ends is not done.
+void Branches::post(std::function<void()> job) {
+  if (stopping_) return;
+  while (workers_.size() < kWorkers) workers_.emplace_back([this] { work(); });
+  jobs_.push_back(std::move(job));
+  changed_.notify_one();
+}
+
+void Branches::work() {
+  std::unique_lock lock(mutex_);
+  auto look_at = Branch::Clock::now() + kLookAtIdleEvery;
+  for (;;) {
+    changed_.wait_until(lock, look_at, [this] { return stopping_ || !jobs_.empty(); });
+    if (stopping_ && jobs_.empty()) return;
+    if (!jobs_.empty()) {
+      const std::function<void()> job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      lock.lock();
+    }
+    if (Branch::Clock::now() >= look_at) {
+      put_idle_to_sleep();
+      look_at = Branch::Clock::now() + kLookAtIdleEvery;
+    }
+  }
+}
+
+// Starts the cluster of a branch that is kWaking, and hands over who waits for it.
+void Branches::wake(const std::shared_ptr<Branch>& branch) {
+  auto started = start_cluster(branch);
+  std::deque<postgres::ClientConnection> refused;
+  std::unique_lock lock(mutex_);
+  if (started && !branch->dropped) {
+    branch->state = Branch::State::kAwake;
+    branch->cluster = std::move(*started);
+    for (auto& connection : branch->waiting) branch->cluster->connect(std::move(connection));
+    branch->waiting.clear();
+    return;
+  }
+  refused.swap(branch->waiting);
+  branch->state = Branch::State::kAsleep;
+  const bool dropped = branch->dropped;
+  lock.unlock();
+  if (!started)
+    log::error("branch {} did not start: {}", branch->name, started.error().to_string());
+  const Error error =
+      started ? Error{.code = ErrorCode::kCancelled, .message = "the branch was dropped"}
+              : started.error();
+  for (auto& connection : refused) refuse(connection, error);
+  if (started) started->reset();
+  if (dropped) bury(branch);
+}
+
+Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
+    const std::shared_ptr<Branch>& branch) {
+  StartOptions start{.name = branch->name,
+                     .data = nullptr,
+                     .snapshot = nullptr,
+                     .commands = std::make_shared<Commands>(*this, branch)};
+  std::shared_ptr<BranchPoint> point;
+  {
+    std::lock_guard lock(mutex_);
+    start.data = branch->files;
+    point = branch->point;
+  }
+  if (start.data == nullptr && point == nullptr) {
+    CALF_TRY(start.data, storage_->open(branch->name));
+    std::lock_guard lock(mutex_);
+    branch->files = start.data;
+  } else if (start.data == nullptr) {
+    CALF_TRY(auto beginning, point->begin());
+    start.data = std::move(beginning.files);
+    start.snapshot = std::move(beginning.snapshot);
+    std::lock_guard lock(mutex_);
+    branch->files = start.data;
+    if (beginning.should_record) post([this, branch, point] { record(*branch, *point); });
+  }
+  return options_.start_branch(std::move(start));
+}
+
+void Branches::record(const Branch& branch, BranchPoint& point) {
+  if (auto recorded = point.record(branch.name, options_.start_branch, options_.record); !recorded)
+    log::debug("branches go on booting: {}", recorded.error().to_string());
+}
+
+// Its files are whole on their own afterwards.
+void Branches::rest(const std::shared_ptr<Branch>& branch) {
+  std::unique_ptr<postgres::Cluster> cluster;
+  {
+    std::lock_guard lock(mutex_);
+    cluster.swap(branch->cluster);
+  }
+  cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+  if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
+    log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
+  cluster.reset();  // before it starts anew on the same files
+  std::unique_lock lock(mutex_);
+  if (branch->dropped) {
+    lock.unlock();
+    bury(branch);
+    return;
+  }
+  branch->state = Branch::State::kAsleep;
+  if (branch->waiting.empty()) return;
+  branch->state = Branch::State::kWaking;
+  post([this, branch] { wake(branch); });
+}
+
+void Branches::put_idle_to_sleep() {
+  const auto now = Branch::Clock::now();
+  std::vector<std::shared_ptr<Branch>> idle;
+  for (const auto& [name, branch] : branches_) {
+    if (branch->state != Branch::State::kAwake) continue;
+    if (branch->cluster->sessions() > 0) branch->last_used = now;
+    if (now - branch->last_used > kSettled) idle.push_back(branch);
+  }
+  std::sort(idle.begin(), idle.end(),
+            [](const auto& a, const auto& b) { return a->last_used > b->last_used; });
+  for (size_t i = 0; i < idle.size(); ++i) {
+    if (i < kMostIdle && now - idle[i]->last_used < kIdleFor) continue;
+    idle[i]->state = Branch::State::kGoingToSleep;
+    post([this, branch = idle[i]] { rest(branch); });
+  }
+}
+
+// With the lock. Gives the number of the work, for await().
+uint64_t Branches::end(const std::shared_ptr<Branch>& branch) {
+  branch->dropped = true;
+  branch->ending = next_number_++;
+  running_.emplace(branch->ending, Work{.name = branch->name, .is_end = true});
+  if (!branch->is_in_hand()) post([this, branch] { bury(branch); });  // else who has it does
+  return branch->ending;
+}
+
+void Branches::bury(const std::shared_ptr<Branch>& branch) {
+  branch->cluster.reset();
+  branch->files.reset();
+  branch->own_point.reset();
+  branch->point.reset();
+  finish(branch->ending, storage_->drop(branch->name));
+}
+
+// The files of a branch whose cluster does not run.
+Result<std::shared_ptr<vfs::FileSystem>> Branches::files_of(const std::shared_ptr<Branch>& branch) {
+  if (branch->files != nullptr) return branch->files;
+  if (branch->point == nullptr) return storage_->open(branch->name);
+  CALF_TRY(auto beginning, branch->point->begin());
+  return std::move(beginning.files);
+}
+
+// Turns a branch that was taken from the others into a directory; it comes back if that fails.
+void Branches::write_out(const std::shared_ptr<Branch>& branch, const std::string& path) {
+  if (branch->cluster != nullptr) {
+    branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    (void)branch->cluster->wait_stopped(kStopMs);
+    branch->cluster.reset();
+  }
+  auto files = files_of(branch);
+  auto written = files ? vfs::write_directory(**files, path, {.leave_out = {}, .observer = {}})
+                       : Result<void>(fail(files.error()));
+  if (files) files->reset();
+  if (written) {
+    bury(branch);
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  branch->dropped = false;
+  branch->state = Branch::State::kAsleep;
+  branches_.emplace(branch->name, branch);
+  running_.erase(branch->ending);
+  failed_.emplace(branch->ending, std::move(written).error());
+}
+
+// With the lock.
+uint64_t Branches::settle(const std::string& name) {
+  const uint64_t number = next_number_++;
+  running_.emplace(number, Work{.name = name});
+  post([this, number, name] { finish(number, storage_->settle(name)); });
+  return number;
+}
+
+void Branches::finish(uint64_t number, const Result<void>& result) {
+  std::lock_guard lock(mutex_);
+  running_.erase(number);
+  if (result) return;
+  log::error("{}", result.error().to_string());
+  constexpr size_t kMostKept = 100;  // of errors that nobody asks for
+  if (failed_.size() >= kMostKept) failed_.erase(failed_.begin());
+  failed_.emplace(number, result.error());
+}
+
+void Branches::stop_branches() {
+  std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    branches.swap(branches_);
+    changed_.notify_all();
+  }
+  for (std::thread& worker : workers_) worker.join();
+  workers_.clear();
+  for (auto& [name, branch] : branches) {
+    if (branch->cluster != nullptr)
+      branch->cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+  }
+  for (auto& [name, branch] : branches) {
+    if (branch->cluster == nullptr) continue;
+    if (auto stopped = branch->cluster->wait_stopped(kStopMs); !stopped)
+      log::warn("branch {} did not stop in order: {}", name, stopped.error().to_string());
+  }
+}
+
+}  // namespace calf::branches

@@ -1,0 +1,116 @@
+// A cluster and its branches: clusters that began with a copy of its files, by name. The door of
+// this module.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/result.h"
+#include "branches/branch_point.h"
+#include "branches/storage.h"
+#include "postgres/cluster.h"
+
+namespace calf::branches {
+
+// Any thread. A branch has files from its creation on, and a running cluster only while somebody
+// uses it: it wakes with the first client, and sleeps after a while without one.
+class Branches {
+ public:
+  struct Options {
+    std::shared_ptr<vfs::FileSystem> data;               // of the server's own cluster
+    std::shared_ptr<const postgres::Snapshot> snapshot;  // which it goes on from; or null
+    std::unique_ptr<Storage> storage;
+    // Both are called on threads of this object, and outlive it.
+    Starter start_root, start_branch;
+    Recorder record;
+  };
+
+  // Starts the server's own cluster; errors are Cluster::start()'s.
+  static Result<std::unique_ptr<Branches>> start(Options options);
+  // Stops everything at once.
+  ~Branches();
+  Branches(const Branches&) = delete;
+  Branches& operator=(const Branches&) = delete;
+
+  // Hands a client to the branch that its startup packet names, or to the server's own cluster.
+  // Does not block.
+  void connect(postgres::ClientConnection connection);
+  // Hands a cancel request to every cluster that runs: the keys are different, and only PostgreSQL
+  // knows them.
+  void cancel(const std::vector<std::byte>& packet, std::unique_ptr<net::Transport> transport);
+
+  // The server's own cluster.
+  [[nodiscard]] postgres::Cluster& root() { return *root_; }
+  // Ends all branches; what is kept of them is on the disk then. No client reaches one afterwards.
+  void stop_branches();
+
+ private:
+  struct Branch;
+  class Commands;
+  using Answer = postgres::CommandAnswer;
+
+  explicit Branches(Options options);
+  void adopt_kept();
+
+  // --- Commands (commands.cc). `asking`: the branch whose SQL asks; null: the server's own
+  // cluster.
+  using Preparation = postgres::HostCommands::Preparation;
+  Preparation preparation(Branch* asking, const postgres::HostCommand& command);
+  Answer run(Branch* asking, const postgres::HostCommand& command);
+  Answer create(Branch* asking, const postgres::HostCommand& command);
+  Answer reset(Branch* asking, const postgres::HostCommand& command);
+  Answer drop(Branch* asking, const postgres::HostCommand& command);
+  [[nodiscard]] bool must_wait(std::string_view name) const;
+  Answer await(const postgres::HostCommand& command);
+  Answer promote(Branch* asking, const postgres::HostCommand& command);
+  Answer list();
+  Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
+                                                const postgres::HostCommand& command);
+  [[nodiscard]] Branch* find(const std::string& name);
+  [[nodiscard]] bool has_branches(const std::string& name) const;
+  [[nodiscard]] std::shared_ptr<BranchPoint>& current_point(Branch* cluster);
+
+  // --- Jobs of the workers
+  void work();
+  void post(std::function<void()> job);
+  void wake(const std::shared_ptr<Branch>& branch);
+  Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
+  void record(const Branch& branch, BranchPoint& point);
+  void rest(const std::shared_ptr<Branch>& branch);
+  uint64_t end(const std::shared_ptr<Branch>& branch);
+  uint64_t settle(const std::string& name);
+  void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);
+  Result<std::shared_ptr<vfs::FileSystem>> files_of(const std::shared_ptr<Branch>& branch);
+  void bury(const std::shared_ptr<Branch>& branch);
+  void finish(uint64_t number, const Result<void>& result);
+  void put_idle_to_sleep();
+
+  Options options_;
+  std::shared_ptr<Storage> storage_;
+  std::unique_ptr<postgres::Cluster> root_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<Branch>, std::less<>> branches_;
+  // Work that SQL waits for, by a number: ends of dropped branches, and new ones that are not safe
+  // on the disk yet; with the name, and then the error.
+  struct Work {
+    std::string name;
+    bool is_end = false;
+  };
+  std::map<uint64_t, Work> running_;
+  std::map<uint64_t, Error> failed_;
+  uint64_t next_number_ = 1;
+  std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
+  std::deque<std::function<void()>> jobs_;
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace calf::branches

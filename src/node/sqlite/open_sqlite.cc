@@ -1,0 +1,46 @@
+#include "node/open_sqlite.h"
+
+#include <cstdlib>
+
+#include "sqlite/engine.h"
+
+namespace calf::node {
+namespace {
+
+sqlite::AuthMethod sqlite_auth(const std::string& method) {
+  if (method == "password") return sqlite::AuthMethod::kPassword;
+  return method == "scram-sha-256" ? sqlite::AuthMethod::kScram : sqlite::AuthMethod::kTrust;
+}
+
+}  // namespace
+
+Result<cli::OpenedCluster> open_sqlite(const cli::ClusterOptions& options) {
+  sqlite::EngineOptions engine{.auth = sqlite_auth(options.login.method),
+                               .user = options.login.user,
+                               .password = options.login.password,
+                               .database = options.login.database,
+                               .settings = options.settings};
+  if (const auto* place = std::get_if<cli::DirectoryLocation>(&options.location)) {
+    engine.file = place->path;
+  }
+  for (const auto& [name, value] : options.settings) {
+    if (name == "max_connections" || name == "connection_pool_size") {
+      const long places = std::strtol(value.c_str(), nullptr, 10);
+      if (places < 1 || places > 10'000) {
+        return fail(ErrorCode::kInvalidArgument, name + " must be between 1 and 10000");
+      }
+      engine.connection_pool_size = static_cast<std::size_t>(places);
+    }
+    if (name == "transaction_mode") {
+      if (value != "deferred" && value != "immediate" && value != "exclusive") {
+        return fail(ErrorCode::kInvalidArgument, "transaction_mode \"" + value + "\" is not known",
+                    "deferred, immediate or exclusive");
+      }
+      engine.transaction_mode = value;
+    }
+  }
+  CALF_TRY(auto opened, sqlite::open_engine(std::move(engine)));
+  return cli::OpenedCluster{.engine = std::move(opened.engine), .created = opened.created};
+}
+
+}  // namespace calf::node

@@ -1,0 +1,505 @@
+// Function calls: overloads, aggregates, window functions, and those that need the types of their
+// arguments.
+#include <algorithm>
+
+#include "sqlite/analyzer.h"
+#include "sqlite/sql_error.h"
+
+namespace calf::sqlite {
+namespace {
+
+// PostgreSQL's frameOptions bits.
+enum Frame : int {
+  kNonDefault = 0x1,
+  kRange = 0x2,
+  kRows = 0x4,
+  kGroups = 0x8,
+  kBetween = 0x10,
+  kStartUnboundedPreceding = 0x20,
+  kEndUnboundedPreceding = 0x40,
+  kStartUnboundedFollowing = 0x80,
+  kEndUnboundedFollowing = 0x100,
+  kStartCurrent = 0x200,
+  kEndCurrent = 0x400,
+  kStartPreceding = 0x800,
+  kEndPreceding = 0x1000,
+  kStartFollowing = 0x2000,
+  kEndFollowing = 0x4000,
+  kExcludeCurrent = 0x8000,
+  kExcludeGroup = 0x10000,
+  kExcludeTies = 0x20000,
+};
+
+bool is_vector(Oid type) {
+  return type == oid::kInt2Vector || type == oid::kOidVector;
+}
+
+bool fits(Oid wanted, const Expr& argument) {
+  switch (wanted) {
+    case oid::kAny:
+    case oid::kAnyElement:
+      return true;
+    case oid::kAnyNonArray:
+      return !is_array(argument.type.oid);
+    case oid::kAnyArray:
+      return is_array(argument.type.oid) || is_vector(argument.type.oid) || argument.unknown();
+    default:
+      return can_cast(argument.type.oid, wanted, CastContext::kImplicit) ||
+             argument.form == Expr::Form::kNull;
+  }
+}
+
+Oid argument_type(const Function& function, std::size_t i) {
+  return function.arguments[std::min(i, function.arguments.size() - 1)];
+}
+
+bool takes(const Function& function, std::size_t count) {
+  if (function.variadic) return count + 1 >= function.arguments.size();
+  return function.arguments.size() == count;
+}
+
+std::string describe(const std::vector<Expr>& arguments) {
+  std::string text;
+  for (const Expr& argument : arguments)
+    text += (text.empty() ? "" : ", ") + format_type({argument.type.oid});
+  return text;
+}
+
+}  // namespace
+
+std::string Analyzer::fill(std::string_view pattern, const std::vector<Expr>& arguments) {
+  std::string out;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '$' && i + 1 < pattern.size() && pattern[i + 1] >= '1' &&
+        pattern[i + 1] <= '9') {
+      out += arguments[static_cast<std::size_t>(pattern[++i] - '1')].sql;
+    } else {
+      out += pattern[i];
+    }
+  }
+  return out;
+}
+
+// PostgreSQL's func_select_candidate: most exact matches, then most preferred types, then strings
+// for what is unknown. Coerces the arguments of the one that it chooses; nullptr: none fits.
+const Function* Analyzer::resolve(const std::vector<const Function*>& all,
+                                  std::vector<Expr>& arguments) {
+  std::vector<const Function*> candidates;
+  for (const Function* function : all) {
+    bool good = takes(*function, arguments.size());
+    for (std::size_t i = 0; good && i < arguments.size(); ++i)
+      good = fits(argument_type(*function, i), arguments[i]);
+    if (good) candidates.push_back(function);
+  }
+  const auto keep_best = [&](auto score) {
+    int best = -1;
+    for (const Function* function : candidates) best = std::max(best, score(*function));
+    std::erase_if(candidates, [&](const Function* function) { return score(*function) != best; });
+  };
+  if (arguments.size() == 2) {
+    // A binary operator's unknown side is first assumed to be of the other one's type.
+    for (const std::size_t known : {0, 1}) {
+      if (candidates.size() < 2 || arguments[known].unknown() || !arguments[1 - known].unknown())
+        continue;
+      for (const Function* function : candidates) {
+        if (function->arguments.size() == 2 &&
+            function->arguments[0] == arguments[known].type.oid &&
+            function->arguments[1] == arguments[known].type.oid) {
+          candidates = {function};
+          break;
+        }
+      }
+    }
+  }
+  if (candidates.size() > 1) {
+    keep_best([&](const Function& f) {
+      int score = 0;
+      for (std::size_t i = 0; i < arguments.size(); ++i)
+        score += argument_type(f, i) == arguments[i].type.oid ||
+                         (is_string(arguments[i].type.oid) && argument_type(f, i) == oid::kText)
+                     ? 1
+                     : 0;
+      return score;
+    });
+  }
+  if (candidates.size() > 1) {
+    keep_best([&](const Function& f) {
+      int score = 0;
+      for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const TypeInfo* info = find_type(argument_type(f, i));
+        const TypeInfo* given = find_type(arguments[i].type.oid);
+        if (info != nullptr &&
+            (argument_type(f, i) == arguments[i].type.oid ||
+             (info->preferred && given != nullptr && given->category == info->category)))
+          ++score;
+      }
+      return score;
+    });
+  }
+  // Where nothing takes a string, what is unknown must at least be of one category.
+  const auto conflict = [&] {
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      std::string categories;
+      for (const Function* function : candidates) {
+        const TypeInfo* info = find_type(argument_type(*function, i));
+        if (arguments[i].unknown() && info != nullptr &&
+            categories.find(info->category) == std::string::npos)
+          categories += info->category;
+      }
+      if (categories.size() > 1 && categories.find('S') == std::string::npos) return true;
+    }
+    return false;
+  };
+  if (candidates.size() > 1 && !conflict()) {
+    keep_best([&](const Function& f) {
+      int score = 0;
+      for (std::size_t i = 0; i < arguments.size(); ++i) {
+        const TypeInfo* info = find_type(argument_type(f, i));
+        if (arguments[i].unknown() && info != nullptr)
+          score += (info->category == 'S' ? 2 : 0) + (info->preferred ? 1 : 0);
+      }
+      return score;
+    });
+  }
+  if (candidates.size() > 1 &&
+      std::any_of(arguments.begin(), arguments.end(), [](const Expr& e) { return e.unknown(); })) {
+    raise_at(arguments[0].location, "42725",
+             "function or operator is not unique: " + candidates[0]->name + " (" +
+                 describe(arguments) + ")",
+             "Could not choose a best candidate. You might need to add explicit type casts.");
+  }
+  if (candidates.empty()) return nullptr;
+  const Function* chosen = candidates[0];
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    Oid wanted = argument_type(*chosen, i);
+    if (wanted == oid::kAnyArray && is_vector(arguments[i].type.oid)) {
+      const Oid element = arguments[i].type.oid == oid::kInt2Vector ? oid::kInt2 : oid::kOid;
+      arguments[i] = coerce(std::move(arguments[i]), {array_of(element)}, CastContext::kExplicit);
+      continue;
+    }
+    if (wanted == oid::kAnyArray) {
+      if (!arguments[i].unknown()) continue;
+      const Expr& other = arguments[i == 0 ? arguments.size() - 1 : 0];
+      if (!is_array(other.type.oid))
+        raise_at(arguments[i].location, "42804",
+                 "could not determine polymorphic type because input has type unknown");
+      wanted = other.type.oid;
+    }
+    if (wanted == oid::kAny || wanted == oid::kAnyElement || wanted == oid::kAnyNonArray) {
+      if (arguments[i].unknown())
+        arguments[i] = coerce(std::move(arguments[i]), {oid::kText}, CastContext::kImplicit);
+      continue;
+    }
+    arguments[i] = coerce(std::move(arguments[i]), {wanted}, CastContext::kImplicit);
+  }
+  return chosen;
+}
+
+Expr Analyzer::call(const Function& function, std::vector<Expr> arguments) {
+  Expr made{.type = {function.result}, .name = function.name};
+  if (function.result == oid::kAnyElement && !arguments.empty()) {
+    made.type = arguments[0].type;
+    if (function.kind == Function::Kind::kRows) made.type = {element_of(arguments[0].type.oid)};
+  }
+  if (function.result == oid::kAnyArray && !arguments.empty()) made.type = arguments[0].type;
+  if (!function.sql.empty()) {
+    made.sql = fill(function.sql, arguments);
+    return made;
+  }
+  made.sql = quote_name(function.internal) + "(";
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    made.sql += (i > 0 ? ", " : "") + arguments[i].sql;
+  made.sql += ")";
+  return made;
+}
+
+Expr Analyzer::as_json(Expr value) {
+  if (value.form == Expr::Form::kNull) return {.sql = "'null'", .type = {oid::kJson}};
+  if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
+  return {
+      .sql = "\"calf_json(any,int4)\"(" + value.sql + ", " + std::to_string(value.type.oid) + ")",
+      .type = {oid::kJson},
+      .name = value.name,
+      .not_null = true};
+}
+
+// Functions whose translation depends on the types of their arguments.
+std::optional<Expr> Analyzer::special_function(const std::string& name, std::vector<Expr>& a,
+                                               const PgQuery__FuncCall& node) {
+  const auto made = [&](std::string sql, Oid type) {
+    return Expr{.sql = std::move(sql), .type = {type}, .name = name, .location = node.location};
+  };
+  const auto one_element = [&](Expr value, Oid array) {
+    value = coerce(std::move(value), {element_of(array)}, CastContext::kImplicit);
+    return "\"calf_array(int4,any...)\"(" + std::to_string(element_of(array)) + ", " + value.sql +
+           ")";
+  };
+  if (name == "pg_typeof" && a.size() == 1)
+    return made(std::to_string(a[0].type.oid), oid::kRegtype);
+  if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json") && a.size() == 1) {
+    if (a[0].form == Expr::Form::kNull)
+      return made("NULL", name == "to_jsonb" ? oid::kJsonb : oid::kJson);
+    const Expr value = a[0];
+    Expr json = as_json(a[0]);
+    if (name == "to_jsonb") json = coerce(std::move(json), {oid::kJsonb}, CastContext::kAssignment);
+    return made("CASE WHEN " + value.sql + " IS NULL THEN NULL ELSE " + json.sql + " END",
+                json.type.oid);
+  }
+  if (name == "json_build_object" || name == "jsonb_build_object" || name == "json_build_array" ||
+      name == "jsonb_build_array") {
+    if (name.ends_with("object") && a.size() % 2 != 0)
+      raise_at(node.location, "22023", "argument list must have even number of elements",
+               "The arguments of " + name + "() must consist of alternating keys and values.");
+    for (Expr& value : a) value = as_json(std::move(value));
+    return call(*FunctionTable::get().named(name)[0], a);
+  }
+  if (name == "concat" || name == "concat_ws" || name == "format") {
+    for (Expr& value : a) {
+      // concat prints booleans as output does: t and f.
+      if (value.type.oid == oid::kBool)
+        value = made("CASE WHEN " + value.sql + " THEN 't' WHEN NOT " + value.sql + " THEN 'f' END",
+                     oid::kText);
+      else
+        value = to_text(std::move(value));
+    }
+    return std::nullopt;
+  }
+  if (a.empty()) return std::nullopt;
+  if (name == "array_append" && a.size() == 2 && is_array(a[0].type.oid))
+    return made(
+        "\"calf_array_cat(any,any)\"(" + a[0].sql + ", " + one_element(a[1], a[0].type.oid) + ")",
+        a[0].type.oid);
+  if (name == "array_prepend" && a.size() == 2 && is_array(a[1].type.oid))
+    return made(
+        "\"calf_array_cat(any,any)\"(" + one_element(a[0], a[1].type.oid) + ", " + a[1].sql + ")",
+        a[1].type.oid);
+  if (name == "array_cat" && a.size() == 2) {
+    Expr joined = concatenate(a[0], a[1], node.location);
+    joined.name = name;
+    return joined;
+  }
+  if (!is_array(a[0].type.oid)) return std::nullopt;
+  const Oid array = a[0].type.oid;
+  if (name == "array_position" && a.size() == 2)
+    return made(
+        "\"calf_array_position(any,any)\"(" + a[0].sql + ", " + one_element(a[1], array) + ")",
+        oid::kInt4);
+  if (name == "array_remove" && a.size() == 2)
+    return made(
+        "\"calf_array_remove(any,any)\"(" + a[0].sql + ", " + one_element(a[1], array) + ")",
+        array);
+  if (name == "array_replace" && a.size() == 3)
+    return made("\"calf_array_replace(any,any,any)\"(" + a[0].sql + ", " +
+                    one_element(a[1], array) + ", " + one_element(a[2], array) + ")",
+                array);
+  if (name == "array_to_string" && (a.size() == 2 || a.size() == 3)) {
+    const std::string missing = a.size() == 3 ? to_text(a[2]).sql : "NULL";
+    return made("\"calf_array_to_string(any,any,any,int4)\"(" + a[0].sql + ", " +
+                    to_text(a[1]).sql + ", " + missing + ", " + std::to_string(element_of(array)) +
+                    ")",
+                oid::kText);
+  }
+  return std::nullopt;
+}
+
+Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> arguments,
+                              const PgQuery__FuncCall& node, Scope& scope) {
+  Expr made{.type = {function.result}, .name = function.name, .location = node.location};
+  const std::string distinct = node.agg_distinct != 0 ? "DISTINCT " : "";
+  if (function.name == "array_agg") made.type = {array_of(arguments[0].type.oid)};
+  if (!function.ordered) {
+    if (!distinct.empty() && !arguments.empty()) arguments[0].sql = collated(arguments[0]);
+    std::string list;
+    for (const Expr& argument : arguments) list += (list.empty() ? distinct : ", ") + argument.sql;
+    made.sql = (function.sql.empty() ? quote_name(function.internal)
+                                     : function.sql.substr(0, function.sql.find('('))) +
+               "(" + list + ")";
+    return made;
+  }
+  // The order goes in as keys; DISTINCT sorts by the value itself.
+  std::string spec = node.agg_distinct != 0 ? "d" : "";
+  std::string keys;
+  const auto add_key = [&](const Expr& key, bool descending, bool nulls_first) {
+    const std::string_view collation = collation_of(key.type.oid);
+    spec += descending ? 'd' : 'a';
+    spec += nulls_first ? 'f' : 'l';
+    spec += collation == "pg_numeric"    ? 'n'
+            : collation == "pg_interval" ? 'i'
+            : collation == "pg_jsonb"    ? 'j'
+                                         : '-';
+    keys += ", " + key.sql;
+  };
+  for (const pg::Node* item : CALF_LIST(&node, agg_order)) {
+    const PgQuery__SortBy& sort = *item->sort_by;
+    const bool descending = sort.sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
+    const bool first =
+        sort.sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
+        (descending && sort.sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
+    Expr key = expr(*sort.node, scope);
+    if (key.unknown()) key = coerce(std::move(key), {oid::kText}, CastContext::kImplicit);
+    add_key(key, descending, first);
+  }
+  if (node.agg_distinct != 0 && node.n_agg_order == 0) add_key(arguments[0], false, false);
+  const bool json = function.name.find("json") != std::string::npos;
+  if (json)
+    for (Expr& argument : arguments) argument = as_json(std::move(argument));
+  std::string list = quote_text(spec);
+  for (const Expr& argument : arguments) list += ", " + argument.sql;
+  if (function.name == "array_agg") list += ", " + std::to_string(arguments[0].type.oid);
+  made.sql = quote_name(function.internal) + "(" + list + keys + ")";
+  return made;
+}
+
+Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
+  const auto names = CALF_LIST(&node, funcname);
+  const std::string name(string_of(names.back()));
+  const std::string_view schema = names.size() > 1 ? string_of(names[0]) : std::string_view();
+  if (!schema.empty() && schema != "pg_catalog" && schema != "public" &&
+      schema != "information_schema")
+    raise_at(node.location, "3F000", "schema \"" + std::string(schema) + "\" does not exist");
+  if (node.func_variadic != 0) unsupported("VARIADIC", node.location);
+  if (node.agg_within_group != 0) unsupported("WITHIN GROUP", node.location);
+  const auto& candidates = FunctionTable::get().named(name);
+  const bool extremum = name == "min" || name == "max";
+  const bool aggregate = extremum || node.agg_star != 0 ||
+                         (!candidates.empty() && candidates[0]->kind == Function::Kind::kAggregate);
+  const bool window = node.over != nullptr;
+  if (aggregate && !window) {
+    if (scope.inside_aggregate)
+      raise_at(node.location, "42803", "aggregate function calls cannot be nested");
+    if (!scope.aggregates_allowed)
+      raise_at(node.location, "42803",
+               std::string("aggregate functions are not allowed in ") + scope.clause);
+    scope.saw_aggregate = true;
+  }
+  const bool was_inside = scope.inside_aggregate;
+  if (aggregate && !window) scope.inside_aggregate = true;
+  std::vector<Expr> arguments;
+  for (const pg::Node* argument : CALF_LIST(&node, args)) {
+    if (CALF_IS(argument, NAMED_ARG_EXPR)) unsupported("a named argument", node.location);
+    arguments.push_back(expr(*argument, scope));
+  }
+  Expr made;
+  if (aggregate && extremum) {
+    if (arguments.size() != 1)
+      raise_at(node.location, "42883",
+               "function " + name + "(" + describe(arguments) + ") does not exist");
+    if (arguments[0].unknown())
+      arguments[0] = coerce(std::move(arguments[0]), {oid::kText}, CastContext::kImplicit);
+    const TypeInfo* info = find_type(arguments[0].type.oid);
+    if (info == nullptr || !info->ordered || info->oid == oid::kBool || info->oid == oid::kUuid ||
+        info->oid == oid::kJsonb)
+      raise_at(node.location, "42883",
+               "function " + name + "(" + describe(arguments) + ") does not exist",
+               "No function matches the given name and argument types. You might need to add "
+               "explicit type casts.");
+    made = {.sql = name + "(" + collated(arguments[0]) + ")",
+            .type = {arguments[0].type.oid == oid::kVarchar ? oid::kText : arguments[0].type.oid},
+            .name = name};
+  } else if (node.agg_star != 0) {
+    if (name != "count")
+      raise_at(node.location, "42809",
+               name + "(*) specified, but " + name + " is not an aggregate function");
+    made = {.sql = "count(*)", .type = {oid::kInt8}, .name = name, .not_null = true};
+  } else if (auto special = aggregate ? std::nullopt : special_function(name, arguments, node)) {
+    made = std::move(*special);
+    made.name = name;
+  } else {
+    if (candidates.empty()) {
+      raise_at(node.location, "42883",
+               "function " + name + "(" + describe(arguments) + ") does not exist",
+               "No function matches the given name and argument types. You might need to add "
+               "explicit type casts.");
+    }
+    const Function* function = resolve(candidates, arguments);
+    if (function == nullptr) {
+      raise_at(node.location, "42883",
+               "function " + name + "(" + describe(arguments) + ") does not exist",
+               "No function matches the given name and argument types. You might need to add "
+               "explicit type casts.");
+    }
+    if (function->kind == Function::Kind::kRows)
+      unsupported("a set-returning function here", node.location);
+    if (function->kind == Function::Kind::kWindow && !window)
+      raise_at(node.location, "42P20", "window function " + name + " requires an OVER clause");
+    if (name == "nextval" || name == "setval") uses_sequences_ = true;
+    made = aggregate ? aggregate_call(*function, std::move(arguments), node, scope)
+                     : call(*function, std::move(arguments));
+  }
+  if (node.agg_filter != nullptr)
+    made.sql += " FILTER (WHERE " + condition(*node.agg_filter, scope, "FILTER").sql + ")";
+  scope.inside_aggregate = was_inside;
+  if (window) {
+    if (!aggregate && (candidates.empty() || candidates[0]->kind != Function::Kind::kWindow)) {
+      raise_at(
+          node.location, "42809",
+          "OVER specified, but " + name + " is not a window function nor an aggregate function");
+    }
+    if (node.agg_distinct != 0)
+      raise_at(node.location, "0A000", "DISTINCT is not implemented for window functions");
+    made.sql += " OVER (" + over_clause(*node.over, scope) + ")";
+  }
+  made.location = node.location;
+  if (names.back() != nullptr && name == "extract") made.name = "extract";
+  return made;
+}
+
+std::string Analyzer::over_clause(const pg::WindowDef& window, Scope& scope) {
+  if (given(window.name)) {
+    for (const auto& [name, definition] : scope.windows) {
+      if (name == window.name) return window_body(*definition, scope);
+    }
+    raise_at(window.location, "42704",
+             std::string("window \"") + window.name + "\" does not exist");
+  }
+  return window_body(window, scope);
+}
+
+std::string Analyzer::window_body(const pg::WindowDef& window, Scope& scope) {
+  std::string out;
+  if (given(window.refname)) {
+    const auto found = std::find_if(scope.windows.begin(), scope.windows.end(),
+                                    [&](const auto& w) { return w.first == window.refname; });
+    if (found == scope.windows.end())
+      raise_at(window.location, "42704",
+               std::string("window \"") + window.refname + "\" does not exist");
+    out = window_body(*found->second, scope);
+  }
+  std::string part;
+  for (const pg::Node* item : CALF_LIST(&window, partition_clause)) {
+    Expr value = expr(*item, scope);
+    if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
+    part += (part.empty() ? " PARTITION BY " : ", ") + collated(value);
+  }
+  out += part;
+  std::string order;
+  for (const pg::Node* item : CALF_LIST(&window, order_clause)) {
+    const Expr value = expr(*item->sort_by->node, scope);
+    order += (order.empty() ? " ORDER BY " : ", ") +
+             order_term(*item->sort_by, value.sql, value.type, value.not_null && !scope.outer_join);
+  }
+  out += order;
+  const int f = window.frame_options;
+  if ((f & kNonDefault) == 0) return out;
+  const auto offset = [&](const pg::Node* node) {
+    if ((f & kRange) != 0) unsupported("RANGE with an offset", window.location);
+    return coerce(expr(*node, scope), {oid::kInt8}, CastContext::kImplicit).sql;
+  };
+  out += (f & kRows) != 0 ? " ROWS" : (f & kGroups) != 0 ? " GROUPS" : " RANGE";
+  out += " BETWEEN ";
+  out += (f & kStartUnboundedPreceding) != 0 ? "UNBOUNDED PRECEDING"
+         : (f & kStartCurrent) != 0          ? "CURRENT ROW"
+         : (f & kStartPreceding) != 0        ? offset(window.start_offset) + " PRECEDING"
+                                             : offset(window.start_offset) + " FOLLOWING";
+  out += " AND ";
+  out += (f & kEndUnboundedFollowing) != 0 ? "UNBOUNDED FOLLOWING"
+         : (f & kEndPreceding) != 0        ? offset(window.end_offset) + " PRECEDING"
+         : (f & kEndFollowing) != 0        ? offset(window.end_offset) + " FOLLOWING"
+                                           : "CURRENT ROW";
+  if ((f & kExcludeCurrent) != 0) out += " EXCLUDE CURRENT ROW";
+  if ((f & kExcludeGroup) != 0) out += " EXCLUDE GROUP";
+  if ((f & kExcludeTies) != 0) out += " EXCLUDE TIES";
+  return out;
+}
+
+}  // namespace calf::sqlite

@@ -1,0 +1,247 @@
+// PostgreSQL's parse tree in, SQLite's SQL out. Names are resolved and every expression gets its
+// PostgreSQL type, by which operators, functions and casts are chosen, as PostgreSQL's parser does.
+// What has no translation raises 0A000; what PostgreSQL would refuse is refused with its SQLSTATE.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sqlite/catalog.h"
+#include "sqlite/datum.h"
+#include "sqlite/functions.h"
+#include "sqlite/tree.h"
+
+namespace calf::sqlite {
+
+struct OutputColumn {
+  std::string name;
+  Type type{};
+  Oid table = 0;
+  std::int16_t number = 0;
+  bool not_null = false;
+};
+
+// A statement that is ready for SQLite.
+struct Statement {
+  std::string sql;
+  std::vector<OutputColumn> columns;  // empty: it returns no rows
+  std::string tag;                    // "SELECT", "INSERT 0", "UPDATE", …
+  bool writes = false;
+  bool uses_sequences = false;
+  std::string lock_table{};  // SELECT … FOR UPDATE: taking the writer's place first; a sqlite name
+  bool lock_nowait = false;
+};
+
+struct Expr {
+  enum class Form { kPlain, kLiteral, kNull, kParameter };
+  std::string sql;
+  Type type{};
+  Form form = Form::kPlain;
+  std::string literal{};  // of an untyped or integer constant
+  int parameter = 0;      // of a parameter whose type is not known yet
+  std::string name = "?column?";
+  bool weak_name = false;              // of a cast or CASE: a cast around it gives its own name
+  const Relation* relation = nullptr;  // of a plain column
+  int number = 0;
+  bool not_null = false;
+  int location = -1;
+  [[nodiscard]] bool unknown() const { return type.oid == oid::kUnknown; }
+};
+
+struct ScopeColumn {
+  std::string name;
+  std::string sql;
+  Type type{};
+  bool not_null = false;
+  const Relation* relation = nullptr;
+  int number = 0;
+  bool hidden = false;  // merged by USING, or not selected by *
+};
+
+struct ScopeTable {
+  std::string alias;
+  std::string schema{};
+  std::vector<ScopeColumn> columns{};
+  const Relation* relation = nullptr;
+  bool function = false;  // its name alone means its value
+};
+
+struct Cte {
+  std::string name;
+  std::string sql_name;
+  std::vector<OutputColumn> columns;
+};
+
+// What names mean in one query level.
+struct Scope {
+  Scope* parent = nullptr;
+  std::vector<ScopeTable> tables{};
+  std::vector<Cte> ctes{};
+  std::vector<std::pair<std::string, const pg::WindowDef*>> windows{};
+  const char* clause = "";  // where we are, for messages
+  bool aggregates_allowed = false;
+  bool inside_aggregate = false;
+  bool saw_aggregate = false;
+  bool outer_join = false;
+  std::vector<std::string> group_sql{};  // expressions of GROUP BY
+  std::vector<std::pair<std::string, const ScopeColumn*>>
+      ungrouped{};  // columns outside of aggregates
+};
+
+struct Query {
+  std::string sql;
+  std::vector<OutputColumn> columns;
+  bool single_row = false;
+};
+
+struct AnalyzerOptions {
+  const Catalog* catalog = nullptr;
+  const ConversionContext* conversion = nullptr;
+  std::string default_schema = "public";
+  std::vector<Oid> parameter_types{};  // 0: to be found out
+};
+
+// Analyzes one statement. Raises SqlError. One thread.
+class Analyzer {
+ public:
+  explicit Analyzer(AnalyzerOptions options)
+      : options_(std::move(options)), catalog_(*options_.catalog) {}
+
+  // SELECT, INSERT, UPDATE, DELETE, VALUES.
+  Statement analyze(const pg::Node& node);
+  // The types of $1, $2, …; text where nothing said more.
+  [[nodiscard]] std::vector<Oid> parameter_types() const;
+
+  // For declarations: an expression over one table's columns (CHECK, indexes, generated columns),
+  // or over none (defaults), cast by assignment to `target` when there is one.
+  std::string column_expression(const pg::Node& node, const Relation* table,
+                                std::optional<Type> target);
+  Query view_query(const pg::Node& node);
+  Type type_of(const pg::TypeName& name, bool* serial = nullptr);
+  // The sqlite names that were read.
+  [[nodiscard]] const std::vector<std::string>& relations_read() const { return relations_read_; }
+
+ private:
+  // analyze_select.cc
+  Query select(const pg::SelectStmt& stmt, Scope* parent,
+               const std::vector<Type>* wanted = nullptr);
+  Query simple_select(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+  Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+  Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
+  std::string with_clause(const pg::WithClause* with, Scope& scope);
+  std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
+  std::string group_clause(const pg::SelectStmt& stmt, Scope& scope,
+                           const std::vector<Expr>& targets);
+  std::string order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope,
+                           const std::vector<Expr>& targets, bool only_outputs, bool distinct);
+  std::string order_term(const PgQuery__SortBy& sort, const std::string& sql, Type type,
+                         bool not_null);
+  std::string limit_clause(const pg::SelectStmt& stmt, Scope& scope);
+  void locking(const pg::SelectStmt& stmt, const Scope& scope);
+  std::vector<Expr> target_list(std::span<PgQuery__Node* const> targets, Scope& scope);
+  void expand_star(const PgQuery__ColumnRef& ref, Scope& scope, std::vector<Expr>& out);
+  void check_grouping(Scope& scope);
+  std::string distinct_on(const pg::SelectStmt& stmt, Scope& scope, std::vector<Expr>& targets,
+                          const std::string& body);
+  static std::string output_list(const std::vector<Expr>& targets, bool collate);
+  static std::vector<OutputColumn> outputs_of(const std::vector<Expr>& targets);
+
+  // analyze_from.cc
+  std::string from_clause(std::span<PgQuery__Node* const> items, Scope& scope);
+  std::string from_item(const pg::Node& node, Scope& scope);
+  std::string range_var(const pg::RangeVar& var, Scope& scope);
+  std::string range_subselect(const PgQuery__RangeSubselect& sub, Scope& scope);
+  std::string range_function(const PgQuery__RangeFunction& function, Scope& scope);
+  std::string join(const PgQuery__JoinExpr& join, Scope& scope);
+  std::string rows_call(const Function& function, const std::vector<Expr>& arguments,
+                        const std::string& alias);
+  std::string add_table(const Relation& relation, const std::string& alias,
+                        const PgQuery__Alias* columns, Scope& scope);
+  const Relation& relation_named(const pg::RangeVar& var);
+  std::string system_view(const Relation& relation);
+
+  // analyze_expr.cc
+  Expr expr(const pg::Node& node, Scope& scope);
+  Expr expr_of_kind(const pg::Node& node, Scope& scope);
+  Expr column_ref(const PgQuery__ColumnRef& ref, Scope& scope);
+  Expr constant(const PgQuery__AConst& value);
+  Expr parameter(int number, int location);
+  Expr bool_expr(const PgQuery__BoolExpr& node, Scope& scope);
+  Expr case_expr(const PgQuery__CaseExpr& node, Scope& scope);
+  Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
+  Expr type_cast(const PgQuery__TypeCast& cast, Scope& scope);
+  Expr value_function(const PgQuery__SQLValueFunction& function);
+  Expr array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const Type* wanted);
+  Expr indirection(const PgQuery__AIndirection& node, Scope& scope);
+  Expr condition(const pg::Node& node, Scope& scope, const char* clause);
+  Expr common_list(std::span<PgQuery__Node* const> nodes, Scope& scope, const std::string& before,
+                   const char* what, const char* name);
+  const ScopeColumn* find_column(std::string_view table, std::string_view name, Scope& scope,
+                                 Scope*& owner, int location);
+
+  // analyze_operator.cc
+  Expr a_expr(const PgQuery__AExpr& node, Scope& scope);
+  Expr binary(const std::string& op, Expr left, Expr right, int location);
+  Expr compare(const std::string& op, Expr left, Expr right, int location);
+  Expr row_compare(const std::string& op, const pg::Node& left, const pg::Node& right, Scope& scope,
+                   int location);
+  Expr concatenate(Expr left, Expr right, int location);
+  Expr any_all(const PgQuery__AExpr& node, Scope& scope, bool all);
+  Expr in_list(const PgQuery__AExpr& node, Scope& scope);
+  Expr prefix(const std::string& op, Expr operand, int location);
+
+  // analyze_function.cc
+  Expr function_call(const PgQuery__FuncCall& call, Scope& scope);
+  std::optional<Expr> special_function(const std::string& name, std::vector<Expr>& arguments,
+                                       const PgQuery__FuncCall& call);
+  Expr aggregate_call(const Function& function, std::vector<Expr> arguments,
+                      const PgQuery__FuncCall& call, Scope& scope);
+  std::string over_clause(const pg::WindowDef& window, Scope& scope);
+  std::string window_body(const pg::WindowDef& window, Scope& scope);
+  const Function* resolve(const std::vector<const Function*>& candidates,
+                          std::vector<Expr>& arguments);
+  Expr call(const Function& function, std::vector<Expr> arguments);
+  Expr as_json(Expr value);
+  static std::string fill(std::string_view pattern, const std::vector<Expr>& arguments);
+
+  // analyze_cast.cc
+  Expr coerce(Expr value, Type target, CastContext context, int location = -1);
+  Expr to_text(Expr value);
+  Expr literal(const Datum& value, Type type);
+  Type common_type(const std::vector<const Expr*>& values, const char* what);
+  static std::string collated(const Expr& value);
+
+  // analyze_dml.cc
+  Statement insert(const pg::InsertStmt& stmt);
+  Statement update(const pg::UpdateStmt& stmt);
+  Statement delete_from(const pg::DeleteStmt& stmt);
+  std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
+                            std::vector<int>& numbers, Scope& scope);
+  Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
+  Expr default_of(const Relation& table, int number);
+  std::string guarded(const Relation& table, int number, const Expr& value) const;
+  std::string conflict_clause(const PgQuery__OnConflictClause& clause, const Relation& table,
+                              Scope& scope);
+  std::string set_list(std::span<PgQuery__Node* const> targets, const Relation& table,
+                       Scope& scope);
+  void returning(std::span<PgQuery__Node* const> targets, const Relation& table,
+                 const pg::RangeVar& var, Scope* parent, Statement& out);
+  const Relation& writable(const pg::RangeVar& var);
+  static ScopeTable target_table(const Relation& table, const pg::RangeVar& var,
+                                 const std::string& qualifier);
+
+  std::string fresh(const char* prefix) { return prefix + std::to_string(++names_); }
+
+  AnalyzerOptions options_;
+  const Catalog& catalog_;
+  int names_ = 0;
+  bool uses_sequences_ = false;
+  std::string lock_table_;
+  bool lock_nowait_ = false;
+  std::vector<std::string> relations_read_;
+};
+
+}  // namespace calf::sqlite

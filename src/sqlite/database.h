@@ -1,0 +1,95 @@
+// One SQLite database that sessions share: its file, and what they must agree about.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "sqlite/catalog.h"
+
+struct sqlite3;
+
+namespace calf::sqlite {
+
+// Told of commits: what ships them to other places stands here. Called on the thread of the session
+// that commits, one at a time for a database.
+class CommitObserver {
+ public:
+  virtual ~CommitObserver() = default;
+  // A transaction is in the WAL, synced as far as SQLite does it; the WAL has `wal_frames` frames.
+  // The client hears of its commit when this returns: waiting here delays the acknowledgement. An
+  // error ends the session with it: the transaction is committed, but the client may not be told
+  // so.
+  virtual Result<void> committed(std::uint32_t wal_frames) = 0;
+  // Whether the WAL may be written back into the file, and then begin anew.
+  virtual bool may_checkpoint(std::uint32_t wal_frames) = 0;
+};
+
+struct DatabaseOptions {
+  std::filesystem::path file;
+  bool ephemeral = false;              // nothing needs to survive: no syncs, removed at the end
+  CommitObserver* observer = nullptr;  // outlives the database
+};
+
+// Any thread.
+class Database {
+ public:
+  // Opens or creates the file and puts it into WAL mode. kDataCorrupted: not a database; kIo.
+  static Result<std::shared_ptr<Database>> open(DatabaseOptions options);
+  ~Database();
+
+  struct Close {
+    void operator()(sqlite3* connection) const;
+  };
+  using Handle = std::unique_ptr<sqlite3, Close>;
+  // A connection for one session (one thread).
+  Result<Handle> connect();
+
+  [[nodiscard]] bool created() const { return created_; }
+  [[nodiscard]] const std::filesystem::path& file() const { return options_.file; }
+
+  // Rises with each committed change of the schema that this process makes.
+  [[nodiscard]] std::uint64_t schema_generation() const { return schema_generation_; }
+  void schema_changed() { ++schema_generation_; }
+
+  // Waits until another session has committed or given up writing, at most `limit`.
+  void wait_for_writer(std::chrono::microseconds limit);
+  void writer_done();
+
+  // After a commit of `frames` frames in the WAL: tells the observer, and checkpoints when it is
+  // time.
+  Result<void> after_commit(sqlite3* connection, std::uint32_t frames);
+
+  // Sequences live here: values that were handed out are not handed out again, whatever happens to
+  // the transactions. `stored` reads what the database has at first use.
+  struct SequenceState {
+    std::int64_t last = 0;
+    bool called = false;
+  };
+  std::int64_t next_value(const Sequence& sequence, const std::optional<SequenceState>& stored);
+  [[nodiscard]] bool knows_sequence(Oid oid);
+  void set_sequence(Oid oid, SequenceState state);
+  SequenceState sequence_state(Oid oid);
+  void forget_sequence(Oid oid);
+
+ private:
+  explicit Database(DatabaseOptions options) : options_(std::move(options)) {}
+
+  DatabaseOptions options_;
+  bool created_ = false;
+  std::atomic<std::uint64_t> schema_generation_{1};
+  std::mutex writer_mutex_;
+  std::condition_variable writer_done_;
+  std::mutex sequence_mutex_;
+  std::map<Oid, SequenceState> sequences_;
+  std::mutex commit_mutex_;
+};
+
+}  // namespace calf::sqlite

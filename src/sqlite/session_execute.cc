@@ -1,0 +1,309 @@
+// Running statements: from a prepared one through SQLite to rows for the client.
+#include <sqlite3.h>
+
+#include "pgwire/wire.h"
+#include "sqlite/connection.h"
+#include "sqlite/session.h"
+#include "sqlite/utility.h"
+
+namespace calf::sqlite {
+namespace {
+
+bool is_query(const pg::Node& node) {
+  return CALF_IS(&node, SELECT_STMT) || CALF_IS(&node, INSERT_STMT) ||
+         CALF_IS(&node, UPDATE_STMT) || CALF_IS(&node, DELETE_STMT) || CALF_IS(&node, MERGE_STMT);
+}
+
+bool ends_a_block(const pg::Node& node) {
+  if (!CALF_IS(&node, TRANSACTION_STMT)) return false;
+  const auto kind = node.transaction_stmt->kind;
+  return kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT ||
+         kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK ||
+         kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO;
+}
+
+void set_size(pgwire::Bytes& out, std::size_t at) {
+  const auto size = static_cast<std::uint32_t>(out.size() - at - 4);
+  for (int i = 0; i < 4; ++i)
+    out[at + static_cast<std::size_t>(i)] = static_cast<std::byte>(size >> (24 - 8 * i));
+}
+
+}  // namespace
+
+// Settings that change what a statement means, or what its constants are.
+std::string Session::environment() const {
+  return settings_.get("timezone").value_or("") + "\n" + settings_.get("search_path").value_or("");
+}
+
+std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script, std::size_t index,
+                                           std::vector<Oid> types) {
+  auto prepared = std::make_shared<Prepared>();
+  prepared->script = std::move(script);
+  prepared->index = index;
+  prepared->declared_types = std::move(types);
+  prepared->query = is_query(prepared->node());
+  check_block(prepared->node());
+  if (prepared->query) {
+    analyze(*prepared);
+  } else {
+    prepared->parameter_types = prepared->declared_types;
+    prepared->statement.columns = Utility(*this).columns(*prepared);
+  }
+  return prepared;
+}
+
+void Session::analyze(Prepared& prepared) {
+  const Catalog& now = catalog();
+  Analyzer analyzer(
+      {.catalog = &now, .conversion = &conversion_, .parameter_types = prepared.declared_types});
+  prepared.statement = analyzer.analyze(prepared.node());
+  prepared.parameter_types = analyzer.parameter_types();
+  prepared.generation = catalog_generation_;
+  prepared.environment = environment();
+  sqlite3_finalize(std::exchange(prepared.compiled, nullptr));
+}
+
+// Analyzes again when tables or settings have changed since.
+void Session::refresh(Prepared& prepared) {
+  if (!prepared.query || prepared.in_use) return;
+  catalog();
+  if (prepared.generation == catalog_generation_ && prepared.environment == environment()) return;
+  const std::vector<OutputColumn> before = prepared.statement.columns;
+  analyze(prepared);
+  bool same = before.size() == prepared.statement.columns.size();
+  for (std::size_t i = 0; same && i < before.size(); ++i)
+    same = before[i].type.oid == prepared.statement.columns[i].type.oid;
+  if (!same) raise("0A000", "cached plan must not change result type");
+}
+
+void Session::check_block(const pg::Node& node) const {
+  if (block_ == Block::kFailed && !ends_a_block(node)) {
+    raise("25P02",
+          "current transaction is aborted, commands ignored until end of transaction block");
+  }
+}
+
+void Session::begin_statement() {
+  timed_out_ = false;
+  const auto limit = settings_.milliseconds("statement_timeout");
+  deadline_ = limit > 0 ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(limit))
+                        : std::nullopt;
+  const auto lock = settings_.milliseconds("lock_timeout");
+  lock_deadline_ = lock > 0
+                       ? std::optional(ClientIo::Clock::now() + std::chrono::milliseconds(lock))
+                       : std::nullopt;
+  if (block_ == Block::kNone) conversion_.clock.now_micros = system_now_micros();
+}
+
+int Session::step(sqlite3_stmt* statement) {
+  const int code = sqlite3_step(statement);
+  if (code == SQLITE_ROW || code == SQLITE_DONE) return code;
+  SqlError error = sqlite_error(code);
+  sqlite3_reset(statement);
+  throw error;
+}
+
+void Session::describe(const std::vector<OutputColumn>& columns,
+                       const std::vector<std::int16_t>& formats) {
+  std::vector<pgwire::ColumnDescription> out;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const OutputColumn& column = columns[i];
+    const std::int16_t format = formats.empty()       ? std::int16_t{0}
+                                : formats.size() == 1 ? formats[0]
+                                : i < formats.size()  ? formats[i]
+                                                      : std::int16_t{0};
+    out.push_back({.name = column.name,
+                   .table_oid = column.table,
+                   .column_number = column.number,
+                   .type_oid = column.type.oid,
+                   .type_size = size_of(column.type.oid),
+                   .type_modifier = column.type.typmod,
+                   .format = format});
+  }
+  encoder_.row_description(out);
+}
+
+// Runs a portal until its end or `max_rows` rows. True: it has ended.
+bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_description) {
+  Prepared& prepared = *portal.prepared;
+  check_block(prepared.node());
+  if (!portal.started) {
+    begin_statement();
+    if (prepared.query) refresh(prepared);
+    start(portal);
+  }
+  const bool query = prepared.query;
+  const auto& columns = query ? prepared.statement.columns : portal.columns;
+  if (with_description && !columns.empty()) describe(columns, portal.formats);
+  const bool ended = columns.empty() ? true : send_rows(portal, max_rows);
+  if (!ended) {
+    encoder_.bare('s');
+    return false;
+  }
+  if (query) {
+    const std::string& tag = prepared.statement.tag;
+    const std::int64_t count = tag == "SELECT" ? portal.rows : sqlite3_changes64(connection_.get());
+    portal.tag = tag + " " + std::to_string(count);
+    stop(portal);
+    after_commit();
+  } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
+    portal.tag += " " + std::to_string(portal.rows);
+  }
+  portal.finished = true;
+  if (!portal.tag.empty()) encoder_.command_complete(portal.tag);
+  return true;
+}
+
+void Session::start(Portal& portal) {
+  Prepared& prepared = *portal.prepared;
+  portal.started = true;
+  if (!prepared.query) {
+    Utility(*this).run(portal);
+    return;
+  }
+  Statement& statement = prepared.statement;
+  // Numbers that are handed out are written down with the commit, so there must be one of ours.
+  if ((statement.uses_sequences || !statement.lock_table.empty()) && block_ == Block::kNone)
+    begin_implicit();
+  if (!statement.lock_table.empty()) {
+    lock_nowait_ = statement.lock_nowait;
+    try {
+      raw("DELETE FROM " + quote_name(statement.lock_table) + " WHERE 0");
+    } catch (...) {
+      lock_nowait_ = false;
+      throw;
+    }
+    lock_nowait_ = false;
+  }
+  if (prepared.compiled == nullptr || prepared.in_use) {
+    sqlite3_stmt* made = nullptr;
+    const int code = sqlite3_prepare_v3(connection_.get(), statement.sql.c_str(),
+                                        static_cast<int>(statement.sql.size()) + 1,
+                                        SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+    if (code != SQLITE_OK) throw sqlite_error(code);
+    portal.owns_statement = prepared.in_use;
+    if (!prepared.in_use) prepared.compiled = made;
+    portal.statement = made;
+  } else {
+    portal.statement = prepared.compiled;
+  }
+  if (!portal.owns_statement) prepared.in_use = true;
+  for (std::size_t i = 0; i < portal.parameters.size(); ++i)
+    portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
+  const int code = step(portal.statement);
+  portal.row_ready = code == SQLITE_ROW;
+  if (!portal.row_ready) stop(portal);
+}
+
+// Ends SQLite's part: in autocommit this is where the transaction ends.
+void Session::stop(Portal& portal) {
+  if (portal.statement == nullptr) return;
+  sqlite3_stmt* statement = std::exchange(portal.statement, nullptr);
+  int code = SQLITE_OK;
+  if (portal.owns_statement) {
+    code = sqlite3_finalize(statement);
+  } else {
+    code = sqlite3_reset(statement);
+    portal.prepared->in_use = false;
+  }
+  if (code != SQLITE_OK) throw sqlite_error(code);
+}
+
+bool Session::send_rows(Portal& portal, std::uint32_t max_rows) {
+  std::uint32_t sent = 0;
+  if (!portal.prepared->query) {
+    while (portal.next_result < portal.results.size()) {
+      if (max_rows != 0 && sent == max_rows) return false;
+      send_values(portal, portal.results[portal.next_result++]);
+      ++portal.rows;
+      ++sent;
+    }
+    return true;
+  }
+  while (portal.row_ready) {
+    if (max_rows != 0 && sent == max_rows) return false;
+    send_row(portal, portal.statement);
+    ++portal.rows;
+    ++sent;
+    portal.row_ready = step(portal.statement) == SQLITE_ROW;
+    if (!io_.flush_if_large())
+      throw SqlError{.report = {.sqlstate = "08006", .message = "the client is gone"},
+                     .fatal = true};
+  }
+  return true;
+}
+
+void Session::put_value(const Datum& value, Oid type, std::int16_t format) {
+  pgwire::Bytes& out = io_.out();
+  if (value.null()) {
+    pgwire::put_u32(out, 0xffffffff);
+    return;
+  }
+  const std::size_t at = out.size();
+  pgwire::put_u32(out, 0);
+  pgwire::put_text(
+      out, format == 1 ? to_binary(value, type, conversion_) : to_text(value, type, conversion_));
+  set_size(out, at);
+}
+
+void Session::send_row(const Portal& portal, sqlite3_stmt* statement) {
+  const auto& columns = portal.prepared->statement.columns;
+  const pgwire::MessageBuilder message(io_.out(), 'D');
+  pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(columns.size()));
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
+                                : portal.formats.size() == 1 ? portal.formats[0]
+                                                             : portal.formats[i];
+    Datum value = Datum::column(statement, static_cast<int>(i));
+    const Storage storage = storage_of(columns[i].type.oid);
+    const bool fits = value.null() ||
+                      (storage == Storage::kInteger && value.kind == Datum::Kind::kInteger) ||
+                      (storage == Storage::kReal && value.kind != Datum::Kind::kText &&
+                       value.kind != Datum::Kind::kBlob) ||
+                      (storage == Storage::kText && value.kind == Datum::Kind::kText) ||
+                      (storage == Storage::kBlob && value.kind == Datum::Kind::kBlob);
+    if (!fits) {
+      // An ordinary SQLite table may hold anything anywhere.
+      if (storage == Storage::kText && value.kind != Datum::Kind::kBlob)
+        value = Datum::of(to_text(value, oid::kUnknown, conversion_));
+      else
+        raise("22P02",
+              "column \"" + columns[i].name + "\" holds a value that is not of type " +
+                  format_type({columns[i].type.oid}),
+              "The table was not made by this engine. Read it as CAST(column AS text) in SQLite, "
+              "or repair the value.");
+    }
+    put_value(value, columns[i].type.oid, format);
+  }
+}
+
+void Session::send_values(const Portal& portal, const std::vector<Datum>& values) {
+  const pgwire::MessageBuilder message(io_.out(), 'D');
+  pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(values.size()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
+                                : portal.formats.size() == 1 ? portal.formats[0]
+                                                             : portal.formats[i];
+    put_value(values[i], portal.columns[i].type.oid, format);
+  }
+}
+
+const Catalog& Session::catalog() {
+  const std::uint64_t generation = database_->schema_generation();
+  if (catalog_ == nullptr || (!schema_dirty_ && catalog_generation_ != generation)) {
+    catalog_ = Catalog::load(connection_.get());
+    if (!schema_dirty_) catalog_generation_ = generation;
+  }
+  return *catalog_;
+}
+
+// After a change of the schema in this transaction.
+void Session::schema_changed() {
+  schema_dirty_ = true;
+  catalog_ = nullptr;
+  catalog_generation_ =
+      (std::uint64_t{1} << 63) | ((catalog_generation_ & ~(std::uint64_t{1} << 63)) + 1);
+  recent_.clear();
+}
+
+}  // namespace calf::sqlite

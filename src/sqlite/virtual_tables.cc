@@ -1,0 +1,225 @@
+#include "sqlite/virtual_tables.h"
+
+#include <sqlite3.h>
+
+#include <new>
+
+#include "base/assert.h"
+#include "sqlite/catalog.h"
+#include "sqlite/sql_error.h"
+
+namespace calf::sqlite {
+namespace {
+
+constexpr int kMaxOutputs = 2;
+constexpr int kOrdinality = kMaxOutputs;
+constexpr int kSignature = kMaxOutputs + 1;  // then the arguments
+
+struct Shared {
+  FunctionHost* host;
+  std::exception_ptr* pending;
+  SystemRows system_rows;
+};
+
+struct ModuleData {
+  std::shared_ptr<Shared> shared;
+  const Relation* relation;  // nullptr: calf_rows
+};
+
+struct Table : sqlite3_vtab {
+  const ModuleData* data = nullptr;
+};
+
+struct Cursor : sqlite3_vtab_cursor {
+  std::unique_ptr<RowSource> source{};
+  std::vector<Datum> row{};
+  std::vector<Datum> arguments{};
+  std::int64_t number = 0;
+  bool ended = true;
+};
+
+template <typename Body>
+int guarded(Table& table, Body body) {
+  try {
+    body();
+    return SQLITE_OK;
+  } catch (const SqlError& error) {
+    *table.data->shared->pending = std::current_exception();
+    sqlite3_free(table.zErrMsg);
+    table.zErrMsg = sqlite3_mprintf("%s", error.report.message.c_str());
+  } catch (...) {
+    *table.data->shared->pending = std::current_exception();
+  }
+  return SQLITE_ERROR;
+}
+
+std::string declaration(const Relation* relation) {
+  if (relation == nullptr)
+    return "CREATE TABLE x(c1, c2, ord, f HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 "
+           "HIDDEN)";
+  std::string columns;
+  for (const Column& column : relation->columns)
+    columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
+  return "CREATE TABLE x(" + columns + ")";
+}
+
+int connect(sqlite3* db, void* data, int, const char* const*, sqlite3_vtab** out, char**) {
+  const auto* module = static_cast<const ModuleData*>(data);
+  const int declared = sqlite3_declare_vtab(db, declaration(module->relation).c_str());
+  if (declared != SQLITE_OK) return declared;
+  auto* table = new (std::nothrow) Table();
+  if (table == nullptr) return SQLITE_NOMEM;
+  table->data = module;
+  *out = table;
+  return SQLITE_OK;
+}
+
+int disconnect(sqlite3_vtab* table) {
+  delete static_cast<Table*>(table);
+  return SQLITE_OK;
+}
+
+// The hidden columns must all be given: they are the call.
+int best_index(sqlite3_vtab* vtab, sqlite3_index_info* info) {
+  const auto* table = static_cast<Table*>(vtab);
+  info->estimatedCost = 1000;
+  info->estimatedRows = 1000;
+  if (table->data->relation != nullptr) return SQLITE_OK;
+  int arguments = 0;
+  for (int i = 0; i < info->nConstraint; ++i) {
+    const auto& constraint = info->aConstraint[i];
+    if (constraint.iColumn < kSignature) continue;
+    if (constraint.op != SQLITE_INDEX_CONSTRAINT_EQ) continue;
+    if (constraint.usable == 0) return SQLITE_CONSTRAINT;
+    info->aConstraintUsage[i].argvIndex = constraint.iColumn - kSignature + 1;
+    info->aConstraintUsage[i].omit = 1;
+    ++arguments;
+  }
+  info->idxNum = arguments;
+  return arguments > 0 ? SQLITE_OK : SQLITE_CONSTRAINT;
+}
+
+int open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
+  auto* cursor = new (std::nothrow) Cursor();
+  if (cursor == nullptr) return SQLITE_NOMEM;
+  *out = cursor;
+  return SQLITE_OK;
+}
+
+int close(sqlite3_vtab_cursor* cursor) {
+  delete static_cast<Cursor*>(cursor);
+  return SQLITE_OK;
+}
+
+int next(sqlite3_vtab_cursor* base) {
+  auto& cursor = *static_cast<Cursor*>(base);
+  return guarded(*static_cast<Table*>(cursor.pVtab), [&] {
+    cursor.ended = cursor.source == nullptr || !cursor.source->next(cursor.row);
+    ++cursor.number;
+  });
+}
+
+const Function& function_of(const std::string& internal) {
+  for (const Function* function :
+       FunctionTable::get().named(internal.substr(0, internal.find('(', 1)))) {
+    if (function->internal == internal) return *function;
+  }
+  raise("XX000", "no function " + internal);
+}
+
+int filter(sqlite3_vtab_cursor* base, int, const char*, int count, sqlite3_value** values) {
+  auto& cursor = *static_cast<Cursor*>(base);
+  auto& table = *static_cast<Table*>(cursor.pVtab);
+  const int made = guarded(table, [&] {
+    const Shared& shared = *table.data->shared;
+    cursor.number = 0;
+    cursor.source.reset();
+    if (table.data->relation != nullptr) {
+      cursor.source = shared.system_rows(*table.data->relation);
+      return;
+    }
+    cursor.arguments.clear();
+    for (int i = 1; i < count; ++i) {
+      cursor.arguments.push_back(Datum::of(values[i]));
+      if (cursor.arguments.back().null()) return;  // strict: no rows
+    }
+    const Function& function = function_of(Datum::of(values[0]).text);
+    cursor.source = function.rows({cursor.arguments, *shared.host});
+  });
+  return made != SQLITE_OK ? made : next(base);
+}
+
+int eof(sqlite3_vtab_cursor* cursor) {
+  return static_cast<Cursor*>(cursor)->ended ? 1 : 0;
+}
+
+int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
+  const auto& cursor = *static_cast<Cursor*>(base);
+  auto& table = *static_cast<Table*>(cursor.pVtab);
+  return guarded(table, [&] {
+    if (table.data->relation == nullptr && index == kOrdinality)
+      return sqlite3_result_int64(context, cursor.number);
+    if (static_cast<std::size_t>(index) < cursor.row.size())
+      cursor.row[static_cast<std::size_t>(index)].result(context);
+  });
+}
+
+int rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
+  *out = static_cast<Cursor*>(cursor)->number;
+  return SQLITE_OK;
+}
+
+const sqlite3_module& module_methods() {
+  static const sqlite3_module methods = [] {
+    sqlite3_module m{};
+    m.xConnect = connect;
+    m.xBestIndex = best_index;
+    m.xDisconnect = disconnect;
+    m.xOpen = open;
+    m.xClose = close;
+    m.xFilter = filter;
+    m.xNext = next;
+    m.xEof = eof;
+    m.xColumn = column;
+    m.xRowid = rowid;
+    return m;
+  }();
+  return methods;
+}
+
+class Rows final : public RowSource {
+ public:
+  explicit Rows(std::vector<std::vector<Datum>> rows) : rows_(std::move(rows)) {}
+  bool next(std::vector<Datum>& row) override {
+    if (at_ == rows_.size()) return false;
+    row = std::move(rows_[at_++]);
+    return true;
+  }
+
+ private:
+  std::vector<std::vector<Datum>> rows_;
+  std::size_t at_ = 0;
+};
+
+}  // namespace
+
+void install_virtual_tables(sqlite3* connection, FunctionHost& host, std::exception_ptr& pending,
+                            SystemRows system_rows) {
+  const auto shared = std::make_shared<Shared>(Shared{&host, &pending, std::move(system_rows)});
+  const auto install = [&](const std::string& name, const Relation* relation) {
+    const int made = sqlite3_create_module_v2(
+        connection, name.c_str(), &module_methods(), new ModuleData{shared, relation},
+        [](void* data) { delete static_cast<ModuleData*>(data); });
+    ASSERT(made == SQLITE_OK);
+  };
+  install("calf_rows", nullptr);
+  for (const Relation& relation : system_relations()) {
+    if (relation.view_text.empty()) install(relation.schema + "." + relation.name, &relation);
+  }
+}
+
+std::unique_ptr<RowSource> make_rows(std::vector<std::vector<Datum>> rows) {
+  return std::make_unique<Rows>(std::move(rows));
+}
+
+}  // namespace calf::sqlite

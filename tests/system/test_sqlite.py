@@ -1,0 +1,156 @@
+"""The sqlite engine from outside: real clients, concurrency, limits, kills."""
+
+import decimal
+import signal
+import sqlite3
+import threading
+import time
+
+import psycopg
+import pytest
+
+from harness.sqlite import SqliteServer
+
+
+@pytest.fixture
+def sqlite_server():
+    with SqliteServer() as server:
+        yield server
+
+
+def test_values_survive_in_both_formats(sqlite_server):
+    with sqlite_server.connect() as c:
+        c.execute("create table t (i int, n numeric, j jsonb, a int[], b bytea, f float8, o bool)")
+        row = (1, decimal.Decimal("1.50"), psycopg.types.json.Jsonb({"a": 1}), [1, None], b"\x00\xff", 1.5, True)
+        for binary in (False, True):
+            cursor = c.cursor(binary=binary)
+            got = cursor.execute("insert into t values (%s, %s, %s, %s, %s, %s, %s) returning *", row).fetchone()
+            assert got == (1, decimal.Decimal("1.50"), {"a": 1}, [1, None], b"\x00\xff", 1.5, True)
+
+
+def test_sqlalchemy_creates_writes_and_reflects(sqlite_server):
+    sa = pytest.importorskip("sqlalchemy")
+    engine = sa.create_engine(sqlite_server.dsn().replace("postgresql", "postgresql+psycopg"))
+    meta = sa.MetaData()
+    parent = sa.Table("parent", meta, sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.String(30), nullable=False, index=True))
+    sa.Table("child", meta, sa.Column("id", sa.Integer, primary_key=True), sa.Column("pid", sa.ForeignKey("parent.id")), sa.UniqueConstraint("pid", name="one"))
+    meta.create_all(engine)
+    with engine.begin() as c:
+        assert c.execute(parent.insert().returning(parent.c.id), [{"name": "a"}, {"name": "b"}]).fetchall() == [(1,), (2,)]
+    inspector = sa.inspect(engine)
+    assert inspector.get_pk_constraint("parent")["constrained_columns"] == ["id"]
+    assert inspector.get_foreign_keys("child")[0]["referred_table"] == "parent"
+    assert inspector.get_indexes("parent")[0]["column_names"] == ["name"]
+    assert [c["name"] for c in inspector.get_columns("child")] == ["id", "pid"]
+    engine.dispose()
+
+
+def test_a_reader_does_not_wait_for_the_writer(sqlite_server):
+    with sqlite_server.connect() as writer, sqlite_server.connect() as reader:
+        writer.execute("create table t (x int)")
+        writer.execute("begin")
+        writer.execute("insert into t values (1)")
+        assert reader.execute("select count(*) from t").fetchone() == (0,)
+        writer.execute("commit")
+        assert reader.execute("select count(*) from t").fetchone() == (1,)
+
+
+def test_a_second_writer_waits_and_a_stale_one_fails(sqlite_server):
+    with sqlite_server.connect() as a, sqlite_server.connect() as b:
+        a.execute("create table t (x int)")
+        a.execute("begin immediate")
+        b.execute("set lock_timeout = '100ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            b.execute("insert into t values (1)")
+        a.execute("commit")
+        b.execute("begin")
+        b.execute("select * from t")
+        a.execute("insert into t values (2)")
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            b.execute("insert into t values (3)")
+        b.execute("rollback")
+
+
+def test_cancel_and_statement_timeout(sqlite_server):
+    endless = "with recursive r(n) as (select 1 union all select n + 1 from r) select count(*) from r"
+    with sqlite_server.connect() as c:
+        c.execute("set statement_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
+            c.execute(endless)
+        c.execute("reset statement_timeout")
+        timer = threading.Timer(0.3, c.cancel)
+        timer.start()
+        with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+            c.execute(endless)
+        assert c.execute("select 1").fetchone() == (1,)
+
+
+def test_sequence_values_are_not_used_again_after_a_rollback(sqlite_server):
+    with sqlite_server.connect() as c:
+        c.execute("create table t (id serial primary key)")
+        c.execute("begin")
+        c.execute("insert into t default values")
+        c.execute("rollback")
+        assert c.execute("insert into t default values returning id").fetchone() == (2,)
+
+
+def test_an_ordinary_sqlite_file_is_served_as_it_is(tmp_path):
+    file = tmp_path / "plain.sqlite"
+    with sqlite3.connect(file) as db:
+        db.executescript("create table Artist (ArtistId integer primary key, Name nvarchar(120), Rate numeric(10,2));"
+                         "insert into Artist (Name, Rate) values ('AC/DC', 1.5), ('X', 2)")
+    db.close()
+    with SqliteServer(file) as server, server.connect() as c:
+        assert c.execute("select * from artist order by rate desc").fetchall() == [(2, "X", decimal.Decimal("2")), (1, "AC/DC", decimal.Decimal("1.5"))]
+        assert c.execute("insert into artist (name, rate) values ('N', 3.25) returning artistid").fetchone() == (3,)
+
+
+def test_what_was_committed_survives_a_kill(tmp_path):
+    file = tmp_path / "a.db"
+    with SqliteServer(file) as server:
+        with server.connect() as c:
+            c.execute("create table t (id serial primary key, v text)")
+            c.execute("insert into t (v) values ('kept')")
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+    with SqliteServer(file) as server, server.connect() as c:
+        assert c.execute("select v from t").fetchall() == [("kept",)]
+        assert c.execute("insert into t (v) values ('next') returning id").fetchone() == (2,)
+
+
+def test_a_place_in_the_pool_is_waited_for_and_then_refused(tmp_path):
+    with SqliteServer(None, "-c", "max_connections=2") as server:
+        with server.connect() as a, server.connect():
+            started = time.monotonic()
+            with pytest.raises(psycopg.OperationalError, match="too many clients"):
+                server.connect()
+            assert time.monotonic() - started > 3
+            a.close()
+            server.connect().close()
+
+
+def test_passwords():
+    with SqliteServer(None, "--password", "s3cret") as server:
+        assert server.connect(password="s3cret").execute("select 1").fetchone() == (1,)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            server.connect(password="wrong")
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            server.connect(user="nobody", password="s3cret")
+
+
+def test_copy_in_and_out(sqlite_server):
+    with sqlite_server.connect() as c:
+        c.execute("create table t (a int, b text)")
+        with c.cursor().copy("copy t from stdin") as copy:
+            for i in range(1000):
+                copy.write_row((i, None if i % 2 else f"tab\t{i}"))
+        assert c.execute("select count(*), count(b) from t").fetchone() == (1000, 500)
+        with c.cursor().copy("copy (select * from t where a < 2 order by a) to stdout (format csv, header)") as copy:
+            assert b"".join(bytes(d) for d in copy) == b"a,b\n0,tab\t0\n1,\n"
+
+
+def test_memory_of_an_idle_server_is_small(sqlite_server):
+    with sqlite_server.connect() as c:
+        c.execute("create table t (id serial primary key, v text)")
+        c.execute("insert into t (v) select 'x' || g from generate_series(1, 1000) g")
+        assert sqlite_server.resident_kb() < 10 * 1024
