@@ -64,24 +64,23 @@ node_hash=$(hash_of "$clients/node/package-lock.json")
 [ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
 once "$CALF_DEPS/node-$node_hash" node_clients
 
-# Object stores of this machine. They want a newer Node than Debian's, which npm has as well.
+# Object stores of this machine, and linters of deploy/.
 emulators="$root/tests/emulators"
-emulator_packages() {
-  cp "$emulators/package.json" "$emulators/package-lock.json" "$1/" && (cd "$1" && npm ci --silent --no-audit --no-fund >&2)
+emulators_of_npm() {
+  cp "$emulators/package.json" "$emulators/package-lock.json" "$1/" &&
+    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2)
 }
-emulators_hash=$(hash_of "$emulators/package-lock.json")
-[ -d "$CALF_DEPS/emulators-$emulators_hash" ] || say "emulators of object storage (npm)"
-once "$CALF_DEPS/emulators-$emulators_hash" emulator_packages
+emulators_of_pypi() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r "$emulators/requirements.txt" >&2
+}
+npm_hash=$(hash_of "$emulators/package-lock.json")
+pypi_hash=$(hash_of "$emulators/requirements.txt" <(python3 --version))
+[ -d "$CALF_DEPS/emulators-$npm_hash" ] || say "emulators of S3 and Azure Blob (npm)"
+once "$CALF_DEPS/emulators-$npm_hash" emulators_of_npm
+[ -d "$CALF_DEPS/emulators-python-$pypi_hash" ] || say "emulator of S3, linters (PyPI)"
+once "$CALF_DEPS/emulators-python-$pypi_hash" emulators_of_pypi
 
-# A virtual environment cannot be moved, so this one is made in its place.
-moto="$CALF_DEPS/moto-$(hash_of "$emulators/requirements.txt" <(python3 --version))"
-if [ ! -e "$moto/complete" ]; then
-  say "the S3 emulator moto and linters (PyPI)"
-  rm -rf "$moto"
-  python3 -m venv "$moto"
-  "$moto/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$emulators/requirements.txt" >&2
-  touch "$moto/complete"
-fi
 # For the tests of the npm package: PGlite to compare with, and the ORMs.
 node_tests() {
   cp "$root/bindings/node/test/package.json" "$root/bindings/node/test/package-lock.json" "$1/" &&

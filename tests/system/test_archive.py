@@ -35,9 +35,8 @@ class Writer:
         self.acknowledged = 0
 
     def read_for(self, seconds: float):
-        """Reads what it acknowledges; returns at the end of the time, counted from its start, or of the process."""
-        deadline = None
-        os.set_blocking(self.process.stdout.fileno(), True)
+        """Reads what it acknowledges; returns at the end of the time, counted from when it has started, or of the process."""
+        deadline = time.monotonic() + seconds if self.started is not None else None
         for line in self.process.stdout:
             if match := re.fullmatch(r"started (\d+)\n", line):
                 self.started = int(match[1])

@@ -9,7 +9,6 @@ from harness import places
 
 pytestmark = pytest.mark.calf_only
 DEPLOY = places.ROOT / "deploy"
-LINTERS = places.MOTO.parent
 
 
 def lint(*command):
@@ -18,20 +17,20 @@ def lint(*command):
 
 
 def test_the_dockerfile_pleases_hadolint():
-    lint(LINTERS / "hadolint", "--config", DEPLOY / "hadolint.yaml", DEPLOY / "Dockerfile")
+    lint(places.EMULATORS_PYPI / "bin" / "hadolint", "--config", DEPLOY / "hadolint.yaml", DEPLOY / "Dockerfile")
 
 
 def test_the_yaml_is_tidy():
-    lint(LINTERS / "yamllint", "--strict", "-c", DEPLOY / "yamllint.yaml", DEPLOY)
+    lint(*places.pypi_script("yamllint"), "--strict", "-c", DEPLOY / "yamllint.yaml", DEPLOY)
 
 
 def test_the_manifests_keep_kubernetes_schemas():
-    lint(LINTERS / "kubernetes-validate", "--strict", *sorted((DEPLOY / "kubernetes").glob("*.yaml")))
+    lint(*places.pypi_script("kubernetes-validate"), "--strict", *sorted((DEPLOY / "kubernetes").glob("*.yaml")))
 
 
 def config_map() -> str:
     text = subprocess.run(
-        [LINTERS / "python", "-c", "import sys, yaml; print([d for d in yaml.safe_load_all(open(sys.argv[1])) "
+        [places.EMULATORS_PYPI / "bin" / "python", "-c", "import sys, yaml; print([d for d in yaml.safe_load_all(open(sys.argv[1])) "
          "if d['kind'] == 'ConfigMap'][0]['data']['config.yaml'])", DEPLOY / "kubernetes" / "calf.yaml"],
         capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip

