@@ -276,7 +276,7 @@ Archiver::~Archiver() = default;
 
 Result<std::unique_ptr<Archiver>> Archiver::open(blob::ObjectStore& store,
                                                  const ArchiverOptions& options) {
-  const auto limits = blob::Limits::within(kOpenTimeoutMs);
+  const auto limits = blob::Limits::within(kOpenTimeoutMs, options.stop);
   CALF_TRY(Takeover takeover, take_over(store, options, limits));
   CALF_TRY(Source source, Source::open(options.database));
   auto impl = std::make_unique<Impl>(store, options, std::move(takeover), std::move(source));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "archive/restore.h"
@@ -33,6 +34,7 @@ struct ArchiverOptions {
   std::int64_t lease_wait_ms = 60'000;
   std::int64_t request_timeout_ms = 30'000;
   std::function<void(const RestoreProgress&)> restore_progress{};
+  std::stop_token stop{};  // ends open() early: kCancelled
 };
 
 struct ArchiverStatus {

@@ -44,14 +44,17 @@ Result<void> copy_database(sqlite3* from, sqlite3* to) {
 
 // The file is the archive's newest state, or an older replica of one. What is there and is no
 // replica is somebody's data: it would be overwritten.
-Result<void> prepare_file(blob::ObjectStore& store, const std::filesystem::path& database,
+Result<void> prepare_file(blob::ObjectStore& store, const FollowerOptions& options,
                           const blob::Limits& limits) {
+  const std::filesystem::path& database = options.database;
   const std::filesystem::path marker = database.string() + "-calf-replica";
   std::error_code error;
   if (!std::filesystem::exists(database, error)) {
     CALF_CHECK_OK(blob::write_file(marker, "The database beside this file is a replica.\n"));
     // Restored, not copied: WAL mode fixes the page size, which must be the archive's.
-    CALF_CHECK_OK(retrying(limits, [&] { return restore(store, database, {}, limits); }));
+    CALF_CHECK_OK(retrying(limits, [&] {
+      return restore(store, database, {.progress = options.restore_progress}, limits);
+    }));
     return {};
   }
   if (std::filesystem::exists(marker, error)) return {};
@@ -91,6 +94,8 @@ class Follower::Impl {
     return {};
   }
 
+  [[nodiscard]] std::uint64_t states() const { return states_; }
+
   Result<void> check_fresh() const {
     const std::int64_t age_ms = (os::SystemClock().monotonic_ns() - fresh_ns_) / 1'000'000;
     if (age_ms <= options_.max_staleness_ms) return {};
@@ -125,6 +130,7 @@ class Follower::Impl {
     sqlite3_wal_checkpoint_v2(connection_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr,
                               nullptr);
     published_ = replay_->state()->position;
+    ++states_;
     return {};
   }
 
@@ -145,6 +151,7 @@ class Follower::Impl {
   std::optional<Replay> replay_;
   Position published_{};  // what readers see
   std::atomic<std::int64_t> fresh_ns_ = 0;
+  std::atomic<std::uint64_t> states_ = 0;
   std::jthread thread_;
 };
 
@@ -153,8 +160,8 @@ Follower::~Follower() = default;
 
 Result<std::unique_ptr<Follower>> Follower::open(blob::ObjectStore& store,
                                                  const FollowerOptions& options) {
-  const auto limits = blob::Limits::within(kOpenTimeoutMs);
-  CALF_CHECK_OK(prepare_file(store, options.database, limits));
+  const auto limits = blob::Limits::within(kOpenTimeoutMs, options.stop);
+  CALF_CHECK_OK(prepare_file(store, options, limits));
   CALF_TRY(Connection connection, Connection::open(options.database));
   auto impl = std::make_unique<Impl>(store, options, std::move(connection));
   CALF_CHECK_OK(retrying(limits, [&] { return impl->refresh(limits); }));
@@ -167,6 +174,10 @@ Result<void> Follower::refresh(const blob::Limits& limits) {
 }
 Result<void> Follower::check_fresh() const {
   return impl_->check_fresh();
+}
+
+std::uint64_t Follower::states() const {
+  return impl_->states();
 }
 
 }  // namespace calf::archive

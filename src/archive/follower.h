@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 
 #include "archive/restore.h"
 
@@ -14,6 +15,8 @@ namespace calf::archive {
 struct FollowerOptions {
   std::filesystem::path database{};
   std::int64_t max_staleness_ms = 5 * 60 * 1000;  // cache_ttl_minutes
+  std::function<void(const RestoreProgress&)> restore_progress{};
+  std::stop_token stop{};  // ends open() early: kCancelled
 };
 
 class Follower {
@@ -29,6 +32,9 @@ class Follower {
   // kUnavailable when the store was not reached for longer than allowed: what is here may be
   // staler. Any thread; does not block.
   [[nodiscard]] Result<void> check_fresh() const;
+
+  // Rises with every state that readers can see. Any thread.
+  [[nodiscard]] std::uint64_t states() const;
 
  private:
   class Impl;

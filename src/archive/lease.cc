@@ -3,6 +3,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
 #include "blob/encoding.h"
 #include "blob/host_file.h"
 #include "blob/http_retry.h"
@@ -84,6 +85,7 @@ Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& optio
   lease.options_ = options;
   const blob::Limits waiting = limits.at_most(options.wait_ms + options.ttl_ms);
   std::string seen_etag;
+  bool told = false;
   blob::Limits silence = blob::Limits::within(options.ttl_ms);
   while (true) {
     auto present = blob::fetch(store, kKey, kMaxBytes, limits);
@@ -121,6 +123,11 @@ Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& optio
       }
       if (etag.error().code != ErrorCode::kPreconditionFailed) return fail(std::move(etag).error());
     }
+    if (!told && !holder.empty()) {
+      log::info("waiting for {}: another writer has it ({})", store.describe(), holder);
+      told = true;
+    }
+    CALF_CHECK_OK(limits.check("waiting for " + store.describe()));
     if (!waiting.check("")) {
       return fail(ErrorCode::kUnavailable, store.describe() + " has another writer: " + holder,
                   "stop it; when it is dead, its lease ends by itself");

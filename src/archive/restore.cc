@@ -1,6 +1,8 @@
 #include "archive/restore.h"
 
-#include "base/log.h"
+#include <algorithm>
+
+#include "archive/base.h"
 #include "blob/host_file.h"
 
 namespace calf::archive {
@@ -14,6 +16,15 @@ Result<void> truncate(const os::FileDescriptor& file, const fs::path& path, std:
     return fail(os::to_error("truncating " + path.string(), done.error()));
   }
   return {};
+}
+
+RestoreOptions with_total(RestoreOptions options, std::uint64_t total_bytes) {
+  if (!options.progress) return options;
+  options.progress = [told = std::move(options.progress), total_bytes](RestoreProgress progress) {
+    progress.total_bytes = std::max(total_bytes, progress.bytes);
+    told(progress);
+  };
+  return options;
 }
 
 }  // namespace
@@ -151,7 +162,10 @@ Result<PageSetHeader> restore(blob::ObjectStore& store, const fs::path& file,
   }
   const fs::path fresh = file.string() + blob::random_name(".restoring-");
   auto header = [&]() -> Result<PageSetHeader> {
-    CALF_TRY(auto replay, Replay::begin(store, fresh, options, limits));
+    CALF_TRY(const ChainSize size, measure_chain(store, limits));
+    CALF_TRY(auto replay,
+             Replay::begin(store, fresh, with_total(options, size.base_bytes + size.segment_bytes),
+                           limits));
     CALF_CHECK_OK(replay.advance(store, limits));
     if (!replay.state()) {
       return fail(ErrorCode::kNotFound, options.at_ms

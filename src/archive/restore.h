@@ -11,7 +11,8 @@
 namespace calf::archive {
 
 struct RestoreProgress {
-  std::uint64_t bytes = 0;  // of objects read
+  std::uint64_t bytes = 0;        // of objects read
+  std::uint64_t total_bytes = 0;  // about, and at most; 0: not known
   std::uint64_t segments = 0;
   std::int64_t time_ms = 0;  // of the state so far
 };

@@ -4,6 +4,8 @@
 #include <sstream>
 
 #include "cli/options.h"
+#include "cli/place.h"
+#include "cli/raw_config.h"
 #include "cli/restore_command.h"
 #include "cli/snapshot_command.h"
 #include "cli/version.h"
@@ -109,40 +111,11 @@ std::vector<std::string> split_list(const std::string& text) {
   return items;
 }
 
-// --config and --set, of `calf serve` and `calf config`.
-struct RawConfig {
-  std::string path = environment({"CONFIG_PATH"});
-  std::vector<std::string> settings;
-};
-
-void add_config(CLI::App& app, RawConfig& raw) {
-  app.add_option("--config", raw.path, "Configuration file, YAML (CONFIG_PATH)");
-  app.add_option("--set", raw.settings, "An option of the configuration, name=value; repeat it")
-      ->allow_extra_args(false);
-}
-
-Result<config::Config> load_config(const RawConfig& raw) {
-  config::Config::Sources sources{.path = raw.path};
-  for (const std::string& text : raw.settings) {
-    CALF_TRY(auto setting, parse_setting(text));
-    sources.flags.push_back(std::move(setting));
-  }
-  return config::Config::load(sources);
-}
-
-// What no flag of its own says: --set, then the variables of libpq and of the postgres image, then
-// the configuration's variable, then its file.
-std::string choose(const config::Config& config, std::string_view option,
-                   std::initializer_list<const char*> variables, const std::string& otherwise) {
-  if (config.is_flag(option)) return config.text(option);
-  return environment(variables, config.given(option).value_or(otherwise));
-}
-
 // Every value as the user typed it; checked and turned into options afterwards.
 struct RawServe {
   RawConfig config;
-  std::string location, data_directory, engine = "postgres", from, auth, extensions,
-                                        tls_certificate, tls_key, pool;
+  RawPlace place;
+  std::string from, auth, extensions, tls_certificate, tls_key, pool;
   std::vector<std::string> hosts, socket_directories, socket_paths, settings;
   int port = -1;
   int max_connections = 0;
@@ -160,14 +133,9 @@ struct RawSql {
 void add_serve(CLI::App& app, RawServe& raw, ServeOptions& options) {
   app.set_help_flag("--help", "Show this text");
   app.footer(kServeExamples);
-  app.add_option(
-      "LOCATION", raw.location,
-      "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
-  app.add_option("-D,--data-dir", raw.data_directory, "The same as a directory for LOCATION");
+  add_place(app, raw.place);
   add_config(app, raw.config);
   app.add_option("--from", raw.from, "Start with this file of calf snapshot save");
-  app.add_option("--engine", raw.engine, "postgres, or sqlite: LOCATION is then a SQLite file")
-      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app.add_option("-p,--port", raw.port,
                  "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app.add_option("-h,--host", raw.hosts,
@@ -330,8 +298,7 @@ Result<AuthMethod> parse_auth(const std::string& text) {
 }
 
 Result<void> choose_port(int flag, const config::Config& config, ServeOptions& options) {
-  std::string text =
-      flag >= 0 ? std::to_string(flag) : choose(config, "server.port", {"PGPORT"}, "5432");
+  std::string text = flag >= 0 ? std::to_string(flag) : config.text("server.port");
   char* end = nullptr;
   const long port = std::strtol(text.c_str(), &end, 10);
   if (flag < -1 || text.empty() || *end != '\0' || port < 0 || port > 65535) {
@@ -351,7 +318,7 @@ void choose_hosts(const RawServe& raw, const config::Config& config, ServeOption
   for (const std::string& path : raw.socket_paths) options.socket_paths.emplace_back(path);
   std::vector<std::string> given = raw.hosts;
   if (given.empty() && options.socket_directories.empty() && options.socket_paths.empty()) {
-    given = {choose(config, "server.host", {"PGHOST"}, "127.0.0.1")};
+    given = {config.text("server.host")};
   }
   if (given.empty()) return;
   options.hosts.clear();
@@ -394,20 +361,26 @@ Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
   return {};
 }
 
+// A flag of its own counts more than what says the same elsewhere, however wrong that is.
+Result<config::Config> load_config(const RawServe& raw) {
+  RawConfig config = raw.config;
+  constexpr int kLastPort = 65535;
+  if (raw.port >= 0 && raw.port <= kLastPort) {
+    config.settings.push_back("server.port=" + std::to_string(raw.port));
+  }
+  if (!raw.place.durability.empty()) {
+    config.settings.push_back("storage.durability=" + raw.place.durability);
+  }
+  return load_config(config);
+}
+
 // User, password and database, where no flag has them.
 void choose_identity(const CLI::App& app, const config::Config& config, ServeOptions& options) {
-  if (app.count("--user") == 0) {
-    options.user =
-        choose(config, "server.authentication.user", {"POSTGRES_USER", "PGUSER"}, "postgres");
-  }
+  if (app.count("--user") == 0) options.user = config.text("server.authentication.user");
   if (app.count("--password") == 0) {
-    options.password =
-        choose(config, "server.authentication.password", {"POSTGRES_PASSWORD", "PGPASSWORD"}, "");
+    options.password = config.text("server.authentication.password");
   }
-  if (app.count("--db") == 0) {
-    options.database =
-        choose(config, "database.name", {"POSTGRES_DB", "PGDATABASE", "POSTGRES_USER"}, "postgres");
-  }
+  if (app.count("--db") == 0) options.database = config.text("database.name");
 }
 
 EngineKind engine_named(const std::string& name) {
@@ -415,14 +388,13 @@ EngineKind engine_named(const std::string& name) {
 }
 
 Result<ServeOptions> finish_serve(const CLI::App& app, const RawServe& raw, ServeOptions options) {
-  CALF_TRY(const config::Config config, load_config(raw.config));
+  CALF_TRY(const config::Config config, load_config(raw));
   choose_identity(app, config, options);
   if (config.given("logging.level") || config.given("logging.format")) {
     options.log = config::log_options(config);
   }
-  CALF_TRY(options.location, choose_location(raw.location, raw.data_directory));
+  CALF_CHECK_OK(choose_place(raw.place, config, options));
   options.from = path_of(raw.from);
-  options.engine = engine_named(raw.engine);
   CALF_CHECK_OK(choose_port(raw.port, config, options));
   choose_hosts(raw, config, options);
   CALF_CHECK_OK(choose_tls(raw, options));

@@ -12,7 +12,8 @@ class CommandLine : public testing::Test {
   void SetUp() override {
     for (const char* name :
          {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGDATA", "POSTGRES_USER",
-          "POSTGRES_PASSWORD", "POSTGRES_DB", "CONFIG_PATH", "PG_PORT", "PG_USER", "LOG_FORMAT"}) {
+          "POSTGRES_PASSWORD", "POSTGRES_DB", "CONFIG_PATH", "PG_PORT", "PG_USER", "LOG_FORMAT",
+          "STORAGE", "DB_NAME", "DB_PATH"}) {
       ::unsetenv(name);
     }
   }
@@ -205,6 +206,29 @@ TEST_F(CommandLine, takes_the_configuration_below_flags_and_libpqs_variables) {
   EXPECT_EQ(serve({"--set", "server.authentication.password=s"}).auth, AuthMethod::kScram);
 }
 
+TEST_F(CommandLine, what_only_the_sqlite_engine_has_asks_for_it) {
+  EXPECT_EQ(serve({}).engine, EngineKind::kPostgres);
+  const ServeOptions url = serve({"--storage", "s3://b/p", "-d", "shop"});
+  EXPECT_EQ(url.engine, EngineKind::kSqlite);
+  EXPECT_EQ(std::get<blob::S3Options>(url.storage->store).prefix, "p/");
+  EXPECT_EQ(std::get<DirectoryLocation>(url.location).path.filename(), "shop.sqlite");
+  ::setenv("STORAGE", "local", 1);
+  ::setenv("DB_NAME", "myapp", 1);
+  ::setenv("DB_PATH", "/d/app.sqlite", 1);
+  ::setenv("PGDATA", "/of/the/other/engine", 1);
+  const ServeOptions seed = serve({"--durability", "commit", "--set", "storage.lease_ttl=1s"});
+  EXPECT_EQ(seed.engine, EngineKind::kSqlite);
+  EXPECT_EQ(std::get<blob::FolderOptions>(seed.storage->store).path, "./data/myapp");
+  EXPECT_EQ(seed.storage->archive.durability, archive::Durability::kCommit);
+  EXPECT_EQ(seed.storage->archive.lease_ttl_ms, 1000);
+  EXPECT_EQ(std::get<DirectoryLocation>(seed.location).path, "/d/app.sqlite");
+  EXPECT_EQ(refused({"serve", "--engine", "postgres"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--storage", "ftp://x"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "memory://", "--storage", "/x"}).exit_code, 1);
+  ::unsetenv("STORAGE");
+  EXPECT_EQ(refused({"serve", "--replica"}).exit_code, 1);
+}
+
 TEST_F(CommandLine, config_prints_what_counts) {
   ::setenv("PG_PORT", "6001", 1);
   EXPECT_NE(refused({"config"}).text.find("port: 6001  # PG_PORT"), std::string::npos);
@@ -217,10 +241,14 @@ TEST_F(CommandLine, restore_takes_a_store_a_file_and_a_time) {
   const Command command =
       parse_command_line({"restore", "s3://b/p", "f.db", "--at", "2026-03-01T12:00:00Z"});
   const auto& restore = std::get<RestoreCommand>(command);
-  EXPECT_EQ(restore.store_url, "s3://b/p");
+  EXPECT_EQ(std::get<blob::S3Options>(restore.store).bucket, "b");
   EXPECT_EQ(restore.file, "f.db");
   EXPECT_EQ(restore.at_ms, 1772366400000);
-  EXPECT_EQ(refused({"restore", "s3://b/p"}).exit_code, 1);
+  EXPECT_EQ(refused({"restore", "f"}).exit_code, 1);
+  ::setenv("STORAGE", "local", 1);
+  ::setenv("DB_NAME", "shop", 1);
+  const auto configured = std::get<RestoreCommand>(parse_command_line({"restore", "f"}));
+  EXPECT_EQ(std::get<blob::FolderOptions>(configured.store).path, "./data/shop");
   EXPECT_EQ(refused({"restore", "s3://b/p", "f", "--at", "soon"}).exit_code, 1);
 }
 

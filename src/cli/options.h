@@ -30,6 +30,7 @@ struct ServeOptions {
   ClusterLocation location{};
   std::optional<std::filesystem::path> from{};  // a snapshot file
   EngineKind engine = EngineKind::kPostgres;
+  std::optional<StorageOptions> storage{};  // of the sqlite engine
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -76,7 +77,7 @@ struct SqlOptions {
 };
 
 struct RestoreCommand {
-  std::string store_url{};
+  blob::StoreOptions store{};
   std::filesystem::path file{};
   std::optional<std::int64_t> at_ms{};  // since 1970
   bool quiet = false;

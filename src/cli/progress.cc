@@ -8,10 +8,9 @@ Result<void> Progress::report(std::uint64_t done, std::uint64_t total, Clock::ti
   if (signals_ != nullptr && signals_->take() != 0) {
     return fail(ErrorCode::kCancelled, what_ + ": interrupted");
   }
-  if (quiet_ || now - last_line_ < kBetweenLines) return {};
+  if (quiet_ || total == 0 || now - last_line_ < kBetweenLines) return {};
   last_line_ = now;
-  const double percent =
-      total == 0 ? 100 : 100.0 * static_cast<double>(done) / static_cast<double>(total);
+  const double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total);
   const std::string line = fmt::format("calf: {}: {} of {} ({:.0f} %)\n", what_, bytes_text(done),
                                        bytes_text(total), percent);
   std::fwrite(line.data(), 1, line.size(), stream_);

@@ -30,7 +30,7 @@ class Progress {
     };
   }
 
-  // kCancelled after a signal.
+  // kCancelled after a signal. A total of 0 is not known yet.
   Result<void> report(std::uint64_t done, std::uint64_t total, Clock::time_point now);
 
  private:

@@ -4,12 +4,15 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/options.h"
+#include "cli/raw_config.h"
 
 namespace calf::cli {
 
 // As the user typed it.
 struct RawRestore {
-  std::string store_url, file, at;
+  RawConfig config;
+  std::vector<std::string> places;  // the store, if it is not the configuration's, and the file
+  std::string at;
   bool quiet = false;
 };
 

@@ -116,6 +116,7 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
                                    .user = options.user,
                                    .password = options.password,
                                    .database = options.database},
+                         .storage = options.storage,
                          .from = options.from};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
@@ -175,7 +176,7 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
   CALF_TRY(running.pool, bind_pool(options));
   const std::uint16_t port = running.server->endpoints().port;
-  Progress progress("reading the snapshot", &signals, options.quiet || options.json_only);
+  Progress progress(options.storage ? "restoring the database" : "reading the snapshot", &signals, options.quiet || options.json_only);
   ClusterOptions chosen = cluster_options(options, port);
   chosen.observer = progress.observer();
   CALF_TRY(OpenedCluster cluster, open_cluster(chosen));

@@ -3,8 +3,10 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <functional>
+#include <sstream>
 
 #include "base/assert.h"
 #include "blob/host_file.h"
@@ -16,23 +18,29 @@ constexpr std::size_t kMaxFileBytes = 1 << 20;
 constexpr std::string_view kFlagSource = "--set";
 
 constexpr Option kOptions[] = {
-    {"server.port", "PG_PORT", Kind::kPort, "5432"},
-    {"server.host", "PG_HOST", Kind::kText, "127.0.0.1"},
-    {"server.authentication.user", "PG_USER", Kind::kText, "postgres"},
-    {"server.authentication.password", "PG_PASSWORD", Kind::kText, "", true},
+    {"server.port", "PGPORT PG_PORT", Kind::kPort, "5432"},
+    {"server.host", "PGHOST PG_HOST", Kind::kText, "127.0.0.1"},
+    {"server.authentication.user", "POSTGRES_USER PGUSER PG_USER", Kind::kText, "postgres"},
+    {"server.authentication.password", "POSTGRES_PASSWORD PGPASSWORD PG_PASSWORD", Kind::kText, "",
+     true},
     {"database.engine", "DB_ENGINE", Kind::kChoice, "postgres", false, "postgres sqlite"},
-    {"database.name", "DB_NAME", Kind::kText, "postgres"},
+    {"database.name", "POSTGRES_DB PGDATABASE DB_NAME POSTGRES_USER", Kind::kText, "postgres"},
+    {"database.data_directory", "PGDATA", Kind::kText, ""},
     {"database.sqlite_path", "DB_PATH", Kind::kText, ""},
     {"database.transaction_mode", "", Kind::kChoice, "deferred", false,
      "deferred immediate exclusive"},
-    {"database.connection_pool_size", "CONNECTION_POOL_SIZE", Kind::kCount, "10"},
+    {"database.connection_pool_size", "CONNECTION_POOL_SIZE", Kind::kCount, "100"},
     {"storage.backend", "STORAGE", Kind::kChoice, "none", false, "none local s3 azure"},
     {"storage.durability", "STORAGE_DURABILITY", Kind::kChoice, "interval", false,
      "commit interval shutdown"},
     {"storage.interval", "STORAGE_INTERVAL", Kind::kDuration, "1s"},
     {"storage.retention", "STORAGE_RETENTION", Kind::kDuration, "7d"},
-    {"storage.cache_ttl_minutes", "CACHE_TTL_MINUTES", Kind::kCount, "5"},
+    {"storage.cache_ttl_minutes", "CACHE_TTL_MINUTES", Kind::kMinutes, "5"},
     {"storage.max_unshipped_mb", "", Kind::kCount, "256"},
+    {"storage.commit_timeout", "", Kind::kDuration, "60s"},
+    {"storage.lease_ttl", "", Kind::kDuration, "15s"},
+    {"storage.lease_wait", "", Kind::kDuration, "60s"},
+    {"storage.replica", "STORAGE_REPLICA", Kind::kFlag, "false"},
     {"storage.local.base_path", "", Kind::kText, "./data"},
     {"storage.s3.bucket", "S3_BUCKET", Kind::kText, ""},
     {"storage.s3.region", "S3_REGION", Kind::kText, ""},
@@ -117,6 +125,23 @@ std::optional<std::int64_t> parse_duration_ms(std::string_view text) {
   return std::nullopt;
 }
 
+std::string lowered(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return result;
+}
+
+// "5", "0.5".
+std::optional<std::int64_t> parse_minutes_ms(std::string_view text) {
+  constexpr double kMost = 1'000'000;
+  constexpr double kMsPerMinute = 60'000;
+  double minutes = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), minutes);
+  const bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  if (!whole || !(minutes > 0 && minutes <= kMost)) return std::nullopt;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(minutes * kMsPerMinute));
+}
+
 bool is_choice(std::string_view choices, std::string_view text) {
   return !text.empty() && text.find(' ') == std::string_view::npos &&
          (" " + std::string(choices) + " ").find(" " + std::string(text) + " ") !=
@@ -135,11 +160,14 @@ std::optional<std::string> objection(const Option& option, std::string_view text
     case Kind::kCount:
       if (number && *number > 0 && *number <= 1'000'000) return std::nullopt;
       return "it must be a number from 1 to 1000000";
+    case Kind::kMinutes:
+      if (parse_minutes_ms(text)) return std::nullopt;
+      return "it must be a number of minutes, more than 0 and at most 1000000";
     case Kind::kFlag:
-      if (is_choice("true false", text)) return std::nullopt;
+      if (is_choice("true false", lowered(text))) return std::nullopt;
       return "it must be true or false";
     case Kind::kChoice:
-      if (is_choice(option.choices, text)) return std::nullopt;
+      if (is_choice(option.choices, lowered(text))) return std::nullopt;
       return "it must be one of: " + std::string(option.choices);
     case Kind::kDuration:
       if (parse_duration_ms(text)) return std::nullopt;
@@ -174,16 +202,24 @@ std::span<const Option> options() {
 Result<Config> Config::load(const Sources& sources) {
   Config config;
   if (!sources.path.empty()) CALF_CHECK_OK(config.load_file(sources.path));
-  for (const Option& option : kOptions) {
-    if (option.variable.empty()) continue;
-    const std::string variable(option.variable);
-    if (auto value = sources.environment(variable)) {
-      CALF_CHECK_OK(config.set(option.name, std::move(*value), variable));
-    }
-  }
+  for (const Option& option : kOptions) CALF_CHECK_OK(config.load_variables(option, sources));
   for (const auto& [name, value] : sources.flags)
     CALF_CHECK_OK(config.set(name, value, std::string(kFlagSource)));
   return config;
+}
+
+// The first variable that is there counts; what is wrong with it matters only if no flag says it
+// better.
+Result<void> Config::load_variables(const Option& option, const Sources& sources) {
+  for (const auto& flag : sources.flags) {
+    if (flag.first == option.name) return {};
+  }
+  std::istringstream names{std::string(option.variables)};
+  for (std::string variable; names >> variable;) {
+    auto value = sources.environment(variable);
+    if (value) return set(option.name, std::move(*value), variable);
+  }
+  return {};
 }
 
 Result<void> Config::set(std::string_view name, std::string text, std::string source) {
@@ -197,6 +233,7 @@ Result<void> Config::set(std::string_view name, std::string text, std::string so
     return fail(ErrorCode::kInvalidArgument,
                 source + ": " + std::string(name) + " cannot be" + shown + ": " + *why);
   }
+  if (option->kind == Kind::kChoice || option->kind == Kind::kFlag) text = lowered(text);
   values_.insert_or_assign(std::string(name), Value{std::move(text), std::move(source)});
   return {};
 }
@@ -234,9 +271,9 @@ std::optional<std::string> Config::given(std::string_view name) const {
   return found->second.text;
 }
 
-bool Config::is_flag(std::string_view name) const {
+std::string Config::source(std::string_view name) const {
   const auto found = values_.find(name);
-  return found != values_.end() && found->second.source == kFlagSource;
+  return found == values_.end() ? "default" : found->second.source;
 }
 
 std::string Config::text(std::string_view name) const {
@@ -254,7 +291,10 @@ bool Config::flag(std::string_view name) const {
 }
 
 std::int64_t Config::duration_ms(std::string_view name) const {
-  return parse_duration_ms(text(name)).value_or(0);
+  const Option* option = find(name);
+  ASSERT(option != nullptr);
+  const bool minutes = option->kind == Kind::kMinutes;
+  return (minutes ? parse_minutes_ms(text(name)) : parse_duration_ms(text(name))).value_or(0);
 }
 
 std::string Config::describe() const {

@@ -18,11 +18,11 @@
 
 namespace calf::config {
 
-enum class Kind { kText, kPort, kCount, kFlag, kChoice, kDuration };
+enum class Kind { kText, kPort, kCount, kMinutes, kFlag, kChoice, kDuration };
 
 struct Option {
-  std::string_view name;      // "server.port"
-  std::string_view variable;  // "PG_PORT"; empty: none
+  std::string_view name;       // "server.port"
+  std::string_view variables;  // "PGPORT PG_PORT": the first one that is set counts
   Kind kind = Kind::kText;
   std::string_view otherwise;  // the default; empty: nothing
   bool secret = false;
@@ -41,7 +41,7 @@ class Config {
  public:
   struct Sources {
     std::string path{};                                        // of the file; empty: none
-    std::vector<std::pair<std::string, std::string>> flags{};  // name and value of --set
+    std::vector<std::pair<std::string, std::string>> flags{};  // name and value, of --set
     blob::Environment environment = blob::process_environment();
   };
 
@@ -51,13 +51,13 @@ class Config {
 
   // What was given; nothing when only the default holds. `name` must be an option's.
   [[nodiscard]] std::optional<std::string> given(std::string_view name) const;
-  // True when it was given by --set.
-  [[nodiscard]] bool is_flag(std::string_view name) const;
+  // "PG_PORT", "config.yaml:3", "--set"; "default" when it was not given.
+  [[nodiscard]] std::string source(std::string_view name) const;
   // What was given, else the default.
   [[nodiscard]] std::string text(std::string_view name) const;
   [[nodiscard]] std::int64_t number(std::string_view name) const;
   [[nodiscard]] bool flag(std::string_view name) const;
-  // A kDuration, in milliseconds.
+  // A kDuration or kMinutes, in milliseconds.
   [[nodiscard]] std::int64_t duration_ms(std::string_view name) const;
 
   // Every option with its value and source, secrets masked; the text is itself a valid file.
@@ -65,6 +65,7 @@ class Config {
 
  private:
   Result<void> set(std::string_view name, std::string text, std::string source);
+  Result<void> load_variables(const Option& option, const Sources& sources);
   Result<void> load_file(const std::string& path);
 
   std::map<std::string, Value, std::less<>> values_;

@@ -71,10 +71,10 @@ TEST_F(Configuration, reads_the_file) {
   EXPECT_EQ(config->text("database.transaction_mode"), "immediate");
   EXPECT_EQ(log_options(*config).level, log::Level::kDebug);
   EXPECT_EQ(log_options(*config).format, log::Format::kJson);
-  const auto store = store_options(*config);
+  const auto store = store_options(*config, "myapp");
   ASSERT_TRUE(store) << store.error().to_string();
   EXPECT_EQ(std::get<blob::S3Options>(**store).bucket, "my-databases");
-  EXPECT_EQ(std::get<blob::S3Options>(**store).prefix, "sqlite-dbs/");
+  EXPECT_EQ(std::get<blob::S3Options>(**store).prefix, "sqlite-dbs/myapp/");
 }
 
 TEST_F(Configuration, lets_flags_win_over_variables_over_the_file) {
@@ -86,7 +86,30 @@ TEST_F(Configuration, lets_flags_win_over_variables_over_the_file) {
       "3");
   EXPECT_FALSE(load("")->given("server.port"));
   EXPECT_EQ(load("")->duration_ms("storage.retention"), 7 * 86'400'000);
-  EXPECT_EQ(load("", {{"STORAGE", "local"}})->text("storage.backend"), "local");
+  EXPECT_EQ(load("", {{"CACHE_TTL_MINUTES", "0.5"}})->duration_ms("storage.cache_ttl_minutes"),
+            30'000);
+  for (const char* minutes : {"0", "-1", "nan", "inf", "1e9", "5m", ""}) {
+    EXPECT_FALSE(load("", {{"CACHE_TTL_MINUTES", minutes}})) << minutes;
+  }
+  EXPECT_EQ(load("", {{"STORAGE", "Local"}})->text("storage.backend"), "local");
+}
+
+TEST_F(Configuration, lets_libpqs_variables_win_over_the_others_that_mean_the_same) {
+  const auto config = load("", {{"PG_PORT", "2"}, {"PGPORT", "3"}});
+  EXPECT_EQ(config->text("server.port"), "3");
+  EXPECT_EQ(config->source("server.port"), "PGPORT");
+  EXPECT_EQ(load("", {{"PGPORT", "x"}}, {{"server.port", "4"}})->text("server.port"), "4");
+}
+
+TEST_F(Configuration, gives_a_stores_url_the_credentials_of_the_storage_section) {
+  const auto config =
+      load("storage: {s3: {access_key_id: a, secret_access_key: b}, azure: {key: a2V5}}");
+  const auto s3 = store_options_at("s3://bucket/there", *config);
+  EXPECT_EQ(std::get<blob::S3Options>(*s3).keys->access_key_id, "a");
+  EXPECT_EQ(std::get<blob::S3Options>(*s3).prefix, "there/");
+  const auto azure = store_options_at("azure://account/container", *config);
+  EXPECT_EQ(std::get<blob::AzureOptions>(*azure).access.key, "a2V5");
+  EXPECT_FALSE(store_options_at("ftp://x", *config));
 }
 
 TEST_F(Configuration, refuses_what_it_does_not_know_with_file_and_line) {
@@ -123,9 +146,14 @@ TEST_F(Configuration, describes_itself_with_sources_and_without_secrets) {
 }
 
 TEST_F(Configuration, wants_what_a_backend_needs) {
-  EXPECT_FALSE(store_options(*load("storage: {backend: s3}")));
-  EXPECT_FALSE(store_options(*load("storage: {backend: azure}")));
-  EXPECT_FALSE((*store_options(*load(""))).has_value());
+  EXPECT_FALSE(store_options(*load("storage: {backend: s3}"), "shop"));
+  EXPECT_FALSE(store_options(*load("storage: {backend: azure}"), "shop"));
+  EXPECT_FALSE((*store_options(*load(""), "shop")).has_value());
+  const auto local = load("storage: {backend: local, local: {base_path: /d}}");
+  EXPECT_EQ(std::get<blob::FolderOptions>(**store_options(*local, "shop")).path, "/d/shop");
+  for (const char* name : {"", "a b", "../x", "a/b", "ü"}) {
+    EXPECT_FALSE(store_options(*local, name)) << name;
+  }
   EXPECT_EQ(archiver_options(*load("storage: {durability: commit, interval: 250ms}")).interval_ms,
             250);
 }

@@ -1,11 +1,10 @@
-"""deploy/ as tools see it; no container engine runs here. And the configuration that its files give."""
+"""deploy/ as tools see it; no container engine runs here. The configuration that its files give is one."""
 
-import json
-import os
 import subprocess
 
 import pytest
 from harness import places
+from test_configuration import calf_config
 
 pytestmark = pytest.mark.calf_only
 DEPLOY = places.ROOT / "deploy"
@@ -37,35 +36,9 @@ def config_map() -> str:
     return text.stdout
 
 
-def calf_config(path, **variables):
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "POSTGRES"))}
-    return subprocess.run(
-        [places.CALF, "config", "--config", path],
-        env={**environment, **variables}, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
-
-
 def test_calf_takes_the_config_map(directory):
     (directory / "config.yaml").write_text(config_map())
-    done = calf_config(directory / "config.yaml", PG_PASSWORD="topsecret")
+    done = calf_config("--config", directory / "config.yaml", PG_PASSWORD="topsecret")
     assert done.returncode == 0, done.stderr
     assert 'host: "0.0.0.0"  # ' in done.stdout and "topsecret" not in done.stdout
     assert 'password: "********"  # PG_PASSWORD' in done.stdout
-
-
-def test_a_wrong_option_is_named_with_its_line(directory):
-    path = directory / "config.yaml"
-    path.write_text("server:\n  prot: 5432\n")
-    done = calf_config(path)
-    assert done.returncode == 1
-    assert f"{path}:2: there is no option server.prot" in done.stderr and "did you mean server.port?" in done.stderr
-
-
-def test_the_server_listens_where_the_configuration_says(own_server, directory):
-    path = directory / "config.yaml"
-    path.write_text("server:\n  authentication:\n    user: anna\ndatabase:\n  name: shop\nlogging:\n  format: json\n")
-    server = own_server(environment={"CONFIG_PATH": str(path)})
-    with server.connect(user="anna", dbname="shop") as connection:
-        assert connection.execute("select current_user || current_database()").fetchone() == ("annashop",)
-    lines = [line for line in server.output().splitlines() if "ready to accept connections" in line]
-    assert lines and json.loads(lines[0])["level"] == "info"
