@@ -4,6 +4,7 @@
 #include <mutex>
 #include <thread>
 
+#include "archive/lease.h"
 #include "archive/retry.h"
 #include "archive/source.h"
 #include "base/log.h"
@@ -89,6 +90,7 @@ class Follower::Impl {
       done = advance(limits);
     }
     CALF_CHECK_OK(done);
+    CALF_CHECK_OK(check_archive(store_, limits));
     if (published_ != replay_->state()->position) CALF_CHECK_OK(publish());
     fresh_ns_ = began_ns;
     return {};

@@ -146,6 +146,13 @@ Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& optio
   return lease;
 }
 
+Result<void> check_archive(blob::ObjectStore& store, const blob::Limits& limits) {
+  auto lease = blob::fetch(store, kKey, kMaxBytes, limits);
+  if (lease) return {};
+  if (lease.error().code != ErrorCode::kNotFound) return fail(std::move(lease).error());
+  return fail(ErrorCode::kUnavailable, "the archive in " + store.describe() + " is gone");
+}
+
 Result<void> Lease::write(blob::ObjectStore& store, bool released, const blob::Limits& limits) {
   const Content content{.epoch = epoch_,
                         .archive_id = blob::hex({archive_id_.data(), archive_id_.size()}),

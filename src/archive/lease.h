@@ -50,4 +50,7 @@ class Lease {
   std::string winner_{};
 };
 
+// kUnavailable when the archive that was there is not: its folder is not mounted, say.
+Result<void> check_archive(blob::ObjectStore& store, const blob::Limits& limits);
+
 }  // namespace calf::archive

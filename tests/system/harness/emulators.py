@@ -114,7 +114,7 @@ class Emulators:
 
     def _azurite(self) -> Emulator:
         port = _free_port()
-        process = _run("azurite-blob", ["--blobPort", str(port), "--inMemoryPersistence", "--disableTelemetry", "-s"])
+        process = _run("azurite-blob", ["--blobPort", str(port), "--inMemoryPersistence", "--silent"])
         self._processes.append(process)
         path = f"/{AZURE_ACCOUNT}/{BUCKET}"
         _until_answered(process, port, "PUT", path + "?restype=container", _azure_headers(path, "restype:container"), {201, 409})
