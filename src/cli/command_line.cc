@@ -569,7 +569,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
-    if (serve_app->parsed()) return to_command(finish_serve(*serve_app, raw_serve, std::move(serve)));
+    if (serve_app->parsed())
+      return to_command(finish_serve(*serve_app, raw_serve, std::move(serve)));
     if (port_app->parsed()) return to_command(finish_port(raw_port, std::move(port)));
     if (branch_app->parsed()) return to_command(finish_branch(raw_branch, std::move(branch)));
     if (check_app->parsed()) return to_command(finish_check(check_location, std::move(check)));

@@ -10,10 +10,9 @@ namespace {
 class CommandLine : public testing::Test {
  protected:
   void SetUp() override {
-    for (const char* name :
-         {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGDATA", "POSTGRES_USER",
-          "POSTGRES_PASSWORD", "POSTGRES_DB", "CONFIG_PATH", "PG_PORT", "PG_USER", "LOG_FORMAT",
-          "STORAGE", "DB_NAME", "DB_PATH"}) {
+    for (const char* name : {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGDATA",
+                             "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "CONFIG_PATH",
+                             "PG_PORT", "PG_USER", "LOG_FORMAT", "STORAGE", "DB_NAME", "DB_PATH"}) {
       ::unsetenv(name);
     }
   }

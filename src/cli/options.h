@@ -30,7 +30,7 @@ struct ServeOptions {
   ClusterLocation location{};
   std::optional<std::filesystem::path> from{};  // a snapshot file
   EngineKind engine = EngineKind::kPostgres;
-  std::optional<StorageOptions> storage{};  // of the sqlite engine
+  std::optional<StorageOptions> storage{};         // of the sqlite engine
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};

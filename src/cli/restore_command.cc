@@ -35,10 +35,11 @@ Result<archive::PageSetHeader> restore_from(const RestoreCommand& command) {
   Signals signals;
   Progress progress("restoring", &signals, command.quiet);
   std::stop_source stop;
-  const archive::RestoreOptions how{
-      .at_ms = command.at_ms, .progress = [&](const archive::RestoreProgress& so_far) {
-        if (!progress.observer()(so_far.bytes, so_far.total_bytes)) stop.request_stop();
-      }};
+  const archive::RestoreOptions how{.at_ms = command.at_ms,
+                                    .progress = [&](const archive::RestoreProgress& so_far) {
+                                      if (!progress.observer()(so_far.bytes, so_far.total_bytes))
+                                        stop.request_stop();
+                                    }};
   return archive::restore(*store, command.file, how,
                           blob::Limits::within(kTimeoutMs, stop.get_token()));
 }

@@ -176,7 +176,8 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
   CALF_TRY(running.pool, bind_pool(options));
   const std::uint16_t port = running.server->endpoints().port;
-  Progress progress(options.storage ? "restoring the database" : "reading the snapshot", &signals, options.quiet || options.json_only);
+  Progress progress(options.storage ? "restoring the database" : "reading the snapshot", &signals,
+                    options.quiet || options.json_only);
   ClusterOptions chosen = cluster_options(options, port);
   chosen.observer = progress.observer();
   CALF_TRY(OpenedCluster cluster, open_cluster(chosen));

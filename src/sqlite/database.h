@@ -18,8 +18,8 @@ struct sqlite3;
 
 namespace calf::sqlite {
 
-// What ships a database to other places, or brings it from there, stands here. Called on the threads
-// of sessions, several at once.
+// What ships a database to other places, or brings it from there, stands here. Called on the
+// threads of sessions, several at once.
 class CommitObserver {
  public:
   virtual ~CommitObserver() = default;
