@@ -35,6 +35,7 @@ class Archiver::Impl {
 
   Result<void> begin(const blob::Limits& limits);
   Result<void> commit_barrier(const blob::Limits& limits);
+  void note_commit(std::uint32_t log_frames);
   Result<void> check_writable() const;
   ArchiverStatus status() const;
   Result<void> stop(const blob::Limits& limits);
@@ -66,6 +67,9 @@ class Archiver::Impl {
   // For check_writable().
   std::atomic<bool> lease_lost_ = false;
   std::atomic<bool> too_much_waits_ = false;
+  // For note_commit(): what is in the store of the log, as of the last ship.
+  std::atomic<std::uint64_t> shipped_offset_ = 0;
+  std::atomic<std::uint64_t> frame_bytes_ = 0;
 
   // Ship thread only.
   int failures_ = 0;
@@ -130,14 +134,22 @@ Result<void> Archiver::Impl::commit_barrier(const blob::Limits& limits) {
   return fail(ErrorCode::kDeadlineExceeded, "the commit is not in " + store_.describe() + " yet");
 }
 
+// A log that is begun anew looks shorter than what was shipped: the ship thread knows more.
+void Archiver::Impl::note_commit(std::uint32_t log_frames) {
+  const std::uint64_t bytes = log_frames * frame_bytes_;
+  const std::uint64_t shipped = shipped_offset_;
+  if (bytes > shipped && bytes - shipped > options_.max_unshipped_bytes) too_much_waits_ = true;
+}
+
 Result<void> Archiver::Impl::check_writable() const {
   if (!lease_lost_ && !too_much_waits_) [[likely]]
     return {};
   const std::lock_guard lock(mutex_);
   if (lease_lost_) return fail(lost_error());
   return fail(ErrorCode::kResourceExhausted,
-              std::to_string(status_.unshipped_bytes >> 20) + " MB wait for " + store_.describe() +
-                  ": " + status_.last_error,
+              "more than " + std::to_string(options_.max_unshipped_bytes >> 20) + " MB wait for " +
+                  store_.describe() +
+                  (status_.last_error.empty() ? "" : ": " + status_.last_error),
               "writes go on when the store can be reached again");
 }
 
@@ -162,7 +174,9 @@ void Archiver::Impl::ship_loop(const std::stop_token& stop) {
       asked = wanted_ > done_;
     }
     if (stop.stop_requested() || lease_lost_) continue;
-    const bool quiet = options_.durability == Durability::kShutdown && !asked && !too_much_waits_;
+    // Begun in time, so that no writer is refused as long as the store takes it.
+    const bool much = status().unshipped_bytes > options_.max_unshipped_bytes / 4;
+    const bool quiet = options_.durability == Durability::kShutdown && !asked && !much;
     if (!quiet && ship_once(target, stop)) after_shipping();
     const auto waiting = shipper_.unshipped_bytes();
     const std::lock_guard lock(mutex_);
@@ -183,6 +197,8 @@ bool Archiver::Impl::ship_once(std::uint64_t target, const std::stop_token& stop
   }
   if (failures_ > 0) log::info("{} can be reached again", store_.describe());
   failures_ = 0;
+  shipped_offset_ = shipper_.log_offset();
+  frame_bytes_ = shipper_.log_frame_bytes();
   const std::lock_guard lock(mutex_);
   done_ = std::max(done_, target);
   status_.shipped = shipper_.shipped();
@@ -289,6 +305,9 @@ Result<void> Archiver::commit_barrier(const blob::Limits& limits) {
 }
 Result<void> Archiver::check_writable() const {
   return impl_->check_writable();
+}
+void Archiver::note_commit(std::uint32_t log_frames) {
+  impl_->note_commit(log_frames);
 }
 ArchiverStatus Archiver::status() const {
   return impl_->status();

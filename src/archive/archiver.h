@@ -64,6 +64,10 @@ class Archiver {
   // in the store yet. kPreconditionFailed: another writer took over, they never will be.
   Result<void> commit_barrier(const blob::Limits& limits);
 
+  // The log has so many frames after a commit (sqlite3_wal_hook): so the bound on what waits holds
+  // while a request to the store is on its way, too. Cheap; never blocks.
+  void note_commit(std::uint32_t log_frames);
+
   // Whether a transaction that writes may begin: kPreconditionFailed after the lease was lost,
   // kResourceExhausted while too much waits for the store. Cheap; never blocks.
   [[nodiscard]] Result<void> check_writable() const;

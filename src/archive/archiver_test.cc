@@ -223,6 +223,21 @@ TEST_F(Archive, keeps_the_moments_of_the_retention) {
   EXPECT_EQ(restored("select x from t", then), "old|");
 }
 
+TEST_F(Archive, keeps_the_bound_while_the_store_does_not_answer) {
+  ArchiverOptions bounded = options("a.db");
+  bounded.max_unshipped_bytes = 100'000;
+  bounded.interval_ms = 60'000;
+  auto archiver = Archiver::open(store_, bounded);
+  ASSERT_TRUE(archiver);
+  Database db(folder_ / "a.db");
+  db.run("create table t(x)");
+  ASSERT_TRUE((*archiver)->commit_barrier(limits()));
+  (*archiver)->note_commit(5);
+  EXPECT_TRUE((*archiver)->check_writable());
+  (*archiver)->note_commit(40);
+  EXPECT_EQ((*archiver)->check_writable().error().code, ErrorCode::kResourceExhausted);
+}
+
 TEST_F(Archive, stops_a_writer_that_was_replaced) {
   auto first = open("a.db");
   Database db(folder_ / "a.db");

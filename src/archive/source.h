@@ -63,6 +63,7 @@ class Source {
   static Result<Source> open(const std::filesystem::path& database);
 
   [[nodiscard]] WalFile& log() { return log_; }
+  [[nodiscard]] std::uint64_t log_frame_bytes() const { return log_.frame_bytes(); }
 
   // Moves the pin to now. Only when everything that the last one covered was shipped.
   Result<void> advance_pin();

@@ -54,6 +54,16 @@ Result<void> move_aside(const fs::path& database) {
   return {};
 }
 
+// What a restore that was killed has left.
+void remove_leftovers(const fs::path& database) {
+  const std::string beginning = database.filename().string() + ".restoring-";
+  std::error_code ignored;
+  const fs::path folder = database.has_parent_path() ? database.parent_path() : ".";
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (entry.path().filename().string().starts_with(beginning)) fs::remove(entry, ignored);
+  }
+}
+
 Result<bool> has_content(const fs::path& database) {
   std::error_code error;
   for (const char* suffix : {"", "-wal"}) {
@@ -81,6 +91,7 @@ Result<bool> settle_file(blob::ObjectStore& store, const ArchiverOptions& option
   for (const char* suffix : {"", "-wal", "-shm"}) {
     fs::remove(options.database.string() + suffix, ignored);  // empty ones
   }
+  remove_leftovers(options.database);
   CALF_CHECK_OK(retrying(limits, [&] {
     return restore(store, options.database, {.progress = options.restore_progress}, limits);
   }));

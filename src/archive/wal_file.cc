@@ -129,6 +129,10 @@ Result<std::string> WalFile::read_page(const WalFrame& frame) {
   return page;
 }
 
+std::uint64_t WalFile::frame_bytes() const {
+  return page_size_ == 0 ? 0 : kFrameHeadBytes + page_size_;
+}
+
 Result<void> WalFile::sync() {
   return blob::sync(file_, path_);
 }

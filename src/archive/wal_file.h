@@ -46,6 +46,8 @@ class WalFile {
   Result<void> sync();
 
   [[nodiscard]] std::uint32_t page_size() const { return page_size_; }  // after start()
+  // A page and what stands before it; 0 before start().
+  [[nodiscard]] std::uint64_t frame_bytes() const;
   Result<std::uint64_t> size_bytes();
 
  private:

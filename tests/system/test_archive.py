@@ -241,6 +241,31 @@ def test_a_commit_that_the_store_does_not_take_is_not_acknowledged(emulators, di
 
 
 @pytest.mark.timeout(60)
+def test_a_server_without_its_store_ends_when_it_is_told_twice(emulators, directory):
+    emulator = emulators["moto"]
+    port = int(re.search(r"127.0.0.1:(\d+)", emulator.url)[1])
+    with Cut(port) as network:
+        url = place_in(emulator, "end").replace(f":{port}", f":{network.port}")
+        with start(directory / "a.db", url, emulator) as server:
+            with server.connect() as connection:
+                connection.execute("create table log (who text, n int, filler bytea)")
+            network.cut()
+            waiting = Writing(server, "w", 1)
+            time.sleep(0.3)
+            server.signal(signal.SIGTERM)
+            assert "not confirmed" in str(waiting.end(10))
+            server.signal(signal.SIGTERM)
+            assert server.wait(10) == 1
+            assert "not everything is in storage" in server.output()
+        network.mend()
+        with start(directory / "a.db", url, emulator) as server, server.connect() as connection:
+            assert connection.execute("select n from log").fetchall() == [(1,)]  # it was here all the time
+            assert server.stop() == 0
+    copy = restored(place_in(emulator, "end"), directory / "copy.db", emulator)
+    assert copy.execute("select n from log").fetchall() == [(1,)]
+
+
+@pytest.mark.timeout(60)
 def test_a_replica_follows_and_only_reads(directory):
     url = str(directory / "store")
     with start(directory / "a.db", url, None) as writer, writer.connect() as connection:

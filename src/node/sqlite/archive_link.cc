@@ -53,10 +53,13 @@ class Writer final : public ArchiveLink {
         commit_timeout_ms_(storage.commit_timeout_ms),
         restored_(restored) {}
 
-  Result<void> committed(std::uint32_t) override {
+  Result<void> committed(std::uint32_t wal_frames) override {
+    archiver_->note_commit(wal_frames);
     if (!wait_for_store_) return {};
-    return archiver_->commit_barrier(blob::Limits::within(commit_timeout_ms_));
+    return archiver_->commit_barrier(
+        blob::Limits::within(commit_timeout_ms_, impatience_.get_token()));
   }
+  void end_waits() override { impatience_.request_stop(); }
   bool may_checkpoint(std::uint32_t) override { return false; }  // the archiver does that
   [[nodiscard]] Result<void> may_write() const override { return archiver_->check_writable(); }
   [[nodiscard]] bool restored() const override { return restored_; }
@@ -68,6 +71,7 @@ class Writer final : public ArchiveLink {
   const bool wait_for_store_;
   const std::int64_t commit_timeout_ms_;
   const bool restored_;
+  std::stop_source impatience_;
 };
 
 class Replica final : public ArchiveLink {
@@ -77,6 +81,7 @@ class Replica final : public ArchiveLink {
       : store_(std::move(store)), follower_(std::move(follower)), restored_(restored) {}
 
   Result<void> committed(std::uint32_t) override { return {}; }
+  void end_waits() override {}
   bool may_checkpoint(std::uint32_t) override { return false; }
   [[nodiscard]] Result<void> may_write() const override {
     return fail(ErrorCode::kPermissionDenied, "this server is a read replica",
@@ -143,7 +148,7 @@ class ArchivedEngine final : public server::Engine {
     const bool at_once =
         mode == server::ShutdownMode::kImmediate || mode == server::ShutdownMode::kHalt;
     if (at_once) hurry_.request_stop();
-    CALF_CHECK_OK(engine_->shutdown(mode));
+    CALF_CHECK_OK(end_sessions(mode));
     if (at_once || closed_.exchange(true)) return {};
     auto closed = link_->close(blob::Limits::within(kTimeoutMs, hurry_.get_token()));
     if (closed) return {};
@@ -151,6 +156,22 @@ class ArchivedEngine final : public server::Engine {
   }
 
  private:
+  // Sessions that wait for the store cannot hear that they are to end.
+  Result<void> end_sessions(server::ShutdownMode mode) {
+    constexpr std::int64_t kPatienceMs = 2'000;
+    if (mode == server::ShutdownMode::kSmart) return engine_->shutdown(mode);
+    std::stop_source ended;
+    std::jthread timer([&, token = ended.get_token(), hurry = hurry_.get_token()] {
+      if (!hurry.stop_requested()) {
+        blob::Limits::within(2 * kPatienceMs, token).sleep_ms(kPatienceMs);
+      }
+      link_->end_waits();
+    });
+    auto result = engine_->shutdown(mode);
+    ended.request_stop();
+    return result;
+  }
+
   std::unique_ptr<ArchiveLink> link_;
   std::unique_ptr<server::Engine> engine_;
   std::atomic<bool> closed_ = false;

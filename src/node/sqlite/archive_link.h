@@ -24,6 +24,9 @@ class ArchiveLink : public sqlite::CommitObserver {
   // The file came from the archive, just now.
   [[nodiscard]] virtual bool restored() const = 0;
 
+  // Commits that wait for the store fail at once.
+  virtual void end_waits() = 0;
+
   // Brings everything to the store and lets others write. No commits afterwards.
   virtual Result<void> close(const blob::Limits& limits) = 0;
 };
