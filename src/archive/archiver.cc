@@ -69,7 +69,6 @@ class Archiver::Impl {
   std::atomic<bool> too_much_waits_ = false;
   // For note_commit(): what is in the store of the log, as of the last ship.
   std::atomic<std::uint64_t> shipped_offset_ = 0;
-  std::atomic<std::uint64_t> frame_bytes_ = 0;
 
   // Ship thread only.
   int failures_ = 0;
@@ -96,6 +95,7 @@ Result<void> Archiver::Impl::begin(const blob::Limits& limits) {
   CALF_TRY(const ChainSize size, retrying(limits, [&] { return measure_chain(store_, limits); }));
   base_bytes_ = size.base_bytes;
   inherited_bytes_ = size.segment_bytes - std::min(size.segment_bytes, shipper_.bytes_put());
+  shipped_offset_ = shipper_.log_offset();
   status_.shipped = shipper_.shipped();
   status_.shipped_time_ms = shipper_.shipped_time_ms();
   lease_thread_ = std::jthread([this](const std::stop_token& stop) { lease_loop(stop); });
@@ -136,7 +136,7 @@ Result<void> Archiver::Impl::commit_barrier(const blob::Limits& limits) {
 
 // A log that is begun anew looks shorter than what was shipped: the ship thread knows more.
 void Archiver::Impl::note_commit(std::uint32_t log_frames) {
-  const std::uint64_t bytes = log_frames * frame_bytes_;
+  const std::uint64_t bytes = log_frames * shipper_.log_frame_bytes();
   const std::uint64_t shipped = shipped_offset_;
   if (bytes > shipped && bytes - shipped > options_.max_unshipped_bytes) too_much_waits_ = true;
 }
@@ -148,8 +148,7 @@ Result<void> Archiver::Impl::check_writable() const {
   if (lease_lost_) return fail(lost_error());
   return fail(ErrorCode::kResourceExhausted,
               "more than " + std::to_string(options_.max_unshipped_bytes >> 20) + " MB wait for " +
-                  store_.describe() +
-                  (status_.last_error.empty() ? "" : ": " + status_.last_error),
+                  store_.describe() + (status_.last_error.empty() ? "" : ": " + status_.last_error),
               "writes go on when the store can be reached again");
 }
 
@@ -198,7 +197,6 @@ bool Archiver::Impl::ship_once(std::uint64_t target, const std::stop_token& stop
   if (failures_ > 0) log::info("{} can be reached again", store_.describe());
   failures_ = 0;
   shipped_offset_ = shipper_.log_offset();
-  frame_bytes_ = shipper_.log_frame_bytes();
   const std::lock_guard lock(mutex_);
   done_ = std::max(done_, target);
   status_.shipped = shipper_.shipped();

@@ -14,7 +14,7 @@ namespace calf::archive {
 
 struct FollowerOptions {
   std::filesystem::path database{};
-  std::int64_t max_staleness_ms = 5 * 60 * 1000;  // cache_ttl_minutes
+  std::int64_t max_staleness_ms = 300'000;  // cache_ttl_minutes
   std::function<void(const RestoreProgress&)> restore_progress{};
   std::stop_token stop{};  // ends open() early: kCancelled
 };

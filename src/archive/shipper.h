@@ -40,8 +40,7 @@ class Shipper {
 
   [[nodiscard]] Position shipped() const { return shipped_; }
   [[nodiscard]] std::int64_t shipped_time_ms() const { return time_ms_; }
-  // Of the log: up to here it is in the store, after a ship() without error; and of one frame, 0 as
-  // long as there is no log.
+  // Of the log: up to here it is in the store, after a ship() without error; and of one frame.
   [[nodiscard]] std::uint64_t log_offset() const { return place_.end_offset; }
   [[nodiscard]] std::uint64_t log_frame_bytes() const { return source_.log_frame_bytes(); }
   // Committed, but not in the store: in the log, and in memory.

@@ -111,7 +111,10 @@ Result<Source> Source::open(const std::filesystem::path& database) {
   CALF_CHECK_OK(turn_wal_on(writer));
   sqlite3_busy_handler(writer.get(), &wait_a_moment, nullptr);
   CALF_CHECK_OK(pin.execute(kBeginRead));
-  return Source(database, std::move(pin), std::move(idle), std::move(writer));
+  CALF_TRY(const std::int64_t page_size, writer.integer("PRAGMA page_size"));
+  Source source(database, std::move(pin), std::move(idle), std::move(writer));
+  source.log_frame_bytes_ = kWalFrameHeadBytes + static_cast<std::uint64_t>(page_size);
+  return source;
 }
 
 Result<void> Source::advance_pin() {

@@ -63,7 +63,8 @@ class Source {
   static Result<Source> open(const std::filesystem::path& database);
 
   [[nodiscard]] WalFile& log() { return log_; }
-  [[nodiscard]] std::uint64_t log_frame_bytes() const { return log_.frame_bytes(); }
+  // A page in the log, with what stands before it.
+  [[nodiscard]] std::uint64_t log_frame_bytes() const { return log_frame_bytes_; }
 
   // Moves the pin to now. Only when everything that the last one covered was shipped.
   Result<void> advance_pin();
@@ -82,6 +83,7 @@ class Source {
   Source(std::filesystem::path database, Connection pin, Connection idle, Connection writer);
 
   std::filesystem::path database_;
+  std::uint64_t log_frame_bytes_ = 0;
   WalFile log_;
   Connection pin_;   // in a read transaction
   Connection idle_;  // takes its place

@@ -7,7 +7,6 @@ namespace calf::archive {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 32;
-constexpr std::size_t kFrameHeadBytes = 24;
 constexpr std::uint32_t kMagic = 0x377f0682;  // + 1: checksums of big-endian words
 constexpr std::uint32_t kVersion = 3007000;
 
@@ -79,19 +78,19 @@ Result<WalCommits> WalFile::commits_after(const WalPlace& from, std::uint64_t li
   WalCommits result{.end = from};
   WalPlace place = from;
   std::size_t committed = 0;
-  std::string frame(kFrameHeadBytes + page_size_, '\0');
+  std::string frame(kWalFrameHeadBytes + page_size_, '\0');
   while (true) {
     CALF_TRY(const std::size_t n, blob::read_at(file_, path_, place.end_offset, frame));
     if (n < frame.size()) break;
     if (big_endian(frame, 8) != from.salt[0] || big_endian(frame, 12) != from.salt[1]) break;
     add_checksum(std::string_view(frame).substr(0, 8), big_endian_checksums_, place.checksum);
-    add_checksum(std::string_view(frame).substr(kFrameHeadBytes), big_endian_checksums_,
+    add_checksum(std::string_view(frame).substr(kWalFrameHeadBytes), big_endian_checksums_,
                  place.checksum);
     if (place.checksum[0] != big_endian(frame, 16) || place.checksum[1] != big_endian(frame, 20)) {
       break;
     }
     result.frames.push_back(
-        {.page = big_endian(frame, 0), .page_offset = place.end_offset + kFrameHeadBytes});
+        {.page = big_endian(frame, 0), .page_offset = place.end_offset + kWalFrameHeadBytes});
     place.end_offset += frame.size();
     const std::uint32_t commit_pages = big_endian(frame, 4);
     if (commit_pages == 0) continue;
@@ -110,12 +109,12 @@ Result<WalCommits> WalFile::commits_after(const WalPlace& from, std::uint64_t li
 Result<bool> WalFile::contains(const WalPlace& place) {
   CALF_TRY(const auto begin, start());
   if (!begin || begin->salt[0] != place.salt[0] || begin->salt[1] != place.salt[1]) return false;
-  const std::size_t frame_bytes = kFrameHeadBytes + page_size_;
+  const std::size_t frame_bytes = kWalFrameHeadBytes + page_size_;
   if (place.end_offset < kHeaderBytes || (place.end_offset - kHeaderBytes) % frame_bytes != 0) {
     return false;
   }
   if (place.end_offset == kHeaderBytes) return place == *begin;
-  std::string head(kFrameHeadBytes, '\0');
+  std::string head(kWalFrameHeadBytes, '\0');
   CALF_TRY(const std::size_t n, blob::read_at(file_, path_, place.end_offset - frame_bytes, head));
   return n == head.size() && big_endian(head, 8) == place.salt[0] &&
          big_endian(head, 12) == place.salt[1] && big_endian(head, 16) == place.checksum[0] &&
@@ -127,10 +126,6 @@ Result<std::string> WalFile::read_page(const WalFrame& frame) {
   CALF_TRY(const std::size_t n, blob::read_at(file_, path_, frame.page_offset, page));
   if (n != page.size()) return fail(ErrorCode::kIo, path_.string() + " became shorter");
   return page;
-}
-
-std::uint64_t WalFile::frame_bytes() const {
-  return page_size_ == 0 ? 0 : kFrameHeadBytes + page_size_;
 }
 
 Result<void> WalFile::sync() {

@@ -16,6 +16,8 @@ struct WalFrame {
   std::uint64_t page_offset = 0;  // of its content in the file
 };
 
+inline constexpr std::size_t kWalFrameHeadBytes = 24;
+
 // Frames up to and including a commit.
 struct WalCommits {
   std::vector<WalFrame> frames{};  // in order; empty: nothing new
@@ -46,8 +48,6 @@ class WalFile {
   Result<void> sync();
 
   [[nodiscard]] std::uint32_t page_size() const { return page_size_; }  // after start()
-  // A page and what stands before it; 0 before start().
-  [[nodiscard]] std::uint64_t frame_bytes() const;
   Result<std::uint64_t> size_bytes();
 
  private:

@@ -39,9 +39,11 @@ class TokenCache {
           std::max(refresh_at_s_, std::min(now_s + kRetryS, refresh_at_s_ + kRefreshBeforeS));
       return kept_->value;
     }
-    if (!kept_ || now_s >= *kept_->expires_s) return fail(std::move(fresh).error());
+    // What never expires was returned above.
+    const std::int64_t end_s = kept_ ? kept_->expires_s.value_or(now_s) : now_s;
+    if (now_s >= end_s) return fail(std::move(fresh).error());
     log::warn("credentials could not be renewed, the old ones are used: {}", fresh.error().message);
-    refresh_at_s_ = std::min(now_s + kRetryS, *kept_->expires_s);
+    refresh_at_s_ = std::min(now_s + kRetryS, end_s);
     return kept_->value;
   }
 

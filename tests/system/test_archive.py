@@ -356,5 +356,5 @@ def test_shipping_in_intervals_costs_a_tenth_at_most(directory):
             rates["plain"].append(inserts_per_second(plain, "t", 2))
             rates["shipped"].append(inserts_per_second(shipped, "t", 2))
         without, within = (statistics.median(rates[name]) for name in ("plain", "shipped"))
-        print(f"rows per second: {without:.0f} without storage, {within:.0f} with interval shipping ({100 * (1 - within / without):.1f} % less)")
+        print(f"rows per second: {without:.0f} without storage, {within:.0f} with interval shipping ({100 * (within / without - 1):+.1f} %)")
         assert within >= 0.9 * without
