@@ -1,7 +1,8 @@
 #include "archive/lease.h"
 
-#include <cstring>
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/log.h"
 #include "blob/encoding.h"
@@ -16,6 +17,16 @@ constexpr const char* kKey = "lease";
 constexpr std::size_t kMaxBytes = 4096;
 constexpr std::int64_t kPollMs = 100;
 constexpr std::int64_t kFormat = 1;
+
+// A store that takes this put knows no conditions.
+Result<void> check_conditions(blob::ObjectStore& store, const blob::Limits& limits) {
+  if (!blob::put_bytes(store, kKey, "x", blob::Condition::matches("\"no-such-etag\""), limits)) {
+    return {};
+  }
+  return fail(ErrorCode::kUnsupported,
+              store.describe() + " ignores conditional writes: two writers could not be told apart",
+              "use a service with If-Match and If-None-Match for PUT");
+}
 
 }  // namespace
 
@@ -55,7 +66,9 @@ struct Lease::Content {
       return fail(ErrorCode::kDataCorrupted, "the archive's lease object is damaged",
                   "bring the object \"lease\" back from a copy of the store");
     }
-    if (content.archive_id.size() != 32) {
+    const bool hexadecimal =
+        content.archive_id.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (content.archive_id.size() != 32 || !hexadecimal) {
       return fail(ErrorCode::kDataCorrupted, "the archive's lease object is damaged");
     }
     return content;
@@ -79,71 +92,90 @@ Result<std::string> Lease::put_settled(blob::ObjectStore& store, const std::stri
   }
 }
 
+// Whose lease it is, as far as one look at the store tells.
+struct Lease::Look {
+  Content next{};  // to be put by who takes it
+  blob::Condition condition = blob::Condition::absent();
+  std::string holder{};            // empty: it can be taken
+  std::optional<Error> trouble{};  // the store could not be asked
+};
+
+// How long nobody has changed the lease, by this machine's own clock.
+struct Lease::Silence {
+  std::string etag{};
+  blob::Limits until = blob::Limits::within(0);
+
+  bool is_over(const std::string& now_etag, std::int64_t ttl_ms) {
+    if (now_etag != etag) until = blob::Limits::within(ttl_ms);
+    etag = now_etag;
+    return until.remaining_ms() == 0;
+  }
+};
+
+Result<Lease::Look> Lease::look(blob::ObjectStore& store, const LeaseOptions& options,
+                                Silence& silence, const blob::Limits& limits) {
+  Look found{.next = {.epoch = 1, .owner = options.owner, .description = options.description}};
+  auto present = blob::fetch(store, kKey, kMaxBytes, limits);
+  if (!present && present.error().code == ErrorCode::kNotFound) {
+    std::array<std::byte, 16> id;
+    os::random_bytes(id);
+    found.next.archive_id = blob::hex({reinterpret_cast<const char*>(id.data()), id.size()});
+    return found;
+  }
+  if (!present) {
+    if (!blob::is_transient(present.error())) return fail(std::move(present).error());
+    found.trouble = std::move(present).error();
+    return found;
+  }
+  CALF_TRY(const Content content, Content::parse(present->bytes));
+  const bool silent = silence.is_over(present->info.etag, options.ttl_ms);
+  const bool free = content.released || content.owner == options.owner || silent;
+  if (!free) found.holder = content.description;
+  found.next.epoch = content.epoch + 1;
+  found.next.archive_id = content.archive_id;
+  found.condition = blob::Condition::matches(present->info.etag);
+  return found;
+}
+
 Result<Lease> Lease::acquire(blob::ObjectStore& store, const LeaseOptions& options,
                              const blob::Limits& limits) {
-  Lease lease;
-  lease.options_ = options;
   const blob::Limits waiting = limits.at_most(options.wait_ms + options.ttl_ms);
-  std::string seen_etag;
+  Silence silence;
   bool told = false;
-  blob::Limits silence = blob::Limits::within(options.ttl_ms);
   while (true) {
-    auto present = blob::fetch(store, kKey, kMaxBytes, limits);
-    Content next{.epoch = 1, .owner = options.owner, .description = options.description};
-    blob::Condition condition = blob::Condition::absent();
-    std::string holder;
-    if (present) {
-      CALF_TRY(const Content content, Content::parse(present->bytes));
-      if (present->info.etag != seen_etag) silence = blob::Limits::within(options.ttl_ms);
-      seen_etag = present->info.etag;
-      const bool free = content.released || content.owner == options.owner;
-      holder = free || silence.remaining_ms() == 0 ? "" : content.description;
-      next.epoch = content.epoch + 1;
-      next.archive_id = content.archive_id;
-      condition = blob::Condition::matches(seen_etag);
-    } else if (present.error().code == ErrorCode::kNotFound) {
-      std::array<std::byte, 16> id;
-      os::random_bytes(id);
-      next.archive_id = blob::hex({reinterpret_cast<const char*>(id.data()), id.size()});
-    } else if (!blob::is_transient(present.error())) {
-      return fail(std::move(present).error());
-    } else {
-      holder = "unknown: " + present.error().message;
-    }
-    if (holder.empty()) {
-      auto etag = put_settled(store, next.to_bytes(), condition, limits);
+    CALF_TRY(Look found, look(store, options, silence, limits));
+    if (found.holder.empty() && !found.trouble) {
+      auto etag = put_settled(store, found.next.to_bytes(), found.condition, limits);
       if (etag) {
-        lease.epoch_ = next.epoch;
-        lease.etag_ = *etag;
-        for (std::size_t i = 0; i < lease.archive_id_.size(); ++i) {
-          lease.archive_id_[i] =
-              static_cast<char>(std::stoi(next.archive_id.substr(2 * i, 2), nullptr, 16));
-        }
-        break;
+        CALF_CHECK_OK(check_conditions(store, limits));
+        return Lease(options, found.next.epoch, found.next.archive_id, std::move(*etag));
       }
       if (etag.error().code != ErrorCode::kPreconditionFailed) return fail(std::move(etag).error());
     }
-    if (!told && !holder.empty()) {
-      log::info("waiting for {}: another writer has it ({})", store.describe(), holder);
+    if (!told && !found.holder.empty()) {
+      log::info("waiting for {}: another writer has it ({})", store.describe(), found.holder);
       told = true;
     }
     CALF_CHECK_OK(limits.check("waiting for " + store.describe()));
     if (!waiting.check("")) {
-      return fail(ErrorCode::kUnavailable, store.describe() + " has another writer: " + holder,
+      if (found.trouble) return fail(std::move(*found.trouble));
+      return fail(ErrorCode::kUnavailable,
+                  store.describe() + " has another writer: " + found.holder,
                   "stop it; when it is dead, its lease ends by itself");
     }
     waiting.sleep_ms(kPollMs);
   }
-  // A store that takes this one knows no conditions.
-  const auto wrong =
-      blob::put_bytes(store, kKey, "x", blob::Condition::matches("\"no-such-etag\""), limits);
-  if (wrong) {
-    return fail(
-        ErrorCode::kUnsupported,
-        store.describe() + " ignores conditional writes: two writers could not be told apart",
-        "use a service with If-Match and If-None-Match for PUT");
+}
+
+Lease::Lease(LeaseOptions options, std::uint64_t epoch, const std::string& archive_id,
+             std::string etag)
+    : options_(std::move(options)), epoch_(epoch), etag_(std::move(etag)) {
+  for (std::size_t i = 0; i < archive_id_.size(); ++i) {
+    unsigned value = 0;
+    const char* digits = archive_id.data() + 2 * i;
+    std::from_chars(digits, digits + 2, value, 16);
+    archive_id_[i] = static_cast<char>(value);
   }
-  return lease;
 }
 
 Result<void> check_archive(blob::ObjectStore& store, const blob::Limits& limits) {

@@ -37,7 +37,12 @@ class Lease {
 
  private:
   struct Content;
-  Lease() = default;
+  struct Look;
+  struct Silence;
+  // `archive_id`: 32 hexadecimal digits.
+  Lease(LeaseOptions options, std::uint64_t epoch, const std::string& archive_id, std::string etag);
+  static Result<Look> look(blob::ObjectStore& store, const LeaseOptions& options, Silence& silence,
+                           const blob::Limits& limits);
   Result<void> write(blob::ObjectStore& store, bool released, const blob::Limits& limits);
   static Result<std::string> put_settled(blob::ObjectStore& store, const std::string& bytes,
                                          const blob::Condition& condition,

@@ -63,6 +63,16 @@ TEST(Lease, passes_on_when_its_holder_is_silent_and_tells_that_one_who_won) {
   EXPECT_EQ(dead->winner(), "host of b");
 }
 
+TEST(Lease, names_the_trouble_with_a_store_that_cannot_be_reached) {
+  blob::MemoryStore memory;
+  blob::FaultStore store(memory, {});
+  store.set_offline(true);
+  const auto lease = Lease::acquire(store, {.owner = "a", .ttl_ms = 1, .wait_ms = 1}, limits());
+  ASSERT_FALSE(lease);
+  EXPECT_EQ(lease.error().code, ErrorCode::kUnavailable);
+  EXPECT_NE(lease.error().message.find("no route to host"), std::string::npos);
+}
+
 TEST(Lease, is_taken_at_once_by_the_same_place) {
   blob::MemoryStore store;
   ASSERT_TRUE(Lease::acquire(store, {.owner = "a", .ttl_ms = 60'000}, limits()));
@@ -98,6 +108,24 @@ TEST(Lease, never_has_the_same_epoch_twice_whatever_the_network_does) {
     EXPECT_GE(epochs.size(), 5u);
     EXPECT_EQ(std::adjacent_find(epochs.begin(), epochs.end()), epochs.end());
   }
+}
+
+TEST(Lease, refuses_one_that_is_damaged) {
+  blob::MemoryStore store;
+  const auto with_id = [](const std::string& id) {
+    return R"({"format":1,"epoch":1,"archive":")" + id +
+           R"(","owner":"a","description":"","released":true,"nonce":""})";
+  };
+  const std::string good(32, 'a');
+  for (const std::string& bytes : {std::string("x"), std::string("{}"), with_id("short"),
+                                   with_id(std::string(32, 'z')), with_id(good).substr(5)}) {
+    ASSERT_TRUE(blob::put_bytes(store, "lease", bytes, blob::Condition::none(), limits()));
+    const auto lease = Lease::acquire(store, owner("b"), limits());
+    ASSERT_FALSE(lease) << bytes;
+    EXPECT_EQ(lease.error().code, ErrorCode::kDataCorrupted) << bytes;
+  }
+  ASSERT_TRUE(blob::put_bytes(store, "lease", with_id(good), blob::Condition::none(), limits()));
+  EXPECT_TRUE(Lease::acquire(store, owner("b"), limits()));
 }
 
 // A store as s3rver is: takes every put.

@@ -136,7 +136,7 @@ TEST(ArchiveModel, loses_nothing_that_was_acknowledged) {
   const auto environment = blob::process_environment();
   const std::uint64_t first = std::stoull(environment("CALF_TEST_SEED").value_or("1"));
   const std::uint64_t lives = std::stoull(environment("CALF_TEST_LIVES").value_or("2"));
-  const int steps = environment("CALF_TEST_LIVES") ? 120 : 50;
+  const int steps = environment("CALF_TEST_LIVES") ? 120 : 35;
   for (std::uint64_t seed = first; seed < first + lives && !HasFailure(); ++seed) {
     SCOPED_TRACE("CALF_TEST_SEED=" + std::to_string(seed) + " CALF_TEST_LIVES=1");
     Model(seed).live(steps);

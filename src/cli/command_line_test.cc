@@ -226,6 +226,8 @@ TEST_F(CommandLine, what_only_the_sqlite_engine_has_asks_for_it) {
   EXPECT_EQ(refused({"serve", "memory://", "--storage", "/x"}).exit_code, 1);
   ::unsetenv("STORAGE");
   EXPECT_EQ(refused({"serve", "--replica"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--engine", "postgres", "--durability", "commit"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--durability", "commit"}).exit_code, 1);
 }
 
 TEST_F(CommandLine, config_prints_what_counts) {

@@ -33,6 +33,12 @@ Result<void> refuse_options_of_sqlite(const RawPlace& raw, const config::Config&
   return {};
 }
 
+Result<void> refuse_without_storage(const RawPlace& raw) {
+  if (raw.durability.empty()) return {};
+  return fail(ErrorCode::kInvalidArgument, "--durability is about storage, and there is none",
+              "give --storage, or storage.backend");
+}
+
 Result<std::optional<blob::StoreOptions>> choose_store(const RawPlace& raw,
                                                        const config::Config& config,
                                                        const std::string& database) {
@@ -46,7 +52,7 @@ Result<void> choose_storage(const RawPlace& raw, const config::Config& config,
   CALF_TRY(auto store, choose_store(raw, config, options.database));
   const bool replica = raw.replica || config.flag("storage.replica");
   if (!store) {
-    if (!replica) return {};
+    if (!replica) return refuse_without_storage(raw);
     return fail(ErrorCode::kInvalidArgument, "a read replica needs the storage that it reads",
                 "give --storage, or storage.backend");
   }
@@ -110,6 +116,7 @@ Result<void> choose_place(const RawPlace& raw, const config::Config& config,
   options.engine = choose_engine(raw, config);
   if (options.engine == EngineKind::kSqlite) return choose_sqlite(raw, config, options);
   CALF_CHECK_OK(refuse_options_of_sqlite(raw, config));
+  CALF_CHECK_OK(refuse_without_storage(raw));
   std::string place = raw.location.empty() ? raw.data_directory : raw.location;
   if (place.empty()) place = config.given("database.data_directory").value_or("memory://");
   CALF_TRY(options.location, parse_location(place));
