@@ -9,7 +9,7 @@ packages=(
   clang-19 lld-19 llvm-19 libclang-rt-19-dev clang-format-19 clang-tidy-19 binutils libc6-dev libstdc++-12-dev
   libboost1.81-dev libboost-context1.81-dev libexpected-dev libssl-dev libzstd-dev libxxhash-dev zlib1g-dev
   libspdlog-dev libcli11-dev nlohmann-json3-dev libgtest-dev libgmock-dev libbenchmark-dev
-  libuv1-dev
+  libuv1-dev libcurl4-openssl-dev libpugixml-dev libyaml-cpp-dev
   libsqlite3-dev libpg-query-dev libprotobuf-c-dev libre2-dev
   wabt python3 xz-utils zstd openssl postgresql-client
 )

@@ -65,6 +65,23 @@ node_hash=$(hash_of "$clients/node/package-lock.json")
 [ -d "$CALF_DEPS/node-$node_hash" ] || say "Node clients"
 once "$CALF_DEPS/node-$node_hash" node_clients
 
+# Object stores of this machine, and linters of deploy/.
+emulators="$root/tests/emulators"
+emulators_of_npm() {
+  cp "$emulators/package.json" "$emulators/package-lock.json" "$1/" &&
+    (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund >&2)
+}
+emulators_of_pypi() {
+  python3 -m venv "$1" &&
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps -r "$emulators/requirements.txt" >&2
+}
+npm_hash=$(hash_of "$emulators/package-lock.json")
+pypi_hash=$(hash_of "$emulators/requirements.txt" <(python3 --version))
+[ -d "$CALF_DEPS/emulators-$npm_hash" ] || say "emulators of S3 and Azure Blob (npm)"
+once "$CALF_DEPS/emulators-$npm_hash" emulators_of_npm
+[ -d "$CALF_DEPS/emulators-python-$pypi_hash" ] || say "emulator of S3, linters (PyPI)"
+once "$CALF_DEPS/emulators-python-$pypi_hash" emulators_of_pypi
+
 # For the tests of the npm package: PGlite to compare with, and the ORMs.
 node_tests() {
   cp "$root/bindings/node/test/package.json" "$root/bindings/node/test/package-lock.json" "$1/" &&

@@ -13,6 +13,8 @@ std::string_view to_string(ErrorCode code) {
       return "not found";
     case ErrorCode::kAlreadyExists:
       return "already exists";
+    case ErrorCode::kPreconditionFailed:
+      return "precondition failed";
     case ErrorCode::kPermissionDenied:
       return "permission denied";
     case ErrorCode::kResourceExhausted:

@@ -11,6 +11,7 @@ enum class ErrorCode {
   kInvalidArgument,  // the caller's input is wrong; trying again will not help
   kNotFound,
   kAlreadyExists,
+  kPreconditionFailed,  // it is not in the state that the caller asked for; look again
   kPermissionDenied,
   kResourceExhausted,  // out of memory, disk, descriptors, or above a named limit
   kUnavailable,        // not now; trying again may help

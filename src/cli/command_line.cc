@@ -4,8 +4,10 @@
 
 #include "cli/branch_command_line.h"
 #include "cli/check_command_line.h"
+#include "cli/config_command_line.h"
 #include "cli/options.h"
 #include "cli/port_command_line.h"
+#include "cli/restore_command_line.h"
 #include "cli/serve_command_line.h"
 #include "cli/snapshot_command_line.h"
 #include "cli/sql_command_line.h"
@@ -57,6 +59,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
   BranchCommandLine branch(app);
   SnapshotCommandLine snapshot(app);
   CheckCommandLine check(app);
+  ConfigCommandLine config(app);
+  RestoreCommandLine restore(app);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
@@ -65,6 +69,8 @@ Command parse_command_line(std::vector<std::string> arguments) {
     if (port.parsed()) return to_command(port.finish());
     if (branch.parsed()) return to_command(branch.finish());
     if (snapshot.parsed()) return to_command(snapshot.finish());
+    if (config.parsed()) return to_command(config.finish());
+    if (restore.parsed()) return to_command(restore.finish());
     return to_command(check.finish());
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);

@@ -11,7 +11,8 @@ class CommandLine : public testing::Test {
  protected:
   void SetUp() override {
     for (const char* name : {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGDATA",
-                             "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB"}) {
+                             "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "CONFIG_PATH",
+                             "PG_PORT", "PG_USER", "LOG_FORMAT", "STORAGE", "DB_NAME", "DB_PATH"}) {
       ::unsetenv(name);
     }
   }
@@ -183,6 +184,83 @@ TEST(Seconds, are_read_as_postgresql_reads_them) {
   EXPECT_EQ(parse_seconds("500ms")->count(), 500);
   for (const char* text : {"", "s", "-1", "0", "1 fortnight", "1e99"}) {
     EXPECT_FALSE(parse_seconds(text).has_value()) << text;
+  }
+}
+
+TEST_F(CommandLine, takes_the_configuration_below_flags_and_libpqs_variables) {
+  ::setenv("PG_PORT", "6001", 1);
+  ::setenv("PG_USER", "anna", 1);
+  ::setenv("LOG_FORMAT", "json", 1);
+  const ServeOptions options = serve({"--set", "database.name=shop"});
+  EXPECT_EQ(options.port, 6001);
+  EXPECT_EQ(options.user, "anna");
+  EXPECT_EQ(options.database, "shop");
+  EXPECT_EQ(options.log->format, log::Format::kJson);
+  EXPECT_EQ(serve({"-p", "1", "-U", "bob"}).user, "bob");
+  EXPECT_EQ(serve({"-p", "1"}).port, 1);
+  ::setenv("PGPORT", "7000", 1);
+  EXPECT_EQ(serve({}).port, 7000);
+  EXPECT_EQ(serve({"--set", "server.port=8000"}).port, 8000);
+  EXPECT_FALSE(serve({}).auth.has_value());
+  EXPECT_EQ(serve({"--set", "server.authentication.password=s"}).auth, AuthMethod::kScram);
+}
+
+TEST_F(CommandLine, what_only_the_sqlite_engine_has_asks_for_it) {
+  EXPECT_EQ(serve({}).engine, EngineKind::kPostgres);
+  const ServeOptions url = serve({"--storage", "s3://b/p", "-d", "shop"});
+  EXPECT_EQ(url.engine, EngineKind::kSqlite);
+  EXPECT_EQ(std::get<blob::S3Options>(url.storage->store).prefix, "p/");
+  EXPECT_EQ(std::get<DirectoryLocation>(url.location).path.filename(), "shop.sqlite");
+  ::setenv("STORAGE", "local", 1);
+  ::setenv("DB_NAME", "myapp", 1);
+  ::setenv("DB_PATH", "/d/app.sqlite", 1);
+  ::setenv("PGDATA", "/of/the/other/engine", 1);
+  const ServeOptions seed = serve({"--durability", "commit", "--set", "storage.lease_ttl=1s"});
+  EXPECT_EQ(seed.engine, EngineKind::kSqlite);
+  EXPECT_EQ(std::get<blob::FolderOptions>(seed.storage->store).path, "./data/myapp");
+  EXPECT_EQ(seed.storage->archive.durability, archive::Durability::kCommit);
+  EXPECT_EQ(seed.storage->archive.lease_ttl_ms, 1000);
+  EXPECT_EQ(std::get<DirectoryLocation>(seed.location).path, "/d/app.sqlite");
+  EXPECT_EQ(refused({"serve", "--engine", "postgres"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--storage", "ftp://x"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "memory://", "--storage", "/x"}).exit_code, 1);
+  ::unsetenv("STORAGE");
+  EXPECT_EQ(refused({"serve", "--replica"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--engine", "postgres", "--durability", "commit"}).exit_code, 1);
+  EXPECT_EQ(refused({"serve", "--durability", "commit"}).exit_code, 1);
+}
+
+TEST_F(CommandLine, config_prints_what_counts) {
+  ::setenv("PG_PORT", "6001", 1);
+  EXPECT_NE(refused({"config"}).text.find("port: 6001  # PG_PORT"), std::string::npos);
+  EXPECT_EQ(refused({"config", "--set", "server.prot=1"}).exit_code, 1);
+  EXPECT_NE(refused({"config", "--set", "server.prot=1"}).text.find("did you mean server.port"),
+            std::string::npos);
+}
+
+TEST_F(CommandLine, restore_takes_a_store_a_file_and_a_time) {
+  const Command command =
+      parse_command_line({"restore", "s3://b/p", "f.db", "--at", "2026-03-01T12:00:00Z"});
+  const auto& restore = std::get<RestoreCommand>(command);
+  EXPECT_EQ(std::get<blob::S3Options>(restore.store).bucket, "b");
+  EXPECT_EQ(restore.file, "f.db");
+  EXPECT_EQ(restore.at_ms, 1772366400000);
+  EXPECT_EQ(refused({"restore", "f"}).exit_code, 1);
+  ::setenv("STORAGE", "local", 1);
+  ::setenv("DB_NAME", "shop", 1);
+  const auto configured = std::get<RestoreCommand>(parse_command_line({"restore", "f"}));
+  EXPECT_EQ(std::get<blob::FolderOptions>(configured.store).path, "./data/shop");
+  EXPECT_EQ(refused({"restore", "s3://b/p", "f", "--at", "soon"}).exit_code, 1);
+}
+
+TEST(Time, is_read_with_fractions_and_offsets) {
+  EXPECT_EQ(*parse_time_ms("2026-03-01 12:00:00"), 1772366400000);
+  EXPECT_EQ(*parse_time_ms("2026-03-01T12:00:00.25Z"), 1772366400250);
+  EXPECT_EQ(*parse_time_ms("2026-03-01T12:00:00+02:00"), 1772359200000);
+  EXPECT_EQ(*parse_time_ms("2026-03-01T12:00:00-01"), 1772370000000);
+  for (const char* text :
+       {"", "now", "2026-03-01", "2026-03-01T12:00:00x", "2026-03-01T12:00:00+"}) {
+    EXPECT_FALSE(parse_time_ms(text).has_value()) << text;
   }
 }
 

@@ -13,7 +13,9 @@
 #include <variant>
 #include <vector>
 
+#include "archive/archiver.h"
 #include "base/result.h"
+#include "blob/store_url.h"
 #include "server/engine.h"
 
 namespace calf::cli {
@@ -43,13 +45,23 @@ struct EngineLogin {
   std::string database = "postgres";
 };
 
+// Object storage behind a database of the sqlite engine.
+struct StorageOptions {
+  blob::StoreOptions store{};
+  archive::ArchiverOptions archive{};       // but for the database's file, which is the location
+  std::int64_t commit_timeout_ms = 60'000;  // Durability::kCommit: how long a client waits
+  bool replica = false;                     // reads what another server writes
+  std::int64_t max_staleness_ms = 300'000;  // of a replica
+};
+
 struct ClusterOptions {
   ClusterLocation location{};  // of kSqlite: a file
   EngineKind engine = EngineKind::kPostgres;
-  EngineLogin login{};  // of kSqlite
+  EngineLogin login{};                      // of kSqlite
+  std::optional<StorageOptions> storage{};  // of kSqlite
   // A snapshot file that the cluster starts with. A directory must be missing or empty then.
   std::optional<std::filesystem::path> from{};
-  WorkObserver observer{};  // of reading it; may be empty
+  WorkObserver observer{};  // of reading it, or of restoring from storage; may be empty
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
   std::vector<std::pair<std::string, std::string>> settings{};

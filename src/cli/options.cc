@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 
 namespace calf::cli {
 
@@ -48,6 +49,35 @@ Result<std::chrono::milliseconds> parse_seconds(const std::string& text) {
     }
   }
   return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is not a time", "say 30, 2s, 500ms");
+}
+
+Result<std::int64_t> parse_time_ms(const std::string& text) {
+  const auto refuse = [&] {
+    return fail(ErrorCode::kInvalidArgument, "\"" + text + "\" is not a time",
+                "write it as 2026-03-01T12:00:00Z");
+  };
+  std::tm parts{};
+  std::string clean = text;
+  if (const std::size_t space = clean.find(' '); space != std::string::npos) clean[space] = 'T';
+  const char* rest = ::strptime(clean.c_str(), "%Y-%m-%dT%H:%M:%S", &parts);
+  if (rest == nullptr) return refuse();
+  std::int64_t ms = static_cast<std::int64_t>(::timegm(&parts)) * 1000;
+  if (*rest == '.') {
+    double fraction = 0;
+    const auto parsed = std::from_chars(rest, clean.c_str() + clean.size(), fraction);
+    if (parsed.ec != std::errc()) return refuse();
+    ms += static_cast<std::int64_t>(fraction * 1000);
+    rest = parsed.ptr;
+  }
+  if (*rest == '\0' || std::string_view(rest) == "Z") return ms;
+  std::tm offset{};
+  const bool east = *rest == '+';
+  if (!east && *rest != '-') return refuse();
+  const char* end = ::strptime(rest + 1, "%H:%M", &offset);
+  if (end == nullptr) end = ::strptime(rest + 1, "%H", &offset);
+  if (end == nullptr || *end != '\0') return refuse();
+  const std::int64_t offset_ms = (offset.tm_hour * 60 + offset.tm_min) * 60'000;
+  return east ? ms - offset_ms : ms + offset_ms;
 }
 
 namespace {

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/log.h"
 #include "base/result.h"
 #include "cli/engine_factory.h"
 #include "cli/table.h"
@@ -29,6 +30,7 @@ struct ServeOptions {
   ClusterLocation location{};
   std::optional<std::filesystem::path> from{};  // a snapshot file
   EngineKind engine = EngineKind::kPostgres;
+  std::optional<StorageOptions> storage{};         // of the sqlite engine
   std::vector<std::string> hosts = {"127.0.0.1"};  // empty: no TCP
   std::uint16_t port = 5432;
   std::vector<std::filesystem::path> socket_directories{};
@@ -48,6 +50,7 @@ struct ServeOptions {
   std::size_t pool_size = 500;  // databases of one template
   int debug_level = 0;
   bool allow_programs = false;  // for COPY … PROGRAM
+  std::optional<log::Options> log{};  // nothing: PostgreSQL's lines as they are
   bool exit_with_stdin = false;
   bool json_only = false;
   bool quiet = false;
@@ -72,6 +75,13 @@ struct SqlOptions {
   bool quiet = false;
   bool stop_on_error = false;
   bool single_transaction = false;
+};
+
+struct RestoreCommand {
+  blob::StoreOptions store{};
+  std::filesystem::path file{};
+  std::optional<std::int64_t> at_ms{};  // since 1970
+  bool quiet = false;
 };
 
 struct PortOptions {
@@ -124,7 +134,7 @@ struct PrintAndExit {
 };
 
 using Command = std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions,
-                             CheckOptions, BranchOptions, PrintAndExit>;
+                             CheckOptions, BranchOptions, RestoreCommand, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);
@@ -147,5 +157,9 @@ Result<ServerUrl> parse_server_url(const std::string& text, ServerUrl defaults);
 // A PostgreSQL setting whose unit is the second: "30", "2s", "1500 ms", "1min". kInvalidArgument
 // for what is not one or is less than a millisecond.
 Result<std::chrono::milliseconds> parse_seconds(const std::string& text);
+
+// A moment as milliseconds since 1970: "2026-03-01T12:00:00.5Z", "2026-03-01 12:00:00+02:00"; UTC
+// when no offset is given. kInvalidArgument.
+Result<std::int64_t> parse_time_ms(const std::string& text);
 
 }  // namespace calf::cli

@@ -16,8 +16,8 @@ Result<void> Progress::report(std::uint64_t done, std::uint64_t total, Clock::ti
   if (signals_ != nullptr && signals_->take() != 0) {
     return fail(ErrorCode::kCancelled, what_ + ": interrupted");
   }
-  const double percent =
-      total == 0 ? 100 : 100.0 * static_cast<double>(done) / static_cast<double>(total);
+  if (total == 0) return {};
+  const double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total);
   say(fmt::format("{}: {} of {} ({:.0f} %)", what_, bytes_text(done), bytes_text(total), percent),
       now);
   return {};

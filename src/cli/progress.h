@@ -31,7 +31,7 @@ class Progress {
     };
   }
 
-  // Says how many of `total` bytes are done. kCancelled after a signal.
+  // Says how many of `total` bytes are done; 0: not known yet. kCancelled after a signal.
   Result<void> report(std::uint64_t done, std::uint64_t total, Clock::time_point now);
 
   // Says `text`, unless it was something else a moment ago.

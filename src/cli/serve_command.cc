@@ -100,6 +100,15 @@ Result<std::unique_ptr<server::Server>> bind_server(const ServeOptions& options,
                                .handshake_timeout = options.handshake_timeout});
 }
 
+// PostgreSQL's severities: "2026-… [12] ERROR:  …".
+log::Level level_of(std::string_view line) {
+  const auto has = [&](std::string_view severity) { return line.find(severity) != line.npos; };
+  if (has("ERROR:  ") || has("FATAL:  ") || has("PANIC:  ")) return log::Level::kError;
+  if (has("WARNING:  ")) return log::Level::kWarn;
+  if (has("DEBUG")) return log::Level::kDebug;
+  return log::Level::kInfo;
+}
+
 ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) {
   ClusterOptions cluster{.location = options.location,
                          .engine = options.engine,
@@ -107,13 +116,16 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
                                    .user = options.user,
                                    .password = options.password,
                                    .database = options.database},
+                         .storage = options.storage,
                          .from = options.from,
                          .archive_programs = true,
                          .copy_programs = options.allow_programs};
   cluster.settings.emplace_back("port", std::to_string(port));
   cluster.settings.insert(cluster.settings.end(), options.settings.begin(), options.settings.end());
   if (options.auth) cluster.pg_hba_conf = hba_text(*options.auth);
-  if (!options.quiet) {
+  if (!options.quiet && options.log) {
+    cluster.log_sink = [](std::string_view line) { log::write(level_of(line), line); };
+  } else if (!options.quiet) {
     cluster.log_sink = [](std::string_view line) {
       std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
     };
@@ -166,7 +178,8 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
   CALF_TRY(running.pool, bind_pool(options));
   const std::uint16_t port = running.server->endpoints().port;
-  Progress progress("reading the snapshot", &signals, options.quiet || options.json_only);
+  Progress progress(options.storage ? "restoring the database" : "reading the snapshot", &signals,
+                    options.quiet || options.json_only);
   ClusterOptions chosen = cluster_options(options, port);
   chosen.observer = progress.observer();
   auto cluster = open_cluster(chosen);
@@ -287,9 +300,10 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
 
 int run_serve(const ServeOptions& options) {
   Signals signals;
-  log::configure({.level = options.quiet             ? log::Level::kError
-                           : options.debug_level > 0 ? log::Level::kDebug
-                                                     : log::Level::kInfo});
+  log::Options log = options.log.value_or(log::Options{});
+  if (options.debug_level > 0) log.level = log::Level::kDebug;
+  if (options.quiet) log.level = log::Level::kError;
+  log::configure(log);
   return run(options, signals, Announcer(options));
 }
 

@@ -23,7 +23,8 @@ constexpr const char* kExamples =
     "  calf serve --pool 5000                      a database per test for IntegreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"
-    "Environment: PGDATA PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
+    "Environment: CONFIG_PATH and the variables of the configuration (`calf config`), PGDATA "
+    "PGHOST PGPORT PGUSER PGPASSWORD PGDATABASE, and POSTGRES_USER "
     "POSTGRES_PASSWORD POSTGRES_DB as "
     "in the postgres image.";
 
@@ -35,8 +36,8 @@ Result<AuthMethod> parse_auth(const std::string& text) {
               "trust, password or scram-sha-256");
 }
 
-Result<std::uint16_t> choose_port(int flag) {
-  std::string text = flag >= 0 ? std::to_string(flag) : environment({"PGPORT"}, "5432");
+Result<std::uint16_t> choose_port(int flag, const config::Config& config) {
+  std::string text = flag >= 0 ? std::to_string(flag) : config.text("server.port");
   char* end = nullptr;
   const long port = std::strtol(text.c_str(), &end, 10);
   if (flag < -1 || text.empty() || *end != '\0' || port < 0 || port > 65535) {
@@ -67,18 +68,11 @@ Result<void> choose_handshake_timeout(int flag_s, ServeOptions& options) {
 
 ServeCommandLine::ServeCommandLine(CLI::App& app)
     : app_(app.add_subcommand("serve", "Serve a database over TCP and Unix sockets")) {
-  options_.user = environment({"POSTGRES_USER", "PGUSER"}, "postgres");
-  options_.password = environment({"POSTGRES_PASSWORD", "PGPASSWORD"});
-  options_.database = environment({"POSTGRES_DB", "PGDATABASE", "POSTGRES_USER"}, "postgres");
   app_->set_help_flag("--help", "Show this text");
   app_->footer(kExamples);
-  app_->add_option(
-      "LOCATION", location_,
-      "A directory, file://PATH, memory:// or memory://NAME (default: PGDATA, else memory://)");
-  app_->add_option("-D,--data-dir", data_directory_, "The same as a directory for LOCATION");
+  add_place(*app_, place_);
+  add_config(*app_, config_);
   app_->add_option("--from", from_, "Start with this file of calf snapshot save");
-  app_->add_option("--engine", engine_, "postgres, or sqlite: LOCATION is then a SQLite file")
-      ->check(CLI::IsMember({"postgres", "sqlite"}));
   app_->add_option("-p,--port", port_,
                    "TCP port, and the sockets' number; 0 takes a free one (5432)");
   app_->add_option("-h,--host", hosts_,
@@ -124,9 +118,31 @@ ServeCommandLine::ServeCommandLine(CLI::App& app)
   app_->add_flag("--quiet,-q", options_.quiet, "No log; nothing for people but errors");
 }
 
+// A flag of its own counts more than what says the same elsewhere, however wrong that is.
+Result<config::Config> ServeCommandLine::configuration() const {
+  RawConfig raw = config_;
+  constexpr int kLastPort = 65535;
+  if (port_ >= 0 && port_ <= kLastPort) {
+    raw.settings.push_back("server.port=" + std::to_string(port_));
+  }
+  if (!place_.durability.empty()) {
+    raw.settings.push_back("storage.durability=" + place_.durability);
+  }
+  return load_config(raw);
+}
+
+// User, password and database, where no flag has them.
+void ServeCommandLine::choose_identity(const config::Config& config, ServeOptions& options) const {
+  if (app_->count("--user") == 0) options.user = config.text("server.authentication.user");
+  if (app_->count("--password") == 0) {
+    options.password = config.text("server.authentication.password");
+  }
+  if (app_->count("--db") == 0) options.database = config.text("database.name");
+}
+
 // PGHOST that is a path names the directory of a socket, as in libpq. It counts when no flag says
 // where to listen.
-void ServeCommandLine::choose_hosts(ServeOptions& options) const {
+void ServeCommandLine::choose_hosts(const config::Config& config, ServeOptions& options) const {
   for (const std::string& directory : socket_directories_) {
     for (const std::string& item : split_list(directory))
       options.socket_directories.emplace_back(item);
@@ -134,7 +150,7 @@ void ServeCommandLine::choose_hosts(ServeOptions& options) const {
   for (const std::string& path : socket_paths_) options.socket_paths.emplace_back(path);
   std::vector<std::string> given = hosts_;
   if (given.empty() && options.socket_directories.empty() && options.socket_paths.empty()) {
-    given = {environment({"PGHOST"}, "127.0.0.1")};
+    given = {config.text("server.host")};
   }
   if (given.empty()) return;
   options.hosts.clear();
@@ -161,11 +177,15 @@ Result<void> ServeCommandLine::choose_tls(ServeOptions& options) const {
 
 Result<ServeOptions> ServeCommandLine::finish() const {
   ServeOptions options = options_;
-  CALF_TRY(options.location, choose_location(location_, data_directory_));
+  CALF_TRY(const config::Config config, configuration());
+  choose_identity(config, options);
+  if (config.given("logging.level") || config.given("logging.format")) {
+    options.log = config::log_options(config);
+  }
+  CALF_CHECK_OK(choose_place(place_, config, options));
   options.from = path_of(from_);
-  options.engine = engine_named(engine_);
-  CALF_TRY(options.port, choose_port(port_));
-  choose_hosts(options);
+  CALF_TRY(options.port, choose_port(port_, config));
+  choose_hosts(config, options);
   CALF_CHECK_OK(choose_tls(options));
   if (max_connections_ != 0) {
     options.settings.emplace_back("max_connections", std::to_string(max_connections_));

@@ -6,6 +6,9 @@
 
 #include "base/result.h"
 #include "cli/options.h"
+#include "cli/place.h"
+#include "cli/raw_config.h"
+#include "config/config.h"
 
 namespace calf::cli {
 
@@ -21,14 +24,17 @@ class ServeCommandLine {
   [[nodiscard]] Result<ServeOptions> finish() const;
 
  private:
-  void choose_hosts(ServeOptions& options) const;
+  [[nodiscard]] Result<config::Config> configuration() const;
+  void choose_identity(const config::Config& config, ServeOptions& options) const;
+  void choose_hosts(const config::Config& config, ServeOptions& options) const;
   Result<void> choose_tls(ServeOptions& options) const;
 
   CLI::App* app_;
   ServeOptions options_;
   // As the user typed them; checked and turned into options by finish().
-  std::string location_, data_directory_, engine_ = "postgres", from_, auth_, extensions_,
-                                          tls_certificate_, tls_key_, pool_;
+  RawConfig config_;
+  RawPlace place_;
+  std::string from_, auth_, extensions_, tls_certificate_, tls_key_, pool_;
   std::vector<std::string> hosts_, socket_directories_, socket_paths_, settings_;
   int port_ = -1;
   int max_connections_ = 0;

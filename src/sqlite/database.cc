@@ -42,10 +42,11 @@ void Database::Close::operator()(sqlite3* connection) const {
 
 Result<Database::Handle> Database::connect() {
   sqlite3* made = nullptr;
-  const int opened = sqlite3_open_v2(
-      options_.file.c_str(), &made,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-      nullptr);
+  const int access =
+      options_.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int opened =
+      sqlite3_open_v2(options_.file.c_str(), &made,
+                      access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
   Handle connection(made);
   if (opened != SQLITE_OK)
     return fail(sqlite_error(made, opened, "opening " + options_.file.string()));
@@ -97,11 +98,18 @@ void Database::writer_done() {
   writer_done_.notify_all();
 }
 
+Result<void> Database::may_write() const {
+  if (options_.observer == nullptr) return {};
+  return options_.observer->may_write();
+}
+
+Result<void> Database::may_read() const {
+  if (options_.observer == nullptr) return {};
+  return options_.observer->may_read();
+}
+
 Result<void> Database::after_commit(sqlite3* connection, std::uint32_t frames) {
-  if (options_.observer != nullptr) {
-    const std::lock_guard lock(commit_mutex_);
-    CALF_CHECK_OK(options_.observer->committed(frames));
-  }
+  if (options_.observer != nullptr) CALF_CHECK_OK(options_.observer->committed(frames));
   if (frames >= kCheckpointFrames) checkpoint(connection, frames);
   return {};
 }

@@ -18,8 +18,8 @@ struct sqlite3;
 
 namespace calf::sqlite {
 
-// Told of commits: what ships them to other places stands here. Called on the thread of the session
-// that commits, one at a time for a database.
+// What ships a database to other places, or brings it from there, stands here. Called on the
+// threads of sessions, several at once.
 class CommitObserver {
  public:
   virtual ~CommitObserver() = default;
@@ -30,11 +30,19 @@ class CommitObserver {
   virtual Result<void> committed(std::uint32_t wal_frames) = 0;
   // Whether the WAL may be written back into the file, and then begin anew.
   virtual bool may_checkpoint(std::uint32_t wal_frames) = 0;
+  // Asked before a transaction that has written is committed: an error rolls it back, and the
+  // client is told. Must not block.
+  [[nodiscard]] virtual Result<void> may_write() const { return {}; }
+  // Asked before each statement: an error is the client's answer. Must not block.
+  [[nodiscard]] virtual Result<void> may_read() const { return {}; }
+  // Rises when the file was changed by others than the sessions.
+  [[nodiscard]] virtual std::uint64_t foreign_changes() const { return 0; }
 };
 
 struct DatabaseOptions {
   std::filesystem::path file;
   bool ephemeral = false;              // nothing needs to survive: no syncs, removed at the end
+  bool read_only = false;              // a file that is there, in WAL mode
   CommitObserver* observer = nullptr;  // outlives the database
 };
 
@@ -56,12 +64,19 @@ class Database {
   [[nodiscard]] const std::filesystem::path& file() const { return options_.file; }
 
   // Rises with each committed change of the schema that this process makes.
-  [[nodiscard]] std::uint64_t schema_generation() const { return schema_generation_; }
+  [[nodiscard]] std::uint64_t schema_generation() const {
+    return schema_generation_ +
+           (options_.observer == nullptr ? 0 : options_.observer->foreign_changes());
+  }
   void schema_changed() { ++schema_generation_; }
 
   // Waits until another session has committed or given up writing, at most `limit`.
   void wait_for_writer(std::chrono::microseconds limit);
   void writer_done();
+
+  // The observer's answers.
+  [[nodiscard]] Result<void> may_write() const;
+  [[nodiscard]] Result<void> may_read() const;
 
   // After a commit of `frames` frames in the WAL: tells the observer, and checkpoints when it is
   // time.
@@ -92,7 +107,6 @@ class Database {
   std::condition_variable writer_done_;
   std::mutex sequence_mutex_;
   std::map<Oid, SequenceState> sequences_;
-  std::mutex commit_mutex_;
 };
 
 }  // namespace calf::sqlite

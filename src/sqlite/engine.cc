@@ -192,7 +192,8 @@ Result<std::filesystem::path> memory_file() {
 
 Result<OpenedEngine> open_engine(EngineOptions options) {
   reserve_stacks();
-  DatabaseOptions database_options{.ephemeral = !options.file, .observer = options.observer};
+  DatabaseOptions database_options{
+      .ephemeral = !options.file, .read_only = options.read_only, .observer = options.observer};
   if (options.file) {
     database_options.file = *options.file;
   } else {

@@ -26,6 +26,7 @@ struct EngineOptions {
   std::chrono::milliseconds pool_timeout{5000};  // for a place among them; then 53300
   std::string transaction_mode = "deferred";     // of BEGIN
   std::vector<std::pair<std::string, std::string>> settings{};  // for SHOW: port, …
+  bool read_only = false;                                       // of a file that is there
   CommitObserver* observer = nullptr;                           // outlives the engine
 };
 

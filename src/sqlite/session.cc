@@ -69,6 +69,14 @@ std::string begin_mode_of(std::string_view sql) {
   return {};
 }
 
+SqlError refused_commit(const Error& error) {
+  const bool full = error.code == ErrorCode::kResourceExhausted;
+  return {.report = {.severity = "ERROR",
+                     .sqlstate = full ? "53000" : "25006",
+                     .message = error.message,
+                     .hint = error.hint}};
+}
+
 }  // namespace
 
 Prepared::~Prepared() {
@@ -161,6 +169,16 @@ bool Session::open_connection() {
         session.wal_frames_ = static_cast<std::uint32_t>(frames);
         session.committed_ = true;
         return SQLITE_OK;
+      },
+      this);
+  sqlite3_commit_hook(
+      db,
+      [](void* self) {
+        auto& session = *static_cast<Session*>(self);
+        auto allowed = session.database_->may_write();
+        if (allowed) return 0;
+        session.pending_ = std::make_exception_ptr(refused_commit(allowed.error()));
+        return 1;
       },
       this);
   conversion_.name_of = [this](Oid type, Oid object) {

@@ -140,6 +140,9 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
   check_block(prepared.node());
   if (!portal.started) {
     begin_statement();
+    const auto allowed = database_->may_read();
+    if (!allowed && !ends_a_block(prepared.node()))
+      raise("55000", allowed.error().message, allowed.error().hint);
     if (prepared.query) refresh(prepared);
     start(portal);
   }
@@ -157,10 +160,10 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
     portal.tag = tag + " " + std::to_string(count);
     stop(portal);
     if (block_ == Block::kNone && prepared.statement.writes) end_temporary();
-    after_commit();
   } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
     portal.tag += " " + std::to_string(portal.rows);
   }
+  after_commit();
   portal.finished = true;
   if (!portal.tag.empty()) encoder_.command_complete(portal.tag);
   return true;

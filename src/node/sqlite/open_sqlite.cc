@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "node/sqlite/archive_link.h"
 #include "sqlite/engine.h"
 
 namespace calf::node {
@@ -10,6 +11,23 @@ namespace {
 sqlite::AuthMethod sqlite_auth(const std::string& method) {
   if (method == "password") return sqlite::AuthMethod::kPassword;
   return method == "scram-sha-256" ? sqlite::AuthMethod::kScram : sqlite::AuthMethod::kTrust;
+}
+
+// A database whose file is in object storage, too.
+Result<cli::OpenedCluster> open_archived(sqlite::EngineOptions engine,
+                                         const cli::ClusterOptions& options) {
+  if (!engine.file) {
+    return fail(ErrorCode::kInvalidArgument, "a database with storage needs a file here, too");
+  }
+  std::error_code ignored;
+  const bool was_here = std::filesystem::exists(*engine.file, ignored);
+  CALF_TRY(auto link, ArchiveLink::open(*options.storage, *engine.file, options.observer));
+  engine.observer = link.get();
+  engine.read_only = options.storage->replica;
+  CALF_TRY(auto opened, sqlite::open_engine(std::move(engine)));
+  const bool created = !was_here && !link->restored();
+  return cli::OpenedCluster{.engine = archived_engine(std::move(link), std::move(opened.engine)),
+                            .created = created};
 }
 
 }  // namespace
@@ -39,6 +57,7 @@ Result<cli::OpenedCluster> open_sqlite(const cli::ClusterOptions& options) {
       engine.transaction_mode = value;
     }
   }
+  if (options.storage) return open_archived(std::move(engine), options);
   CALF_TRY(auto opened, sqlite::open_engine(std::move(engine)));
   return cli::OpenedCluster{.engine = std::move(opened.engine), .created = opened.created};
 }
