@@ -294,10 +294,9 @@ defmodule Pglite.InstanceTest do
       manager = start(driver: TestDriver.module())
 
       busy =
-        Task.async(fn -> TestDriver.module().query(Pglite.conn(manager), "select pg_sleep(1)::text", []) end)
+        Task.async(fn -> TestDriver.module().query(Pglite.conn(manager), "select pg_sleep(2)::text", []) end)
 
-      Process.sleep(200)
-      assert {:error, %Error{}} = Pglite.health_check(manager, 200)
+      assert eventually(fn -> match?({:error, %Error{}}, Pglite.health_check(manager, 200)) end)
       Task.await(busy)
       assert eventually(fn -> Pglite.health_check(manager) == :ok end)
     end

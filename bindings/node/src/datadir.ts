@@ -1,5 +1,5 @@
 /** Data directories as tar archives: out of a cluster that runs, and back into a directory that one can be opened on. */
-import { File } from 'node:buffer' // a global since Node 20 only
+import * as buffer from 'node:buffer'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -7,6 +7,9 @@ import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import type { DumpTarCompressionOptions, Results } from './interface.js'
 import { tar, type TarEntry, untar } from './tar.js'
+
+// A global since Node 20.
+const File = globalThis.File ?? (buffer.File as unknown as typeof globalThis.File)
 
 type Query = (sql: string, params?: any[]) => Promise<Results<any>>
 
