@@ -13,11 +13,19 @@ namespace {
 
 constexpr uint64_t kHostPage = 4096;
 
-// Is each of its small pages in memory?
-bool is_whole(uint8_t* piece) {
+// Are all small pages of [begin, begin + size) in memory?
+bool is_present(uint8_t* begin, uint64_t size_bytes) {
   unsigned char present[kLargePageBytes / kHostPage];
-  if (mincore(piece, kLargePageBytes, present) != 0) return false;
-  return std::ranges::all_of(present, [](unsigned char page) { return (page & 1) != 0; });
+  if (mincore(begin, size_bytes, present) != 0) return false;
+  return std::all_of(present, present + size_bytes / kHostPage,
+                     [](unsigned char page) { return (page & 1) != 0; });
+}
+
+// Buffers come into use one after the other: most pieces that are not whole lack their last page,
+// and to ask for all pages takes the system long.
+bool is_whole(uint8_t* piece) {
+  return is_present(piece + kLargePageBytes - kHostPage, kHostPage) &&
+         is_present(piece, kLargePageBytes);
 }
 
 }  // namespace
