@@ -5,6 +5,8 @@ declare namespace addon {
     user: string
     database: string
     password?: string
+    /** A file of `saveSnapshot` to start with. */
+    snapshot?: string
     /** Each "name=value". */
     settings: string[]
     /** Called with lines of PostgreSQL's log; does not keep the process alive. */
@@ -34,6 +36,8 @@ declare namespace addon {
      * called once, when the backend has closed.
      */
     connect(buffer: Uint8Array, onData: (size: number) => boolean, onEnd: () => void): Wire
+    /** Saves the cluster as it is now into a file, on another thread. To be awaited before `close`. */
+    saveSnapshot(file: string): Promise<void>
     /** Shuts the cluster down on another thread. */
     close(): Promise<void>
     /** The same, now, for a process that is about to exit. */
