@@ -174,12 +174,15 @@ typedef struct calf_options {
   size_t extensions_count;
   calf_log_function log; /* NULL: nowhere */
   void* log_context;
+  /* A file of calf_snapshot_save (or of `calf snapshot save`) that the cluster starts with; a
+   * directory must be missing or empty then. NULL: none. */
+  const char* snapshot;
 } calf_options;
 
 /* Starts a cluster and returns when it serves; recovery, if it is needed, is done then. `options`
- * may be NULL. Any thread. Blocks: some 10 ms in memory, longer for a directory. Errors: INVALID,
- * IN_USE, PERMISSION, CORRUPT, IO, RESOURCES, UNAVAILABLE, SQL (extensions, user, database). Close
- * with calf_close. */
+ * may be NULL. Any thread. Blocks: some 10 ms in memory, longer for a directory or a snapshot.
+ * Errors: INVALID, IN_USE, NOT_FOUND (the snapshot), PERMISSION, CORRUPT, IO, RESOURCES,
+ * UNAVAILABLE, SQL (extensions, user, database). Close with calf_close. */
 CALF_API calf_status calf_open(const calf_options* options, calf_cluster** cluster,
                                calf_error** error);
 
@@ -228,6 +231,17 @@ CALF_API calf_status calf_branch_reset(calf_cluster* cluster, const char* name, 
  * calf_result_free. */
 CALF_API calf_status calf_branch_list(calf_cluster* cluster, calf_result** result,
                                       calf_error** error);
+
+/* ---------------------------------------------------------------- Snapshots */
+
+/* Saves the cluster as it is at one instant, which lies within the call, into one file: portable,
+ * compressed and checksummed; all databases, roles and the configuration. What was committed is in
+ * it, unlogged tables are empty. Other sessions go on meanwhile. A file that is there is replaced
+ * in one step, or stays as it is when the call fails. While it is being saved the cluster has a
+ * branch called "snapshot-…". calf_options.snapshot opens it. Any thread; blocks. Errors: INVALID,
+ * SQL, PERMISSION, IO, RESOURCES, CLOSED. */
+CALF_API calf_status calf_snapshot_save(calf_cluster* cluster, const char* file,
+                                        calf_error** error);
 
 /* ---------------------------------------------------------------- Sessions */
 
@@ -484,8 +498,11 @@ CALF_API calf_status calf_wire_open(calf_cluster* cluster, calf_wire** wire, cal
 CALF_API calf_status calf_wire_send(calf_wire* wire, const void* data, size_t size,
                                     int64_t timeout_ms, size_t* sent, calf_error** error);
 /* Receives at most `size` bytes, waiting up to timeout_ms for the first one. *received says how
- * many. CALF_DONE: the backend has closed, and everything was received. Errors: TIMEOUT (nothing
- * came; call again), INVALID, BUSY. */
+ * many. With timeout_ms 0 it takes what is there and runs nothing: what a send has asked for comes
+ * later, when the cluster's own thread has answered (calf_wire_descriptor tells); a timeout, even
+ * of 1 ms, lets the calling thread run the session, and is quicker. CALF_DONE: the backend has
+ * closed, and everything was received. Errors: TIMEOUT (nothing came; call again), INVALID, BUSY.
+ */
 CALF_API calf_status calf_wire_receive(calf_wire* wire, void* data, size_t size, int64_t timeout_ms,
                                        size_t* received, calf_error** error);
 /* Sends what there is room for (*sent: none of it is fine, too), then receives as calf_wire_receive

@@ -12,6 +12,12 @@ Result<BranchPoint::Beginning> BranchPoint::begin() {
   return beginning;
 }
 
+Result<std::shared_ptr<vfs::FileSystem>> BranchPoint::files() {
+  std::lock_guard lock(mutex_);
+  if (!storage_->clones_are_free()) return files_;
+  return storage_->clone(*files_, "", "");
+}
+
 Result<void> BranchPoint::record(const std::string& name, const Starter& start,
                                  const Recorder& record) {
   constexpr int64_t kStopMs = 10'000;

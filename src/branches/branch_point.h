@@ -50,6 +50,8 @@ class BranchPoint {
   };
   // What the next branch begins with.
   Result<Beginning> begin();
+  // The same for somebody who only reads them.
+  Result<std::shared_ptr<vfs::FileSystem>> files();
   // Blocks for some 100 ms. An error only means that branches go on booting. `name`: for the log.
   Result<void> record(const std::string& name, const Starter& start, const Recorder& record);
 

@@ -219,6 +219,11 @@ void Branches::rest(const std::shared_ptr<Branch>& branch) {
   if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
     log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
   cluster.reset();  // before it starts anew on the same files
+  lay_down(branch);
+}
+
+// A worker, or use_files(), has it in hand no longer; its cluster does not run.
+void Branches::lay_down(const std::shared_ptr<Branch>& branch) {
   std::unique_lock lock(mutex_);
   if (branch->dropped) {
     lock.unlock();
@@ -229,6 +234,26 @@ void Branches::rest(const std::shared_ptr<Branch>& branch) {
   if (branch->waiting.empty()) return;
   branch->state = Branch::State::kWaking;
   post([this, branch] { wake(branch); });
+}
+
+Result<void> Branches::use_files(const std::string& name, const FilesUser& use) {
+  std::shared_ptr<Branch> branch;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = branches_.find(name);
+    if (it == branches_.end() || stopping_)
+      return fail(ErrorCode::kNotFound, "branch \"" + name + "\" does not exist");
+    branch = it->second;
+    if (branch->state != Branch::State::kAsleep || branch->files != nullptr)
+      return fail(ErrorCode::kUnavailable, "branch \"" + name + "\" has been used");
+    branch->state = Branch::State::kGoingToSleep;
+  }
+  auto used = [&]() -> Result<void> {
+    CALF_TRY(const auto files, files_of(branch));
+    return use(*files);
+  }();
+  lay_down(branch);
+  return used;
 }
 
 void Branches::put_idle_to_sleep() {
@@ -271,8 +296,7 @@ void Branches::bury(const std::shared_ptr<Branch>& branch) {
 Result<std::shared_ptr<vfs::FileSystem>> Branches::files_of(const std::shared_ptr<Branch>& branch) {
   if (branch->files != nullptr) return branch->files;
   if (branch->point == nullptr) return storage_->open(branch->name);
-  CALF_TRY(auto beginning, branch->point->begin());
-  return std::move(beginning.files);
+  return branch->point->files();
 }
 
 // Turns a branch that was taken from the others into a directory; it comes back if that fails.

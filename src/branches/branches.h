@@ -47,6 +47,11 @@ class Branches {
 
   // The server's own cluster.
   [[nodiscard]] postgres::Cluster& root() { return *root_; }
+  // Calls `use` with the files of a branch that nobody has connected to since it was made, as a
+  // crash would have left them. Whoever connects meanwhile waits. kNotFound; kUnavailable when
+  // somebody has used it; the error of `use`. Blocks.
+  using FilesUser = std::function<Result<void>(vfs::FileSystem& files)>;
+  Result<void> use_files(const std::string& name, const FilesUser& use);
   // Ends all branches; what is kept of them is on the disk then. No client reaches one afterwards.
   void stop_branches();
 
@@ -83,6 +88,7 @@ class Branches {
   Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
   void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);
+  void lay_down(const std::shared_ptr<Branch>& branch);
   uint64_t end(const std::shared_ptr<Branch>& branch);
   uint64_t settle(const std::string& name);
   void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -64,6 +65,7 @@ bool needs_bootstrap(const cli::ServeOptions& options) {
 cli::ClusterOptions to_cluster_options(const cli::ServeOptions& options,
                                        const calf_options& given) {
   cli::ClusterOptions cluster{.location = options.location, .settings = options.settings};
+  if (given.snapshot != nullptr) cluster.from = given.snapshot;
   if (options.auth) cluster.pg_hba_conf = cli::hba_text(*options.auth);
   if (given.log != nullptr) {
     cluster.log_sink = [log = given.log, context = given.log_context](std::string_view line) {
@@ -74,13 +76,15 @@ cli::ClusterOptions to_cluster_options(const cli::ServeOptions& options,
 }
 
 Answer<std::unique_ptr<calf_cluster>> open(const calf_options* options) {
-  CAPI_TRY(const calf_options given, read_options(options, sizeof(calf_options)));
+  constexpr size_t kLeastSize = offsetof(calf_options, snapshot);  // the first version's
+  CAPI_TRY(const calf_options given, read_options(options, kLeastSize));
   auto cluster = std::make_unique<calf_cluster>();
   cluster->generation = process_generation();
   CAPI_TRY(cluster->options, to_serve_options(given));
   auto opened = cli::open_cluster(to_cluster_options(cluster->options, given));
   if (!opened) return fail_with(opened.error());
   cluster->engine = std::move(opened->engine);
+  cluster->snapshots = opened->snapshots;
   if (needs_bootstrap(cluster->options)) {
     const auto ready = cli::bootstrap(*cluster->engine, cluster->options, opened->created);
     if (!ready) return fail_with(ready.error());

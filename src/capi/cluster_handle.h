@@ -7,15 +7,17 @@
 #include <vector>
 
 #include "capi/failure.h"
+#include "cli/engine_factory.h"
 #include "cli/options.h"
 #include "net/tls_context.h"
 #include "server/engine.h"
 #include "server/server.h"
 
 struct calf_cluster {
-  unsigned generation = 0;                       // of the process (fork)
-  calf::cli::ServeOptions options{};             // location, user, password, database, auth
-  std::shared_ptr<calf::server::Engine> engine;  // shared with the calls that use it right now
+  unsigned generation = 0;                        // of the process (fork)
+  calf::cli::ServeOptions options{};              // location, user, password, database, auth
+  std::shared_ptr<calf::server::Engine> engine;   // shared with the calls that use it right now
+  calf::cli::SnapshotSaver* snapshots = nullptr;  // the engine's
 
   struct Listener {
     std::unique_ptr<calf::net::TlsContext> tls;

@@ -7,14 +7,8 @@
 namespace calf::capi {
 namespace {
 
-class Query : public ::testing::Test {
+class Query : public Session {
  protected:
-  static void SetUpTestSuite() { cluster_ = new ClusterHandle(open_cluster()); }
-  static void TearDownTestSuite() {
-    delete cluster_;
-    cluster_ = nullptr;
-  }
-
   ResultHandle query(const char* sql, const std::vector<calf_parameter>& parameters = {},
                      int format = CALF_TEXT) {
     calf_result* result = nullptr;
@@ -23,12 +17,8 @@ class Query : public ::testing::Test {
     return ResultHandle(result);
   }
 
-  static ClusterHandle* cluster_;
-  SessionHandle session_ = open_session(*cluster_);
-  ErrorHandle error_;
   calf_status status_ = CALF_OK;
 };
-ClusterHandle* Query::cluster_ = nullptr;
 
 TEST_F(Query, gives_rows_columns_and_the_command_tag) {
   const auto result = query(

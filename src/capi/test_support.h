@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <memory>
 #include <string>
@@ -97,6 +98,24 @@ inline std::string ask(calf_session* session, const char* sql) {
 }
 inline std::string ask(const SessionHandle& session, const char* sql) {
   return ask(session.get(), sql);
+}
+
+// A session each on one cluster for the whole suite.
+class Session : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() { cluster_ = new ClusterHandle(open_cluster()); }
+  static void TearDownTestSuite() {
+    delete cluster_;
+    cluster_ = nullptr;
+  }
+  inline static ClusterHandle* cluster_ = nullptr;
+  SessionHandle session_ = open_session(*cluster_);
+  ErrorHandle error_;
+};
+
+inline bool is_readable(int descriptor, int timeout_ms) {
+  pollfd fd = {descriptor, POLLIN, 0};
+  return ::poll(&fd, 1, timeout_ms) == 1;
 }
 
 }  // namespace calf::capi

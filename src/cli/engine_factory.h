@@ -75,9 +75,26 @@ struct ClusterOptions {
   LogSink log_sink{};  // empty: nowhere
 };
 
+struct SavedSnapshot {
+  std::uint64_t data_bytes = 0;
+  std::uint64_t file_bytes = 0;
+};
+
+// Snapshots of a cluster that runs.
+class SnapshotSaver {
+ public:
+  virtual ~SnapshotSaver() = default;
+  // Writes a branch into a snapshot file, which is replaced in one step. `branch` must be one that
+  // nobody has connected to yet, made to be saved: kUnavailable. Its clients wait meanwhile.
+  // Errors: kNotFound, kIo and the like; then `file` is as it was. Blocks; any thread.
+  virtual Result<SavedSnapshot> save_branch(const std::string& branch,
+                                            const std::filesystem::path& file) = 0;
+};
+
 struct OpenedCluster {
   std::unique_ptr<server::Engine> engine;  // recovered, accepting connections
   bool created = false;  // the cluster was made by this call, and not from a snapshot file
+  SnapshotSaver* snapshots = nullptr;  // the engine's; null: it has none
 };
 
 struct SaveSnapshotOptions {
@@ -85,11 +102,6 @@ struct SaveSnapshotOptions {
   std::filesystem::path file{};       // replaced in one step
   WorkObserver observer{};            // may be empty
 };
-struct SavedSnapshot {
-  std::uint64_t data_bytes = 0;
-  std::uint64_t file_bytes = 0;
-};
-
 // Writes a snapshot of a stopped cluster. One that was not shut down recovers when its snapshot is
 // started. Errors: kNotFound when it is no data directory, kUnavailable when another process has it
 // open, kIo and the like, the observer's; then `file` is as it was. Blocks; any thread.

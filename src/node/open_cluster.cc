@@ -26,7 +26,7 @@ constexpr int64_t kFastShutdownMs = 5000;
 constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessions like
 
 // Any thread.
-class PostgresEngine final : public server::Engine {
+class PostgresEngine final : public server::Engine, public cli::SnapshotSaver {
  public:
   PostgresEngine(std::unique_ptr<DataDirectory> directory,
                  std::unique_ptr<branches::Branches> branches)
@@ -82,6 +82,17 @@ class PostgresEngine final : public server::Engine {
                               .message = "the database system has stopped"}
                       : outcome.error());
     });
+  }
+
+  Result<cli::SavedSnapshot> save_branch(const std::string& branch,
+                                         const std::filesystem::path& file) override {
+    cli::SavedSnapshot saved;
+    CALF_CHECK_OK(branches_->use_files(branch, [&](vfs::FileSystem& files) -> Result<void> {
+      CALF_TRY(const auto info, save_tree(files, file, {}));
+      saved = {.data_bytes = info.tree_bytes, .file_bytes = info.file_bytes};
+      return {};
+    }));
+    return saved;
   }
 
  private:
@@ -267,9 +278,9 @@ Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   auto lock = std::move(place.directory);
   const bool created = place.created;
   CALF_TRY(auto branches, start_branches(options, lock == nullptr, std::move(place)));
-  return OpenedCluster{
-      .engine = std::make_unique<PostgresEngine>(std::move(lock), std::move(branches)),
-      .created = created};
+  auto engine = std::make_unique<PostgresEngine>(std::move(lock), std::move(branches));
+  SnapshotSaver* snapshots = engine.get();
+  return OpenedCluster{.engine = std::move(engine), .created = created, .snapshots = snapshots};
 }
 
 }  // namespace calf::cli

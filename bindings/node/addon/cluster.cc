@@ -28,14 +28,15 @@ struct OpenOptions {
       : data_dir(text_of(options, "dataDir")),
         user(text_of(options, "user")),
         database(text_of(options, "database")),
-        password(text_of(options, "password")) {
+        password(text_of(options, "password")),
+        snapshot(text_of(options, "snapshot")) {
     const auto list = options.Get("settings").As<Napi::Array>();
     for (std::uint32_t i = 0; i < list.Length(); ++i) {
       settings.push_back(list.Get(i).As<Napi::String>().Utf8Value());
     }
   }
 
-  std::optional<std::string> data_dir, user, database, password;
+  std::optional<std::string> data_dir, user, database, password, snapshot;
   std::vector<std::string> settings;
 };
 
@@ -68,6 +69,7 @@ class OpenWorker : public Napi::AsyncWorker {
     options.user = c_str(options_.user);
     options.database = c_str(options_.database);
     options.password = c_str(options_.password);
+    options.snapshot = c_str(options_.snapshot);
     options.auth = options_.password ? "scram-sha-256" : nullptr;
     options.settings = settings.data();
     options.settings_count = settings.size();
@@ -135,10 +137,50 @@ class CloseWorker : public Napi::AsyncWorker {
   ErrorPtr error_;
 };
 
+namespace {
+
+// Saves a snapshot on a thread of the pool. The object of the cluster keeps it open meanwhile.
+class SaveWorker : public Napi::AsyncWorker {
+ public:
+  SaveWorker(const Napi::Object& cluster, calf_cluster* native, std::string file)
+      : AsyncWorker(cluster.Env()),
+        deferred_(cluster.Env()),
+        owner_(Napi::Persistent(cluster)),
+        cluster_(native),
+        file_(std::move(file)) {}
+
+  [[nodiscard]] Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    calf_error* error = nullptr;
+    calf_snapshot_save(cluster_, file_.c_str(), &error);
+    error_.reset(error);
+  }
+
+  void OnOK() override {
+    if (error_) {
+      deferred_.Reject(to_js(Env(), error_.get()).Value());
+    } else {
+      deferred_.Resolve(Env().Undefined());
+    }
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  Napi::ObjectReference owner_;
+  calf_cluster* cluster_;
+  std::string file_;
+  ErrorPtr error_;
+};
+
+}  // namespace
+
 Napi::Function Cluster::define(Napi::Env env) {
   return DefineClass(
       env, "Cluster",
       {InstanceMethod<&Cluster::listen>("listen"), InstanceMethod<&Cluster::connect>("connect"),
+       InstanceMethod<&Cluster::save_snapshot>("saveSnapshot"),
        InstanceMethod<&Cluster::close>("close"), InstanceMethod<&Cluster::close_now>("closeNow")});
 }
 
@@ -196,6 +238,14 @@ Napi::Value Cluster::listen(const Napi::CallbackInfo& info) {
 
 Napi::Value Cluster::connect(const Napi::CallbackInfo& info) {
   return Environment::of(info.Env()).wire_class.New({info.This(), info[0], info[1], info[2]});
+}
+
+// The caller awaits the promise before it closes the cluster.
+Napi::Value Cluster::save_snapshot(const Napi::CallbackInfo& info) {
+  auto* worker = new SaveWorker(info.This().As<Napi::Object>(), cluster_,
+                                info[0].As<Napi::String>().Utf8Value());
+  worker->Queue();
+  return worker->promise();
 }
 
 Napi::Value Cluster::close(const Napi::CallbackInfo& info) {

@@ -29,6 +29,7 @@ class Cluster : public Napi::ObjectWrap<Cluster> {
 
  private:
   Napi::Value listen(const Napi::CallbackInfo& info);
+  Napi::Value save_snapshot(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value close(const Napi::CallbackInfo& info);
   void close_now(const Napi::CallbackInfo& info);

@@ -38,10 +38,11 @@ struct Wire::Handles {
 };
 
 Napi::Function Wire::define(Napi::Env env) {
-  return DefineClass(env, "Wire",
-                     {InstanceMethod<&Wire::send>("send"), InstanceMethod<&Wire::run>("run"),
-                      InstanceMethod<&Wire::idle>("idle"), InstanceMethod<&Wire::cancel>("cancel"),
-                      InstanceMethod<&Wire::close>("close")});
+  return DefineClass(
+      env, "Wire",
+      {InstanceMethod<&Wire::send>("send"), InstanceMethod<&Wire::exchange>("exchange"),
+       InstanceMethod<&Wire::receive>("receive"), InstanceMethod<&Wire::idle>("idle"),
+       InstanceMethod<&Wire::cancel>("cancel"), InstanceMethod<&Wire::close>("close")});
 }
 
 Wire::Wire(const Napi::CallbackInfo& info)
@@ -91,13 +92,17 @@ void Wire::shut() {
   Unref();
 }
 
-void Wire::send(const Napi::CallbackInfo& info) {
-  if (wire_ == nullptr) return;
+std::span<const std::byte> Wire::begin(const Napi::CallbackInfo& info) {
   uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
-  auto bytes = info[0].As<Napi::Uint8Array>();
+  const auto bytes = info[0].As<Napi::Uint8Array>();
   const std::size_t size =
       std::min<std::size_t>(info[1].As<Napi::Number>().Uint32Value(), bytes.ByteLength());
-  std::span rest(reinterpret_cast<std::byte*>(bytes.Data()), size);
+  return {reinterpret_cast<const std::byte*>(bytes.Data()), size};
+}
+
+void Wire::send(const Napi::CallbackInfo& info) {
+  if (wire_ == nullptr) return;
+  std::span<const std::byte> rest = begin(info);
   while (unsent_.empty() && !rest.empty()) {
     std::size_t sent = 0;
     calf_wire_send(wire_, rest.data(), rest.size(), 0, &sent, nullptr);
@@ -105,6 +110,11 @@ void Wire::send(const Napi::CallbackInfo& info) {
     if (sent == 0) break;
     rest = rest.subspan(sent);
   }
+  keep(rest);
+}
+
+// Copies what cannot be sent now, to be sent later.
+void Wire::keep(std::span<const std::byte> rest) {
   if (rest.empty()) return;
   unsent_.insert(unsent_.end(), rest.begin(), rest.end());
   flush();
@@ -128,8 +138,8 @@ void Wire::flush() {
   uv_timer_start(&handles_->retry, again, kRetryMs, 0);
 }
 
-Wire::Received Wire::receive(std::int64_t timeout_ms, std::size_t* size) {
-  switch (calf_wire_receive(wire_, data_, capacity_, timeout_ms, size, nullptr)) {
+Wire::Received Wire::received(calf_status status) {
+  switch (status) {
     case CALF_OK:
       return Received::kBytes;
     case CALF_ERROR_TIMEOUT:
@@ -139,26 +149,48 @@ Wire::Received Wire::receive(std::int64_t timeout_ms, std::size_t* size) {
   }
 }
 
-Napi::Value Wire::run(const Napi::CallbackInfo& info) {
-  std::int64_t timeout_ms = info[0].As<Napi::Number>().Int64Value();
+void Wire::receive(const Napi::CallbackInfo& /*info*/) {
+  receive_rest(false);
+}
+
+bool Wire::hand_over(std::size_t size) {
+  return on_data_.Call({Napi::Number::New(Env(), static_cast<double>(size))}).ToBoolean();
+}
+
+Napi::Value Wire::exchange(const Napi::CallbackInfo& info) {
+  if (wire_ == nullptr) return Napi::Boolean::New(info.Env(), false);
+  std::span<const std::byte> rest = begin(info);
+  const std::int64_t timeout_ms = info[2].As<Napi::Number>().Int64Value();
+  if (!unsent_.empty()) keep(std::exchange(rest, {}));  // after what came before
   bool answered = false;
+  Received last = Received::kBytes;
+  while (wire_ != nullptr && last == Received::kBytes && !answered) {
+    std::size_t sent = 0;
+    std::size_t size = 0;
+    last = received(calf_wire_exchange(wire_, rest.data(), rest.size(), &sent, data_, capacity_,
+                                       timeout_ms, &size, nullptr));
+    // JavaScript may write into its buffer, and send more, as soon as it has seen an answer.
+    keep(rest.subspan(sent));
+    rest = {};
+    if (last == Received::kBytes) answered = hand_over(size);
+  }
+  return Napi::Boolean::New(info.Env(), receive_rest(answered));
+}
+
+// What is there already. The descriptor tells of bytes again once a call has found none. Was there
+// an answer, now or before?
+bool Wire::receive_rest(bool answered) {
   while (wire_ != nullptr) {
     std::size_t size = 0;
-    const Received received = receive(timeout_ms, &size);
-    if (received == Received::kEnd) {
+    const Received now = received(calf_wire_receive(wire_, data_, capacity_, 0, &size, nullptr));
+    if (now == Received::kNothing) break;
+    if (now == Received::kEnd) {
       end();
       break;
     }
-    if (received == Received::kBytes) {
-      answered =
-          on_data_.Call({Napi::Number::New(info.Env(), static_cast<double>(size))}).ToBoolean();
-      if (!answered) continue;
-    }
-    // The descriptor tells of bytes again once a call without waiting has found none.
-    if (timeout_ms == 0 && received == Received::kNothing) break;
-    timeout_ms = 0;
+    answered = hand_over(size) || answered;
   }
-  return Napi::Boolean::New(info.Env(), answered);
+  return answered;
 }
 
 void Wire::watch() {
@@ -175,13 +207,7 @@ void Wire::on_readable() {
   const Napi::CallbackScope callbacks(Env(), context_);
   if (!unsent_.empty()) flush();
   try {
-    while (wire_ != nullptr) {
-      std::size_t size = 0;
-      const Received received = receive(0, &size);
-      if (received == Received::kNothing) return;
-      if (received == Received::kEnd) return end();
-      on_data_.Call({Napi::Number::New(Env(), static_cast<double>(size))});
-    }
+    receive_rest(false);
   } catch (const Napi::Error& error) {
     error.ThrowAsJavaScriptException();
   }

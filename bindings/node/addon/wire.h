@@ -6,14 +6,15 @@
 #include <uv.h>
 
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include "environment.h"
 
 namespace calf::addon {
 
-// Lives on its environment's thread, which never waits for the backend for longer than `run` may:
-// libuv says when bytes have come.
+// Lives on its environment's thread, which never waits for the backend for longer than `exchange`
+// may: libuv says when bytes have come.
 class Wire : public Napi::ObjectWrap<Wire> {
  public:
   static Napi::Function define(Napi::Env env);
@@ -31,12 +32,17 @@ class Wire : public Napi::ObjectWrap<Wire> {
   enum class Received { kBytes, kNothing, kEnd };
 
   void send(const Napi::CallbackInfo& info);
-  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value exchange(const Napi::CallbackInfo& info);
+  void receive(const Napi::CallbackInfo& info);
   void idle(const Napi::CallbackInfo& info);
   void cancel(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
 
-  Received receive(std::int64_t timeout_ms, std::size_t* size);
+  static Received received(calf_status status);
+  std::span<const std::byte> begin(const Napi::CallbackInfo& info);
+  bool hand_over(std::size_t size);
+  bool receive_rest(bool answered);
+  void keep(std::span<const std::byte> rest);
   void watch();
   void on_readable();
   void flush();

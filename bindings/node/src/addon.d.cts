@@ -5,6 +5,8 @@ declare namespace addon {
     user: string
     database: string
     password?: string
+    /** A file of `saveSnapshot` to start with. */
+    snapshot?: string
     /** Each "name=value". */
     settings: string[]
     /** Called with lines of PostgreSQL's log; does not keep the process alive. */
@@ -34,6 +36,8 @@ declare namespace addon {
      * called once, when the backend has closed.
      */
     connect(buffer: Uint8Array, onData: (size: number) => boolean, onEnd: () => void): Wire
+    /** Saves the cluster as it is now into a file, on another thread. To be awaited before `close`. */
+    saveSnapshot(file: string): Promise<void>
     /** Shuts the cluster down on another thread. */
     close(): Promise<void>
     /** The same, now, for a process that is about to exit. */
@@ -47,11 +51,13 @@ declare namespace addon {
      */
     send(bytes: Uint8Array, size: number): void
     /**
-     * Waits for the backend, and runs it on this thread meanwhile: until `onData` has returned true, or until nothing has
-     * come for `milliseconds` (0: does not wait). From then on bytes come by way of the event loop. To be called after
-     * `send`. Returns whether there was an answer.
+     * The same, and waits for the answer while it runs the backend on this thread: until `onData` has returned true, or
+     * until nothing has come for `milliseconds`. From then on bytes come by way of the event loop. Returns whether there
+     * was an answer.
      */
-    run(milliseconds: number): boolean
+    exchange(bytes: Uint8Array, size: number, milliseconds: number): boolean
+    /** Takes what is there after `send`; from then on bytes come by way of the event loop. Not to be called in `onData`. */
+    receive(): void
     /** Nothing is waited for: the process may end. */
     idle(): void
     /** Interrupts what runs. */

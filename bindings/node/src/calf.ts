@@ -147,10 +147,30 @@ export class Calf extends BaseCalf implements AsyncDisposable {
     })
   }
 
+  /**
+   * The whole cluster as it is now in one compressed, checksummed file, for the option `snapshot`; other sessions may go on
+   * meanwhile. A file that is there is replaced in one step.
+   */
+  async saveSnapshot(file: string): Promise<void> {
+    await this._ready()
+    await this.runExclusive(() => this.#opened!.cluster.saveSnapshot(resolve(file)))
+  }
+
   /** A copy of the whole database, in memory. */
   async clone(): Promise<PGliteInterface> {
-    const loadDataDir = await this.dumpDataDir('none')
-    return Calf.create({ loadDataDir, extensions: this.#options.extensions }) as unknown as Promise<PGliteInterface>
+    await this._ready()
+    const { directories } = this.#opened!
+    const directory = mkdtempSync(join(tmpdir(), 'calf-'))
+    directories.push(directory)
+    try {
+      const snapshot = join(directory, 'snapshot')
+      await this.saveSnapshot(snapshot)
+      const { extensions } = this.#options
+      return (await Calf.create({ snapshot, extensions })) as unknown as PGliteInterface
+    } finally {
+      const at = directories.indexOf(directory)
+      if (at >= 0) removeAll(directories.splice(at, 1))
+    }
   }
 
   /** Every commit is already where PostgreSQL's settings want it: there is nothing to do. */
@@ -210,7 +230,9 @@ export class Calf extends BaseCalf implements AsyncDisposable {
         location.path = path
       }
       const { username: user = 'postgres', database = 'postgres', password } = options
-      const cluster = await addon.open({ dataDir: location.path, user, database, password, settings, log: this.#logger(options) })
+      const snapshot = options.snapshot && resolve(options.snapshot)
+      const log = this.#logger(options)
+      const cluster = await addon.open({ dataDir: location.path, user, database, password, snapshot, settings, log })
       if (!exitIsHandled) process.on('exit', closeAllNow)
       exitIsHandled = true
       opened.add((this.#opened = { cluster, directories }))
@@ -225,7 +247,7 @@ export class Calf extends BaseCalf implements AsyncDisposable {
     }
     this.#ready = true
     // A fresh database has no types but those that are known.
-    if (options.loadDataDir || !location.memory) await this._loadArrayTypes()
+    if (options.loadDataDir || options.snapshot || !location.memory) await this._loadArrayTypes()
     for (const init of inits) await init()
   }
 

@@ -321,26 +321,28 @@ export class Connection {
       return Promise.reject(error)
     }
     this.#exchange = exchange
-    this.#flush()
-    this.#runHere()
+    this.#begin()
     return exchange.done
   }
 
   /** Sends messages that have no answer. */
   #sendOnly(messages: Uint8Array): void {
     this.#wire.send(messages, messages.byteLength)
-    this.#wire.run(0)
+    this.#wire.receive()
     this.#wire.idle()
   }
 
-  /** Lets the database run on this thread, if what was sent is likely to be answered soon. */
-  #runHere(): void {
+  /** Sends what was written, and lets the database run on this thread if that is likely to be answered soon. */
+  #begin(): void {
     if (this.#patient > 0 || !haste.allowed(performance.now())) {
       this.#patient = Math.max(0, this.#patient - 1)
-      this.#wire.run(0)
+      this.#flush()
+      this.#wire.receive()
       return
     }
-    const answered = this.#wire.run(QUICK_MS)
+    const { bytes, size } = this.#writer
+    this.#writer.size = 0
+    const answered = this.#wire.exchange(bytes, size, QUICK_MS)
     this.#patience = answered ? 0 : Math.min(MAX_PATIENCE, 2 * this.#patience + 1)
     this.#patient = this.#patience
   }

@@ -103,6 +103,8 @@ export interface CalfOptions<TExtensions extends Extensions = Extensions> {
   onStderr?: (text: string) => boolean
   /** Calf: settings of PostgreSQL for this run. */
   settings?: Record<string, string | number | boolean>
+  /** Calf: a file of `saveSnapshot` (or `calf snapshot save`) to start with; a directory must be missing or empty then. */
+  snapshot?: string
   /** Calf: password of `username` for clients that come by `connectionString()`. Default: Unix sockets and loopback are trusted. */
   password?: string
 }

@@ -339,6 +339,21 @@ describe('data directories', { timeout: 60_000 }, () => {
     await Promise.all([clone.close(), db.close()])
   })
 
+  test('a snapshot is the whole database in a file', async () => {
+    const file = join(folder, 'golden.calf')
+    const db = await Calf.create()
+    await db.exec(`create type mood as enum ('glad'); create table kept (m mood[]); insert into kept values ('{glad}')`)
+    await Promise.all([db.exec('insert into kept values (null)'), db.saveSnapshot(file)])
+    await assert.rejects(db.saveSnapshot(join(folder, 'no', 'such', 'file')), { code: '42704' })
+    await db.close()
+    for (const dataDir of [undefined, join(folder, 'from-snapshot')]) {
+      const copy = await Calf.create({ dataDir, snapshot: file })
+      assert.deepEqual((await copy.query('select m from kept')).rows, [{ m: ['glad'] }, { m: null }])
+      await copy.close()
+    }
+    await assert.rejects(Calf.create({ snapshot: join(folder, 'nothing') }), /nothing/)
+  })
+
   test('temporary ones do not outlive their database', async () => {
     const program = `import { Calf } from 'calf'
       const db = await Calf.create(); const clone = await db.clone(); await clone.connectionString(); await db.connectionString()

@@ -108,6 +108,7 @@ class Database(BaseDatabase):
         extensions: Iterable[str] = (),
         settings: Mapping[str, Any] | None = None,
         log: Callable[[str], object] | None = None,
+        snapshot: str | os.PathLike[str] | None = None,
     ):
         self.location, self.user, self.database = os.fspath(location), user, database
         self._password = password
@@ -116,7 +117,8 @@ class Database(BaseDatabase):
         self._tcp: tuple[str, int] | None = None
         self._opened_in = os.getpid()
         lines = tuple(f"{name}={_setting(value)}" for name, value in (settings or {}).items())
-        self._cluster = _engine.Cluster(self.location, lines, user, database, password, auth, tuple(extensions), log)
+        start = None if snapshot is None else os.fspath(snapshot)
+        self._cluster = _engine.Cluster(self.location, lines, user, database, password, auth, tuple(extensions), log, start)
         _open_databases.add(self)
 
     @property
@@ -136,6 +138,11 @@ class Database(BaseDatabase):
 
         with self.connect(database="postgres", autocommit=True, row_factory=dict_row) as connection:
             return connection.execute("select * from calf.branches()").fetchall()
+
+    def save_snapshot(self, file: str | os.PathLike[str]) -> None:
+        """Saves the whole cluster as it is now into one compressed, checksummed file, for calf.open(snapshot=…).
+        Sessions go on meanwhile. A file that is there is replaced in one step."""
+        self._cluster_now().save_snapshot(os.fspath(file))
 
     def close(self) -> None:
         """Shuts the cluster down: sessions end, and what is in a directory is left in order. In memory all is gone."""
@@ -247,6 +254,7 @@ def open(
     extensions: Iterable[str] = (),
     settings: Mapping[str, Any] | None = None,
     log: Callable[[str], object] | None = None,
+    snapshot: str | os.PathLike[str] | None = None,
 ) -> Database:
     """Starts PostgreSQL in this process.
 
@@ -256,6 +264,8 @@ def open(
     extensions: made in `database` if they are not there: ["vector", "pg_trgm"].
     settings: of PostgreSQL, {"work_mem": "64MB"}.
     log: called with each line of PostgreSQL's log, on a thread of the library; it must not use the database.
+    snapshot: a file of Database.save_snapshot() (or `calf snapshot save`) to start with; a directory must be missing or
+        empty then.
     """
     return Database(
         location,
@@ -266,6 +276,7 @@ def open(
         extensions=extensions,
         settings=settings,
         log=log,
+        snapshot=snapshot,
     )
 
 

@@ -51,13 +51,13 @@ bool strings_of(PyObject* sequence, std::vector<const char*>& strings) {
 
 PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"data_dir", "settings",   "user", "database", "password",
-                                "auth",     "extensions", "log",  nullptr};
-  const char *data_dir, *user, *database, *password, *auth;
+                                "auth",     "extensions", "log",  "snapshot", nullptr};
+  const char *data_dir, *user, *database, *password, *auth, *snapshot;
   PyObject *settings, *extensions, *log;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sO!zzzzO!O:Cluster",
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sO!zzzzO!Oz:Cluster",
                                    const_cast<char**>(names), &data_dir, &PyTuple_Type, &settings,
                                    &user, &database, &password, &auth, &PyTuple_Type, &extensions,
-                                   &log))
+                                   &log, &snapshot))
     return nullptr;
   std::vector<const char*> setting_texts, extension_names;
   if (!strings_of(settings, setting_texts) || !strings_of(extensions, extension_names))
@@ -80,6 +80,7 @@ PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   options.auth = auth;
   options.extensions = extension_names.data();
   options.extensions_count = extension_names.size();
+  options.snapshot = snapshot;
   if (self->log != nullptr) {
     options.log = log_line;
     options.log_context = self->log;
@@ -163,6 +164,22 @@ PyObject* stop_listening(PyObject* object, PyObject*) {
   return nullptr;
 }
 
+PyObject* save_snapshot(PyObject* object, PyObject* argument) {
+  const char* const file = PyUnicode_AsUTF8AndSize(argument, nullptr);
+  if (file == nullptr) return nullptr;
+  calf_cluster* const cluster = cluster_of(object);
+  if (cluster == nullptr) return nullptr;
+  calf_error* error = nullptr;
+  calf_status status;
+  {
+    const Unlocked unlocked;
+    status = calf_snapshot_save(cluster, file, &error);
+  }
+  if (status == CALF_OK) Py_RETURN_NONE;
+  raise_library_error(error);
+  return nullptr;
+}
+
 PyObject* get_closed(PyObject* object, void*) {
   return PyBool_FromLong(self_of(object)->cluster == nullptr);
 }
@@ -172,6 +189,8 @@ PyMethodDef methods[] = {
     {"listen", listen, METH_VARARGS,
      "listen(host, port, socket_dir, tls) -> URL: lets drivers in."},
     {"stop_listening", stop_listening, METH_NOARGS, "Closes what listen() has opened."},
+    {"save_snapshot", save_snapshot, METH_O,
+     "save_snapshot(file): the whole cluster as it is now."},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef properties[] = {

@@ -69,6 +69,23 @@ def test_a_directory_keeps_what_was_committed(tmp_path):
             assert connection.execute("select count(*) from kept").fetchone() == (n + 1,)
 
 
+def test_a_snapshot_is_the_whole_database_in_a_file(tmp_path):
+    file = tmp_path / "golden.calf"
+    with calf.open() as database:
+        with database.connect() as connection:
+            connection.execute("create table kept as select 42 as n")
+        database.save_snapshot(file)
+        with pytest.raises(calf.Error, match="no such|No such"):
+            database.save_snapshot(tmp_path / "no" / "such" / "file")
+        with database.connect() as connection:
+            connection.execute("drop table kept")
+    for location in ("memory://", tmp_path / "copy"):
+        with calf.open(location, snapshot=file) as copy, copy.connect() as connection:
+            assert connection.execute("select n from kept").fetchone() == (42,)
+    with pytest.raises(calf.Error, match="nothing"):
+        calf.open(snapshot=tmp_path / "nothing")
+
+
 def test_a_directory_is_open_once(tmp_path):
     with calf.open(tmp_path / "data"), pytest.raises(calf.Error, match="(?i)open|use"):
         calf.open(tmp_path / "data")
