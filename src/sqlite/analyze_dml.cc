@@ -402,13 +402,19 @@ void Analyzer::returning(std::span<PgQuery__Node* const> targets, const Relation
 }
 
 std::string Analyzer::column_expression(const pg::Node& node, const Relation* table,
-                                        std::optional<Type> target) {
+                                        std::optional<Type> target,
+                                        std::vector<std::string>* columns) {
   Scope scope{.clause = table == nullptr ? "DEFAULT expressions" : "check constraints"};
   if (table != nullptr) {
     pg::RangeVar var = PG_QUERY__RANGE_VAR__INIT;
     scope.tables.push_back(target_table(*table, var, ""));
   }
   Expr value = expr(node, scope);
+  for (const auto& [label, column] : scope.ungrouped) {
+    if (columns != nullptr &&
+        std::find(columns->begin(), columns->end(), column->name) == columns->end())
+      columns->push_back(column->name);
+  }
   if (target) {
     if (!value.unknown() && !can_cast(value.type.oid, target->oid, CastContext::kAssignment)) {
       raise_at(value.location, "42804",

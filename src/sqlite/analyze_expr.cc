@@ -103,10 +103,14 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
                          greatest ? "GREATEST" : "LEAST", greatest ? "greatest" : "least");
     }
     case PG_QUERY__NODE__NODE_NULL_TEST: {
-      if (CALF_IS(node.null_test->arg, ROW_EXPR))
-        unsupported("IS NULL of a row", node.null_test->location);
       const Expr value = expr(*node.null_test->arg, scope);
       const bool is_null = node.null_test->nulltesttype == PG_QUERY__NULL_TEST_TYPE__IS_NULL;
+      if (value.parts != nullptr) {  // of a row: all of it is, or all of it is not
+        std::string all;
+        for (const Expr& part : *value.parts)
+          all += (all.empty() ? "(" : " AND ") + part.sql + (is_null ? " IS NULL" : " IS NOT NULL");
+        return {.sql = all + ")", .type = {oid::kBool}, .not_null = true};
+      }
       return {.sql = "(" + value.sql + (is_null ? " IS NULL)" : " IS NOT NULL)"),
               .type = {oid::kBool},
               .not_null = true};
@@ -131,7 +135,7 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
     case PG_QUERY__NODE__NODE_SET_TO_DEFAULT:
       raise_at(node.set_to_default->location, "42601", "DEFAULT is not allowed in this context");
     case PG_QUERY__NODE__NODE_ROW_EXPR:
-      unsupported("a row as a value", node.row_expr->location);
+      return row_expr(*node.row_expr, scope);
     case PG_QUERY__NODE__NODE_GROUPING_FUNC:
       unsupported("GROUPING()");
     case PG_QUERY__NODE__NODE_XML_EXPR:
@@ -244,8 +248,17 @@ const ScopeColumn* Analyzer::find_column(std::string_view table, std::string_vie
 
 Expr Analyzer::column_ref(const PgQuery__ColumnRef& ref, Scope& scope) {
   const auto fields = CALF_LIST(&ref, fields);
-  if (CALF_IS(fields.back(), A_STAR)) unsupported("a whole row as a value", ref.location);
-  const std::string_view name = string_of(fields.back());
+  if (CALF_IS(fields.back(), A_STAR)) {
+    if (fields.size() != 2) unsupported("a whole row as a value", ref.location);
+    for (Scope* level = &scope; level != nullptr; level = level->parent) {
+      for (const ScopeTable& candidate : level->tables) {
+        if (candidate.alias == string_of(fields[0]))
+          return whole_row(candidate, scope, level, ref.location);
+      }
+    }
+  }
+  const std::string_view name =
+      CALF_IS(fields.back(), A_STAR) ? std::string_view("*") : string_of(fields.back());
   const std::string_view table =
       fields.size() > 1 ? string_of(fields[fields.size() - 2]) : std::string_view();
   Scope* owner = nullptr;
@@ -255,7 +268,7 @@ Expr Analyzer::column_ref(const PgQuery__ColumnRef& ref, Scope& scope) {
     for (Scope* level = &scope; level != nullptr && column == nullptr; level = level->parent) {
       for (const ScopeTable& candidate : level->tables) {
         if (candidate.alias != name) continue;
-        if (!candidate.function) unsupported("a whole row as a value", ref.location);
+        if (!candidate.function) return whole_row(candidate, scope, level, ref.location);
         column = &candidate.columns[0];
         owner = level;
       }
@@ -478,24 +491,6 @@ Expr Analyzer::array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const 
           .name = "array",
           .not_null = true,
           .location = array.location};
-}
-
-// (value).name
-Expr Analyzer::field_of(const Expr& value, std::string_view name) {
-  if (value.fields == nullptr)
-    raise_at(value.location, "42809",
-             "column notation ." + std::string(name) + " applied to type " +
-                 format_type({value.type.oid}) + ", which is not a composite type");
-  for (std::size_t i = 0; i < value.fields->size(); ++i) {
-    const auto& [field, type] = (*value.fields)[i];
-    if (field != name) continue;
-    return {.sql = "(" + value.sql + " ->> " + std::to_string(i) + ")",
-            .type = type,
-            .name = field,
-            .location = value.location};
-  }
-  raise_at(value.location, "42703",
-           "could not identify column \"" + std::string(name) + "\" in record data type");
 }
 
 Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {

@@ -284,7 +284,7 @@ std::string Analyzer::rows_from(const PgQuery__RangeFunction& range, Scope& scop
 }
 
 std::string Analyzer::range_function(const PgQuery__RangeFunction& range, Scope& scope) {
-  if (range.n_coldeflist > 0) unsupported("a column definition list");
+  if (range.n_coldeflist > 0) return record_rows(range, scope);
   if (is_rows_from(range)) return rows_from(range, scope);
   const pg::Node& item = *range.functions[0]->list->items[0];
   const std::string name = fresh("t");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sqlite/analyzer.h"
+#include "sqlite/postgres_names.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -215,6 +216,7 @@ Expr Analyzer::call(const Function& function, std::vector<Expr> arguments) {
 
 Expr Analyzer::as_json(Expr value) {
   if (value.form == Expr::Form::kNull) return {.sql = "'null'", .type = {oid::kJson}};
+  if (value.fields != nullptr) return row_as_json(value);
   if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
   return {
       .sql = "\"calf_json(any,int4)\"(" + value.sql + ", " + std::to_string(value.type.oid) + ")",
@@ -238,7 +240,9 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
     return enum_function(name, a, node.location);
   if (name == "pg_typeof" && a.size() == 1)
     return made(std::to_string(a[0].type.oid), oid::kRegtype);
-  if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json") && a.size() == 1) {
+  if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json" ||
+       (name == "row_to_json" && a.size() == 1 && a[0].fields != nullptr)) &&
+      a.size() == 1) {
     if (a[0].form == Expr::Form::kNull)
       return made("NULL", name == "to_jsonb" ? oid::kJsonb : oid::kJson);
     const Expr value = a[0];
@@ -343,11 +347,14 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
   }
   if (node.agg_distinct != 0 && node.n_agg_order == 0) add_key(arguments[0], false, false);
   const bool json = function.name.find("json") != std::string::npos;
+  const bool structured =
+      !arguments.empty() && (is_array(arguments[0].type.oid) || arguments[0].fields != nullptr);
   if (json)
     for (Expr& argument : arguments) argument = as_json(std::move(argument));
   std::string list = quote_text(spec);
   for (const Expr& argument : arguments) list += ", " + argument.sql;
   if (function.name == "array_agg") list += ", " + std::to_string(arguments[0].type.oid);
+  if (function.name == "json_agg") list += structured ? ", 1" : ", 0";
   made.sql = quote_name(function.internal) + "(" + list + keys + ")";
   return made;
 }
@@ -463,6 +470,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     made.name = name;
   } else {
     if (candidates.empty()) {
+      if (is_function_of_postgres(name)) unsupported("the function " + name, node.location);
       raise_at(node.location, "42883",
                "function " + name + "(" + describe(arguments) + ") does not exist",
                "No function matches the given name and argument types. You might need to add "

@@ -1,8 +1,8 @@
 // Operators: which one, by the types of its operands.
 #include <algorithm>
-#include <unordered_set>
 
 #include "sqlite/analyzer.h"
+#include "sqlite/postgres_names.h"
 #include "sqlite/sql_error.h"
 
 namespace calf::sqlite {
@@ -11,19 +11,6 @@ namespace {
 bool is_comparison(std::string_view op) {
   return op == "=" || op == "<>" || op == "!=" || op == "<" || op == ">" || op == "<=" ||
          op == ">=";
-}
-
-// Whether PostgreSQL has operators of this name: of others it says that they do not exist.
-bool is_operator_of_postgres(const std::string& op) {
-  static const std::unordered_set<std::string_view> kOperators = {
-      "!!",  "!~",  "!~*",  "!~~", "!~~*", "#",    "##",  "#-",  "#>",  "#>>", "%",   "&",   "&&",
-      "&<",  "&<|", "&>",   "*",   "*<",   "*<=",  "*<>", "*=",  "*>",  "*>=", "+",   "-",   "->",
-      "->>", "-|-", "/",    "<",   "<->",  "<<",   "<<=", "<<|", "<=",  "<>",  "<@",  "<^",  "=",
-      ">",   ">=",  ">>",   ">>=", ">^",   "?",    "?#",  "?&",  "?-",  "?-|", "?|",  "?||", "@",
-      "@-@", "@>",  "@?",   "@@",  "@@@",  "^",    "^@",  "|",   "|&>", "|/",  "|>>", "||",  "||/",
-      "~",   "~*",  "~<=~", "~<~", "~=",   "~>=~", "~>~", "~~",  "~~*",
-  };
-  return kOperators.contains(op);
 }
 
 [[noreturn]] void no_operator(const std::string& op, const Expr& left, const Expr& right,

@@ -52,6 +52,7 @@ struct Expr {
   int number = 0;
   bool not_null = false;
   Fields fields{};
+  std::shared_ptr<const std::vector<Expr>> parts{};  // of a row that was made right here
   int location = -1;
   [[nodiscard]] bool unknown() const { return type.oid == oid::kUnknown; }
 };
@@ -136,9 +137,11 @@ class Analyzer {
   [[nodiscard]] std::vector<Oid> parameter_types() const;
 
   // For declarations: an expression over one table's columns (CHECK, indexes, generated columns),
-  // or over none (defaults), cast by assignment to `target` when there is one.
+  // or over none (defaults), cast by assignment to `target` when there is one. `columns`: those
+  // that it names.
   std::string column_expression(const pg::Node& node, const Relation* table,
-                                std::optional<Type> target);
+                                std::optional<Type> target,
+                                std::vector<std::string>* columns = nullptr);
   Query view_query(const pg::Node& node);
   Type type_of(const pg::TypeName& name, bool* serial = nullptr);  // analyze_type.cc
   // The sqlite names that were read.
@@ -204,13 +207,20 @@ class Analyzer {
   Expr type_cast(const PgQuery__TypeCast& cast, Scope& scope);
   Expr value_function(const PgQuery__SQLValueFunction& function);
   Expr array_expr(const PgQuery__AArrayExpr& array, Scope& scope, const Type* wanted);
-  Expr field_of(const Expr& value, std::string_view name);
   Expr indirection(const PgQuery__AIndirection& node, Scope& scope);
   Expr condition(const pg::Node& node, Scope& scope, const char* clause);
   Expr common_list(std::span<PgQuery__Node* const> nodes, Scope& scope, const std::string& before,
                    const char* what, const char* name);
   const ScopeColumn* find_column(std::string_view table, std::string_view name, Scope& scope,
                                  Scope*& owner, int location);
+
+  // analyze_row.cc
+  Expr row_of(const std::vector<Expr>& parts, const std::vector<std::string>& names, int location);
+  Expr whole_row(const ScopeTable& table, const Scope& scope, Scope* owner, int location);
+  Expr row_expr(const PgQuery__RowExpr& row, Scope& scope);
+  Expr row_as_json(const Expr& row);
+  Expr field_of(const Expr& value, std::string_view name);
+  std::string record_rows(const PgQuery__RangeFunction& range, Scope& scope);
 
   // analyze_operator.cc
   Expr a_expr(const PgQuery__AExpr& node, Scope& scope);

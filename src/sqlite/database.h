@@ -12,6 +12,7 @@
 #include <string>
 
 #include "base/result.h"
+#include "sqlite/advisory_locks.h"
 #include "sqlite/catalog.h"
 
 struct sqlite3;
@@ -85,6 +86,8 @@ class Database {
   // CHECKPOINT: writes back what no reader needs and the observer lets go. Waits for nobody.
   void checkpoint(sqlite3* connection, std::uint32_t frames);
 
+  [[nodiscard]] AdvisoryLocks& advisory_locks() { return advisory_locks_; }
+
   // Sequences live here: values that were handed out are not handed out again, whatever happens to
   // the transactions. `stored` reads what the database has at first use.
   struct SequenceState {
@@ -102,6 +105,7 @@ class Database {
 
   DatabaseOptions options_;
   bool created_ = false;
+  AdvisoryLocks advisory_locks_;
   std::atomic<std::uint64_t> schema_generation_{1};
   std::mutex writer_mutex_;
   std::condition_variable writer_done_;

@@ -28,6 +28,8 @@ class Declarations {
   std::string constraint_sql(const Relation& table, const TableConstraint& constraint);
   std::string index_sql(const Relation& table, const Index& index);
   void make_table(const Relation& table);
+  void add_like(Relation& table, const PgQuery__TableLikeClause& like,
+                std::vector<Sequence>& sequences);
   std::string unused_name(const std::string& schema, const std::string& wanted);
   std::string new_schema(const pg::RangeVar& var);
   void check_new(const std::string& schema, const std::string& name);

@@ -327,13 +327,13 @@ void Declarations::add_constraint(Relation& table, const pg::Constraint& c,
   if (!column.empty()) made.columns = {column};
   const auto default_name = [&](const std::string& suffix) {
     if (!made.name.empty()) return;
-    std::string wanted =
-        table.name +
-        (made.columns.empty() || made.kind == 'p' ? "" : "_" + joined(made.columns, "_")) + suffix;
+    const bool unnamed =
+        made.columns.empty() || made.kind == 'p' || (made.kind == 'c' && made.columns.size() > 1);
+    std::string wanted = table.name + (unnamed ? "" : "_" + joined(made.columns, "_")) + suffix;
     for (int i = 1; std::any_of(table.constraints.begin(), table.constraints.end(),
                                 [&](const auto& other) { return other.name == wanted; });
          ++i)
-      wanted = table.name + (made.columns.empty() ? "" : "_" + joined(made.columns, "_")) + suffix +
+      wanted = table.name + (unnamed ? "" : "_" + joined(made.columns, "_")) + suffix +
                std::to_string(i);
     made.name = wanted;
   };
@@ -365,6 +365,10 @@ void Declarations::add_constraint(Relation& table, const pg::Constraint& c,
     case PG_QUERY__CONSTR_TYPE__CONSTR_CHECK:
       made.kind = 'c';
       made.check_text = expression_text(*c.raw_expr);
+      // The columns that it names; one alone is in its name, too.
+      made.columns.clear();
+      if (!column.empty() || c.raw_expr != nullptr)
+        analyzer().column_expression(*c.raw_expr, &table, Type{oid::kBool}, &made.columns);
       default_name("_check");
       break;
     case PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN: {
@@ -504,6 +508,74 @@ std::string Declarations::index_sql(const Relation& table, const Index& index) {
          " ON " + quote_name(table.sqlite_name) + " (" + parts + ")" + where;
 }
 
+// LIKE other INCLUDING …: its columns, and of the rest what was asked for.
+void Declarations::add_like(Relation& table, const PgQuery__TableLikeClause& like,
+                            std::vector<Sequence>& sequences) {
+  enum Including : unsigned {
+    kComments = 1,
+    kConstraints = 4,
+    kDefaults = 8,
+    kGenerated = 16,
+    kIdentity = 32,
+    kIndexes = 64
+  };
+  const auto with = [&](Including part) { return (like.options & part) != 0; };
+  const Relation other = copy_of(*like.relation);
+  if (other.foreign) unsupported("LIKE of a table that this engine did not declare");
+  for (Column column : other.columns) {
+    if (table.column(column.name) != nullptr)
+      raise("42701", "column \"" + column.name + "\" specified more than once");
+    if (!with(kDefaults)) column.default_text.clear();
+    if (!with(kGenerated)) column.generated_text.clear();
+    if (!with(kComments)) column.comment.clear();
+    if (column.identity != 0 && with(kIdentity)) {
+      for (const auto& [name, known] : session_.catalog().sequences) {
+        if (known.owner_table != other.sqlite_name || known.owner_column != column.name) continue;
+        Sequence sequence = known;
+        sequence.schema = table.schema;
+        sequence.name = unused_name(table.schema, table.name + "_" + column.name + "_seq");
+        sequence.owner_table = table.sqlite_name;
+        sequence.oid = oid_of("relation", sqlite_name_of(sequence.schema, sequence.name));
+        sequences.push_back(std::move(sequence));
+      }
+    } else {
+      column.identity = 0;
+    }
+    table.columns.push_back(std::move(column));
+  }
+  for (const TableConstraint& constraint : other.constraints) {
+    const bool key = constraint.kind == 'p' || constraint.kind == 'u';
+    if (constraint.kind == 'c' && with(kConstraints)) table.constraints.push_back(constraint);
+    if (!key || !with(kIndexes)) continue;
+    TableConstraint made = constraint;
+    std::string names;
+    for (const std::string& column : made.columns) names += "_" + column;
+    made.name =
+        unused_name(table.schema, table.name + (made.kind == 'p' ? "_pkey" : names + "_key"));
+    table.constraints.push_back(made);
+    Index index{.name = made.name,
+                .schema = table.schema,
+                .oid = oid_of("index", sqlite_name_of(table.schema, made.name)),
+                .unique = true,
+                .primary = made.kind == 'p',
+                .constraint = true};
+    for (const std::string& column : made.columns) index.columns.push_back({.text = column});
+    table.indexes.push_back(std::move(index));
+  }
+  if (!with(kIndexes)) return;
+  for (Index index : other.indexes) {
+    if (index.constraint) continue;
+    std::string names;
+    for (const IndexColumn& part : index.columns)
+      names += "_" + (part.expression ? "expr" : part.text);
+    index.name = unused_name(table.schema, table.name + names + "_idx");
+    index.schema = table.schema;
+    index.oid = oid_of("index", sqlite_name_of(index.schema, index.name));
+    if (!with(kComments)) index.comment.clear();
+    table.indexes.push_back(std::move(index));
+  }
+}
+
 void Declarations::create_table(const PgQuery__CreateStmt& stmt, Portal& portal) {
   portal.tag = "CREATE TABLE";
   Relation table = new_relation(*stmt.relation);
@@ -516,7 +588,7 @@ void Declarations::create_table(const PgQuery__CreateStmt& stmt, Portal& portal)
   check_new(table.schema, table.name);
   std::vector<Sequence> sequences;
   for (const pg::Node* node : CALF_LIST(&stmt, table_elts)) {
-    if (CALF_IS(node, TABLE_LIKE_CLAUSE)) unsupported("CREATE TABLE … LIKE");
+    if (CALF_IS(node, TABLE_LIKE_CLAUSE)) add_like(table, *node->table_like_clause, sequences);
     if (CALF_IS(node, COLUMN_DEF)) add_column_definition(table, *node->column_def, sequences);
   }
   if (table.columns.empty()) unsupported("a table without columns");

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "sqlite/advisory_locks.h"
 #include "sqlite/datum.h"
 #include "sqlite/types.h"
 
@@ -30,6 +31,11 @@ class FunctionHost {
   virtual void set_value(Oid sequence, std::int64_t value, bool called) = 0;
   virtual std::int64_t last_value() = 0;
   virtual void sleep(double seconds) = 0;  // raises 57014 when cancelled
+  virtual bool try_advisory_lock(const AdvisoryKey& key, AdvisoryMode mode,
+                                 AdvisoryScope scope) = 0;
+  virtual void await_advisory_lock() = 0;  // raises 57014, 55P03
+  virtual bool advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) = 0;
+  virtual void advisory_unlock_all() = 0;
   // What the catalog knows: "user", "database", "backend_pid", "definition of oid", ….
   virtual Datum ask(std::string_view question, std::span<const Datum> arguments) = 0;
 };
@@ -122,6 +128,7 @@ void add_system_functions(FunctionTable& table);
 void add_aggregates(FunctionTable& table);
 void add_window_functions(FunctionTable& table);
 void add_row_functions(FunctionTable& table);
+void add_lock_functions(FunctionTable& table);
 
 // to_char and its inverses.
 std::string format_moment(std::int64_t local_micros, std::string_view pattern,

@@ -296,7 +296,9 @@ class JsonArrayAggregate final : public Ordered {
  private:
   Datum finish(const std::vector<const std::vector<Datum>*>& rows) override {
     std::string out = "[";
-    for (const auto* row : rows) out += (out.size() > 1 ? ", " : "") + (*row)[0].text;
+    // Arrays and rows begin on lines of their own in json.
+    const char* between = !kBinary && (*rows[0])[1].integer != 0 ? ", \n " : ", ";
+    for (const auto* row : rows) out += (out.size() > 1 ? between : "") + (*row)[0].text;
     out += "]";
     return Datum::of(kBinary ? canonical_jsonb(out) : out);
   }

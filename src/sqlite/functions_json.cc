@@ -333,6 +333,16 @@ void add_json_functions(FunctionTable& t) {
   add_access(t, "json");
   add_access(t, "jsonb");
   add_jsonb(t);
+  // (name, value as json, …): a row.
+  t.nullable("calf_row_json(any...) json", [](const Call& c) {
+    std::string out = "{";
+    for (std::size_t i = 0; i + 1 < c.size(); i += 2)
+      out += (i > 0 ? "," : "") + json_quote(c.text(i)) + ":" + c.text(i + 1);
+    return Datum::of(out + "}");
+  });
+  t.scalar("calf_no_row() text", [](const Call&) -> Datum {
+    unsupported("a row with floating-point, binary or composite columns as one value");
+  });
   // (value, oid of its type): what the rewriter puts around arguments that become json.
   t.nullable("calf_json(any,int4) json", [](const Call& c) {
     return Datum::of(json_of(c.arguments[0], static_cast<Oid>(c.integer(1)), c.host.conversion()));

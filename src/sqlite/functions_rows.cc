@@ -135,6 +135,23 @@ std::unique_ptr<RowSource> expanded(const Call& c) {
   return make_rows(std::move(rows));
 }
 
+std::unique_ptr<RowSource> string_rows(const Call& c) {
+  std::vector<std::vector<Datum>> rows;
+  std::string_view rest = c.text(0);
+  const std::string& separator = c.text(1);
+  if (separator.empty()) {
+    if (!rest.empty()) rows.push_back({Datum::of(rest)});
+    return make_rows(std::move(rows));
+  }
+  while (!c.text(0).empty()) {
+    const std::size_t end = rest.find(separator);
+    rows.push_back({Datum::of(rest.substr(0, end))});
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + separator.size());
+  }
+  return make_rows(std::move(rows));
+}
+
 std::size_t vector_size(std::string_view text) {
   return text.empty() ? 0 : static_cast<std::size_t>(std::count(text.begin(), text.end(), ' ')) + 1;
 }
@@ -177,6 +194,7 @@ void add_row_functions(FunctionTable& t) {
   // Nothing is partitioned here; psql asks for it with every foreign key.
   t.rows("pg_partition_ancestors(regclass) regclass", [](const Call&) { return make_rows({}); });
   t.rows("unnest(anyarray) anyelement", unnest);
+  t.rows("string_to_table(text,text) text", string_rows);
   for (const char* type : {"json", "jsonb"}) {
     const std::string name = type;
     const Oid value = find_type(name)->oid;

@@ -59,11 +59,8 @@ void add_questions(FunctionTable& t) {
                                    "inet_server_port() int4",
                                    "pg_postmaster_start_time() timestamptz",
                                    "pg_is_in_recovery() bool",
-                                   "txid_current() int8",
-                                   "pg_current_xact_id() text",
                                    "pg_my_temp_schema() oid",
                                    "pg_conf_load_time() timestamptz",
-                                   "pg_export_snapshot() text",
                                    "pg_get_userbyid(oid) name",
                                    "format_type(oid,int4) text",
                                    "pg_get_expr(pg_node_tree,oid) text",
@@ -197,6 +194,14 @@ void add_system_functions(FunctionTable& t) {
                                          "\" violates not-null constraint",
                               .table = c.text(2),
                               .column = c.text(1)}};
+  });
+  t.nullable("num_nulls(any...) int4", [](const Call& c) {
+    return Datum::of(std::count_if(c.arguments.begin(), c.arguments.end(),
+                                   [](const Datum& value) { return value.null(); }));
+  });
+  t.nullable("num_nonnulls(any...) int4", [](const Call& c) {
+    return Datum::of(std::count_if(c.arguments.begin(), c.arguments.end(),
+                                   [](const Datum& value) { return !value.null(); }));
   });
   // LIMIT and OFFSET: NULL is none, and less than 0 an error.
   t.nullable("calf_limit(int8) int8", [](const Call& c) {

@@ -109,6 +109,7 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
+  database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
   if (catalog_ == nullptr) return;
   for (const auto& [name, sequence] : catalog_->sequences) {
     if (catalog_->is_temporary(sequence.schema)) database_->forget_sequence(sequence.oid);

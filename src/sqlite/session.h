@@ -98,6 +98,10 @@ class Session final : public FunctionHost {
   void set_value(Oid sequence, std::int64_t value, bool called) override;
   std::int64_t last_value() override;
   void sleep(double seconds) override;
+  bool try_advisory_lock(const AdvisoryKey& key, AdvisoryMode mode, AdvisoryScope scope) override;
+  void await_advisory_lock() override;
+  bool advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) override;
+  void advisory_unlock_all() override;
   Datum ask(std::string_view question, std::span<const Datum> arguments) override;
 
  private:
@@ -173,6 +177,8 @@ class Session final : public FunctionHost {
   void after_commit();
   void fail_block();
   void store_sequences();
+  void check_interrupts();
+  void release_transaction_locks();
   void close_portals();
   void raw(const std::string& sql);
   [[nodiscard]] bool in_sqlite_transaction() const;
@@ -223,7 +229,8 @@ class Session final : public FunctionHost {
   std::optional<ClientIo::Clock::time_point> lock_deadline_;
   bool timed_out_ = false;
   bool lock_nowait_ = false;
-  bool gone_ = false;  // the client
+  bool transaction_locks_ = false;  // advisory ones, to be released at its end
+  bool gone_ = false;               // the client
   std::string current_sql_;
 };
 

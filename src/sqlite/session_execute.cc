@@ -159,7 +159,10 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
     const std::int64_t count = tag == "SELECT" ? portal.rows : sqlite3_changes64(connection_.get());
     portal.tag = tag + " " + std::to_string(count);
     stop(portal);
-    if (block_ == Block::kNone && prepared.statement.writes) end_temporary();
+    if (block_ == Block::kNone) {
+      if (prepared.statement.writes) end_temporary();
+      release_transaction_locks();
+    }
   } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
     portal.tag += " " + std::to_string(portal.rows);
   }

@@ -139,6 +139,7 @@ void Session::commit_now() {
     throw;
   }
   settings_.commit();
+  release_transaction_locks();
   if (std::exchange(schema_dirty_, false)) {
     database_->schema_changed();
     catalog_ = nullptr;
@@ -156,6 +157,7 @@ void Session::rollback_now() {
   if (in_sqlite_transaction())
     sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   pending_ = nullptr;
+  release_transaction_locks();
   settings_.rollback();
   apply_settings();
   dirty_sequences_.clear();
@@ -285,18 +287,52 @@ void Session::set_setting(const std::string& name, const std::string& value, boo
   apply_settings();
 }
 
+void Session::check_interrupts() {
+  if (deadline_ && ClientIo::Clock::now() > *deadline_) timed_out_ = true;
+  if (timed_out_) raise("57014", "canceling statement due to statement timeout");
+  if (cancelled_) raise("57014", "canceling statement due to user request");
+  if (terminated_)
+    throw SqlError{.report = {.sqlstate = "57P01",
+                              .message = "terminating connection due to administrator command"},
+                   .fatal = true};
+}
+
+bool Session::try_advisory_lock(const AdvisoryKey& key, AdvisoryMode mode, AdvisoryScope scope) {
+  transaction_locks_ = transaction_locks_ || scope == AdvisoryScope::kTransaction;
+  return database_->advisory_locks().try_lock(pid_, key, mode, scope);
+}
+
+void Session::await_advisory_lock() {
+  check_interrupts();
+  if (lock_deadline_ && ClientIo::Clock::now() > *lock_deadline_)
+    raise("55P03", "canceling statement due to lock timeout");
+  database_->advisory_locks().wait(std::chrono::milliseconds(10));
+}
+
+bool Session::advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) {
+  if (database_->advisory_locks().unlock(pid_, key, mode)) return true;
+  notice("01000",
+         std::string("you don't own a lock of type ") +
+             (mode == AdvisoryMode::kShared ? "ShareLock" : "ExclusiveLock"),
+         "WARNING");
+  return false;
+}
+
+void Session::advisory_unlock_all() {
+  database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
+}
+
+void Session::release_transaction_locks() {
+  if (std::exchange(transaction_locks_, false))
+    database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kTransaction);
+}
+
 void Session::sleep(double seconds) {
   const auto end =
       ClientIo::Clock::now() +
       std::chrono::microseconds(static_cast<std::int64_t>(std::max(seconds, 0.0) * 1e6));
   while (ClientIo::Clock::now() < end) {
-    if (deadline_ && ClientIo::Clock::now() > *deadline_) timed_out_ = true;
-    if (timed_out_) raise("57014", "canceling statement due to statement timeout");
-    if (cancelled_) raise("57014", "canceling statement due to user request");
-    if (terminated_)
-      throw SqlError{.report = {.sqlstate = "57P01",
-                                .message = "terminating connection due to administrator command"},
-                     .fatal = true};
+    check_interrupts();
     std::this_thread::sleep_for(std::min<ClientIo::Clock::duration>(end - ClientIo::Clock::now(),
                                                                     std::chrono::milliseconds(10)));
   }

@@ -34,6 +34,15 @@ inline Datum letter(char c) {
 inline Oid constraint_oid(const Relation& table, const TableConstraint& constraint) {
   return oid_of("constraint", table.sqlite_name + "." + constraint.name);
 }
+// The type of a table's or a view's rows, and its array.
+inline Oid row_type_oid(const Relation& relation) {
+  return oid_of("row type", relation.sqlite_name);
+}
+inline Oid row_array_oid(const Relation& relation) {
+  return oid_of("row array", relation.sqlite_name);
+}
+// The class of operators that an index on a column of this type has (pg_opclass); 0: not known.
+Oid operator_class(Oid type);
 inline Oid function_oid(const Function& function) {
   return oid_of("function", function.internal) % 8000 + 4000;
 }

@@ -54,11 +54,12 @@ SystemTables::Values SystemTables::classes() {
     }
   }
   const auto row = [&](Oid oid, const std::string& name, const std::string& schema, Oid am,
-                       char kind, std::size_t columns, std::size_t checks, bool has_index) {
+                       char kind, std::size_t columns, std::size_t checks, bool has_index,
+                       Oid row_type) {
     rows.push_back({number(oid),
                     text(name),
                     number(namespace_oid(schema)),
-                    number(0),
+                    number(row_type),
                     number(0),
                     number(kOwner),
                     number(am),
@@ -94,15 +95,15 @@ SystemTables::Values SystemTables::classes() {
     const auto checks = std::count_if(r.constraints.begin(), r.constraints.end(),
                                       [](const TableConstraint& c) { return c.kind == 'c'; });
     row(r.oid, r.name, r.schema, r.kind == 'r' ? kHeap : 0, r.kind, r.columns.size(),
-        static_cast<std::size_t>(checks), !r.indexes.empty());
+        static_cast<std::size_t>(checks), !r.indexes.empty(), r.system ? 0 : row_type_oid(r));
   };
   for (const auto& [name, r] : session_.catalog().relations) {
     relation_row(r);
     for (const Index& index : r.indexes)
-      row(index.oid, index.name, r.schema, kBtree, 'i', index.columns.size(), 0, false);
+      row(index.oid, index.name, r.schema, kBtree, 'i', index.columns.size(), 0, false, 0);
   }
   for (const auto& [name, s] : session_.catalog().sequences)
-    row(s.oid, s.name, s.schema, 0, 'S', 3, 0, false);
+    row(s.oid, s.name, s.schema, 0, 'S', 3, 0, false, 0);
   for (const Relation& r : system_relations()) relation_row(r);
   return rows;
 }
@@ -164,13 +165,15 @@ SystemTables::Values SystemTables::indexes() {
   Values rows;
   for (const auto& [name, r] : session_.catalog().relations) {
     for (const Index& index : r.indexes) {
-      std::string zeros;
+      std::string classes;
       std::string options;
       std::string collations;
       bool expressions = false;
       for (const IndexColumn& part : index.columns) {
         const Column* column = r.column(part.text);
-        zeros += zeros.empty() ? "0" : " 0";
+        classes +=
+            (classes.empty() ? "" : " ") +
+            std::to_string(operator_class(column == nullptr ? oid::kText : column->type.oid));
         collations += (collations.empty() ? "" : " ") +
                       std::to_string(column == nullptr ? 0 : collation_of_type(column->type.oid));
         options += (options.empty() ? "" : " ") +
@@ -200,7 +203,7 @@ SystemTables::Values SystemTables::indexes() {
                       flag(false),
                       text(key_vector(r, index)),
                       text(collations),
-                      text(zeros),
+                      text(classes),
                       text(options),
                       expressions ? text(texts) : Datum{},
                       index.predicate_text.empty() ? Datum{} : text(index.predicate_text)});
@@ -235,11 +238,6 @@ SystemTables::Values SystemTables::constraints() {
         }
       }
       std::vector<std::string> columns = c.columns;
-      if (c.kind == 'c' && columns.empty()) {
-        for (const Column& column : r.columns) {
-          if (c.check_text.find(column.name) != std::string::npos) columns.push_back(column.name);
-        }
-      }
       rows.push_back({number(constraint_oid(r, c)),
                       text(c.name),
                       number(namespace_oid(r.schema)),

@@ -25,6 +25,7 @@ std::unique_ptr<RowSource> SystemTables::rows(const Relation& relation) {
       {"pg_indexes", &SystemTables::index_list},
       {"pg_language", &SystemTables::languages},
       {"pg_namespace", &SystemTables::namespaces},
+      {"pg_opclass", &SystemTables::operator_classes},
       {"pg_proc", &SystemTables::functions},
       {"pg_roles", &SystemTables::roles},
       {"pg_sequence", &SystemTables::sequences},

@@ -58,6 +58,7 @@ class SystemTables {
 
   // system_types.cc
   Values types();
+  Values operator_classes();
   Values enum_labels();
   Values functions();
   Values access_methods();

@@ -7,10 +7,66 @@
 
 namespace calf::sqlite {
 
+namespace {
+
+struct OperatorClass {
+  Oid oid;
+  const char* name;
+  Oid family;
+  Oid type;
+};
+// The defaults of btree, from pg_opclass of PostgreSQL 18.
+constexpr OperatorClass kOperatorClasses[] = {
+    {10003, "bool_ops", 424, oid::kBool},
+    {10004, "bpchar_ops", 426, oid::kBpchar},
+    {10006, "bytea_ops", 428, oid::kBytea},
+    {10007, "char_ops", 429, oid::kChar},
+    {10012, "float4_ops", 1970, oid::kFloat4},
+    {10022, "interval_ops", 1982, oid::kInterval},
+    {10028, "name_ops", 1994, oid::kName},
+    {10038, "time_ops", 1996, oid::kTime},
+    {10065, "uuid_ops", 2968, oid::kUuid},
+    {10088, "jsonb_ops", 4033, oid::kJsonb},
+    {1978, "int4_ops", 1976, oid::kInt4},
+    {1979, "int2_ops", 1976, oid::kInt2},
+    {1981, "oid_ops", 1989, oid::kOid},
+    {3122, "date_ops", 434, oid::kDate},
+    {3123, "float8_ops", 1970, oid::kFloat8},
+    {3124, "int8_ops", 1976, oid::kInt8},
+    {3125, "numeric_ops", 1988, oid::kNumeric},
+    {3126, "text_ops", 1994, oid::kText},
+    {3127, "timestamptz_ops", 434, oid::kTimestamptz},
+    {3128, "timestamp_ops", 434, oid::kTimestamp},
+    {10000, "array_ops", 397, oid::kAnyArray},
+    {10069, "enum_ops", 3522, 3500},
+};
+
+}  // namespace
+
+Oid operator_class(Oid type) {
+  constexpr Oid kAnyEnum = 3500;
+  if (type == oid::kVarchar) type = oid::kText;
+  if (is_array(type)) type = oid::kAnyArray;
+  if (is_enum(type)) type = kAnyEnum;
+  for (const OperatorClass& known : kOperatorClasses) {
+    if (known.type == type) return known.oid;
+  }
+  return 0;
+}
+
+SystemTables::Values SystemTables::operator_classes() {
+  Values rows;
+  for (const OperatorClass& known : kOperatorClasses)
+    rows.push_back({number(known.oid), number(kBtree), text(known.name), number(kCatalogNamespace),
+                    number(kOwner), number(known.family), number(known.type), flag(true),
+                    number(0)});
+  return rows;
+}
+
 SystemTables::Values SystemTables::types() {
   Values rows;
   const auto add = [&](Oid oid, const std::string& name, int size, char category, bool preferred,
-                       Oid element, Oid array, Oid schema) {
+                       Oid element, Oid array, Oid schema, Oid relation = 0) {
     const bool pseudo = category == 'P';
     rows.push_back({number(oid),
                     text(name),
@@ -20,12 +76,13 @@ SystemTables::Values SystemTables::types() {
                     flag(size > 0 && size <= 8),
                     letter(pseudo            ? 'p'
                            : category == 'E' ? 'e'
+                           : category == 'C' ? 'c'
                                              : 'b'),
                     letter(category),
                     flag(preferred),
                     flag(true),
                     letter(','),
-                    number(0),
+                    number(relation),
                     number(0),
                     number(element),
                     number(array),
@@ -55,6 +112,11 @@ SystemTables::Values SystemTables::types() {
         kCatalogNamespace);
     if (type.array != 0)
       add(type.array, std::string("_") + type.name, -1, 'A', false, type.oid, 0, kCatalogNamespace);
+  }
+  for (const auto& [key, r] : session_.catalog().relations) {
+    const Oid schema = namespace_oid(r.schema);
+    add(row_type_oid(r), r.name, -1, 'C', false, 0, row_array_oid(r), schema, r.oid);
+    add(row_array_oid(r), "_" + r.name, -1, 'A', false, row_type_oid(r), 0, schema);
   }
   for (const auto& [key, type] : session_.catalog().enums) {
     const Oid schema = namespace_oid(type.schema);
