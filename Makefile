@@ -61,7 +61,7 @@ tsan: ## The same with the thread sanitizer
 	@$(MAKE) --no-print-directory unit PRESET=tsan
 
 fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
-	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_sql_splitter pack_fuzz
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_sql_splitter pack_fuzz snapshot_file_fuzz
 	@scripts/fuzz $(ARGS)
 
 clean: ## Remove build/; the cache in ~/.cache/calf stays
