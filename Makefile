@@ -55,7 +55,7 @@ lint: ## Includes against the modules' dependency lists, then clang-tidy; ARGS n
 	@scripts/lint $(ARGS)
 
 asan: ## Build with address and undefined-behaviour sanitizers and run the unit tests
-	@$(MAKE) --no-print-directory unit PRESET=asan
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(MAKE) --no-print-directory unit PRESET=asan
 
 tsan: ## The same with the thread sanitizer
 	@$(MAKE) --no-print-directory unit PRESET=tsan
