@@ -55,13 +55,13 @@ lint: ## Includes against the modules' dependency lists, then clang-tidy; ARGS n
 	@scripts/lint $(ARGS)
 
 asan: ## Build with address and undefined-behaviour sanitizers and run the unit tests
-	@$(MAKE) --no-print-directory unit PRESET=asan
+	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(MAKE) --no-print-directory unit PRESET=asan
 
 tsan: ## The same with the thread sanitizer
 	@$(MAKE) --no-print-directory unit PRESET=tsan
 
 fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
-	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz snapshot_file_fuzz
 	@scripts/fuzz $(ARGS)
 
 clean: ## Remove build/; the cache in ~/.cache/calf stays

@@ -34,7 +34,7 @@ std::span<std::byte> MessageDecoder::room() {
   }
   if (buffer_.size() - end_ < kLeastRoomBytes) {
     // What was consumed makes room first; then the buffer grows by half of what has really come.
-    std::memmove(buffer_.data(), buffer_.data() + read_, end_ - read_);
+    if (end_ > read_) std::memmove(buffer_.data(), buffer_.data() + read_, end_ - read_);
     end_ -= read_;
     read_ = 0;
     if (buffer_.size() - end_ < kLeastRoomBytes) {

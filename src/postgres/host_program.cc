@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "os/thread_signals.h"
 
@@ -121,7 +121,7 @@ std::optional<size_t> HostProgram::read(std::span<std::byte> buffer) {
   std::lock_guard lock(mutex_);
   if (buffer_.empty() && !ended_) return std::nullopt;
   const size_t n = std::min(buffer.size(), buffer_.size());
-  std::memcpy(buffer.data(), buffer_.data(), n);
+  std::copy_n(buffer_.begin(), n, buffer.begin());
   buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<ptrdiff_t>(n));
   wake();
   return n;

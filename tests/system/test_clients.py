@@ -27,11 +27,12 @@ PROGRAMS = {
     "postgres.js": "node postgres",
     "pgx": "go pgx",
     "lib-pq": "go pq",
-    "tokio-postgres": "rust",
+    "tokio-postgres": "rust tokio-postgres",
+    "sqlx": "rust sqlx",
     "pgjdbc": "java",
 }
 # What a driver has no interface for.
-WITHOUT = {("sqlalchemy", "copy_in_out"), ("sqlalchemy", "listen_notify"), ("sqlalchemy", "cancel"), ("lib-pq", "pipeline_batch")}
+WITHOUT = {("sqlalchemy", "copy_in_out"), ("sqlalchemy", "listen_notify"), ("sqlalchemy", "cancel"), ("lib-pq", "pipeline_batch"), ("sqlx", "cancel"), ("sqlx", "pipeline_batch")}
 
 # CALF_TEST_CLIENTS=pgx,pgjdbc leaves the others out.
 CHOSEN = os.environ.get("CALF_TEST_CLIENTS", "").split(",") if os.environ.get("CALF_TEST_CLIENTS") else list(PROGRAMS)

@@ -1,5 +1,7 @@
 """CREATE EXTENSION for everything that is available, with something small done by each."""
 
+import json
+
 import pytest
 
 from harness import places
@@ -204,3 +206,10 @@ def test_pg_textsearch_when_preloaded(own_server):
         "create index doc_words on doc using bm25 (words) with (text_config = 'english')",
     )
     assert one.value("select id from doc order by words <@> to_bm25query('lazy', 'doc_words') limit 1") == 2
+
+
+def test_the_notice_names_the_extensions_of_every_package():
+    packages = json.loads((places.ROOT / "guest" / "package.json").read_text())["dependencies"]
+    notice = (places.ROOT / "NOTICE").read_text().lower()
+    missing = [name for name in packages if name.removeprefix("@electric-sql/").removeprefix("pglite-") not in notice]
+    assert not missing
