@@ -104,6 +104,15 @@ void Declarations::store(const Sequence& sequence) {
   session_.schema_changed();
 }
 
+// The sequence, and how far it has come.
+void Declarations::forget(const Sequence& sequence) {
+  const std::string name = sqlite_name_of(sequence.schema, sequence.name);
+  if (!session_.catalog().is_temporary(sequence.schema))
+    db_.execute("DELETE FROM calf_sequence WHERE name = ?1", {Datum::of(name)});
+  session_.database_->forget_sequence(sequence.oid);
+  forget("sequence", name);
+}
+
 void Declarations::forget(const char* kind, const std::string& name) {
   const Catalog& catalog = session_.catalog();
   for (const auto& [part, there] : {std::pair("main.", catalog.initialized),

@@ -71,6 +71,7 @@ class Declarations {
   void store(const Relation& relation);
   void store(const Sequence& sequence);
   void forget(const char* kind, const std::string& name);
+  void forget(const Sequence& sequence);
   Relation copy_of(const pg::RangeVar& var);
   Analyzer analyzer();
 

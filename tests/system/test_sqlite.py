@@ -149,6 +149,25 @@ def test_copy_in_and_out(sqlite_server):
             assert b"".join(bytes(d) for d in copy) == b"a,b\n0,tab\t0\n1,\n"
 
 
+def test_transactions_of_new_sessions_wait_for_each_other(sqlite_server):
+    with sqlite_server.connect() as c:
+        c.execute("create table counter (n int)")
+        c.execute("insert into counter values (0)")
+
+        def work():
+            with sqlite_server.connect(autocommit=False) as mine:
+                for _ in range(10):
+                    mine.execute("update counter set n = n + 1")
+                    mine.commit()
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert c.execute("select n from counter").fetchone() == (80,)
+
+
 def test_advisory_locks_keep_sessions_apart(sqlite_server):
     with sqlite_server.connect() as a, sqlite_server.connect() as b:
         a.execute("select pg_advisory_lock(7)")
@@ -199,7 +218,8 @@ def test_an_enum_survives_a_restart_in_both_formats(tmp_path):
         server.stop()
     with SqliteServer(tmp_path / "a.db") as server, server.connect() as c:
         for binary in (False, True):
-            assert c.cursor(binary=binary).execute("select m, m > 'so so', ms::text from t").fetchone() == ("happy", True, '{sad,"so so"}')
+            happy = b"happy" if binary else "happy"  # the driver knows nothing of the type
+            assert c.cursor(binary=binary).execute("select m, m > 'so so', ms::text from t").fetchone() == (happy, True, '{sad,"so so"}')
         assert c.execute("select m from t where m = %s", ("happy",)).fetchone() == ("happy",)
         with pytest.raises(psycopg.errors.InvalidTextRepresentation, match='invalid input value for enum mood: "glad"'):
             c.execute("insert into t values ('glad')")
