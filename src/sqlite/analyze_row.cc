@@ -78,8 +78,6 @@ Expr Analyzer::whole_row(const ScopeTable& table, const Scope& scope, Scope* own
 
 // {"a":1,"b":"x"}, as row_to_json writes it.
 Expr Analyzer::row_as_json(const Expr& row) {
-  if (row.fields == nullptr || (row.parts == nullptr && !row.not_null && row.sql.empty()))
-    unsupported("this row as json", row.location);
   std::string list;
   for (std::size_t i = 0; i < row.fields->size(); ++i) {
     const Expr part =

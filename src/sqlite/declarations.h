@@ -30,10 +30,6 @@ class Declarations {
   void make_table(const Relation& table);
   void add_like(Relation& table, const PgQuery__TableLikeClause& like,
                 std::vector<Sequence>& sequences);
-  std::string unused_name(const std::string& schema, const std::string& wanted);
-  std::string new_schema(const pg::RangeVar& var);
-  void check_new(const std::string& schema, const std::string& name);
-  Relation new_relation(const pg::RangeVar& var);
 
   // declare_alter.cc
   void alter_table(const PgQuery__AlterTableStmt& stmt, Portal& portal);
@@ -66,10 +62,16 @@ class Declarations {
   void truncate(const PgQuery__TruncateStmt& stmt, Portal& portal);
   void comment(const PgQuery__CommentStmt& stmt, Portal& portal);
 
+  // declarations.cc
+  std::string unused_name(const std::string& schema, const std::string& wanted);
+  std::string new_schema(const pg::RangeVar& var);
+  void check_new(const std::string& schema, const std::string& name);
+  Relation new_relation(const pg::RangeVar& var);
   std::string catalog_table(const std::string& schema);
   void store(const Relation& relation);
   void store(const Sequence& sequence);
   void forget(const char* kind, const std::string& name);
+  void forget(const Sequence& sequence);
   Relation copy_of(const pg::RangeVar& var);
   Analyzer analyzer();
 

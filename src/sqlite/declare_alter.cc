@@ -232,8 +232,7 @@ void Declarations::drop_column(Relation& table, const PgQuery__AlterTableCmd& co
     if (sequence.owner_table == table.sqlite_name && sequence.owner_column == name)
       owned.push_back(sequence);
   }
-  for (const Sequence& sequence : owned)
-    forget("sequence", sqlite_name_of(sequence.schema, sequence.name));
+  for (const Sequence& sequence : owned) forget(sequence);
 }
 
 void Declarations::alter_type(Relation& table, const PgQuery__AlterTableCmd& command) {

@@ -239,10 +239,7 @@ void Declarations::drop_relation(const Relation& relation, bool cascade) {
   session_.raw(std::string(relation.kind == 'v' ? "DROP VIEW " : "DROP TABLE ") +
                quote_name(sqlite_name));
   for (const Sequence& sequence : owned) {
-    db_.execute("DELETE FROM calf_sequence WHERE name = ?1",
-                {Datum::of(sqlite_name_of(sequence.schema, sequence.name))});
-    forget("sequence", sqlite_name_of(sequence.schema, sequence.name));
-    session_.database_->forget_sequence(sequence.oid);
+    forget(sequence);
   }
   forget("relation", sqlite_name);
 }
@@ -312,10 +309,7 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
                 "cannot drop sequence " + name.name + " because other objects depend on it",
                 "Use DROP ... CASCADE to drop the dependent objects too.");
         if (!sequence.owner_table.empty()) unsupported("dropping the sequence of a column");
-        db_.execute("DELETE FROM calf_sequence WHERE name = ?1",
-                    {Datum::of(sqlite_name_of(sequence.schema, sequence.name))});
-        session_.database_->forget_sequence(sequence.oid);
-        forget("sequence", sqlite_name_of(sequence.schema, sequence.name));
+        forget(sequence);
         break;
       }
       case PG_QUERY__OBJECT_TYPE__OBJECT_SCHEMA: {

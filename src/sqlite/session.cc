@@ -149,19 +149,7 @@ bool Session::open_connection() {
       },
       this);
   sqlite3_busy_handler(
-      db,
-      [](void* self, int) {
-        auto& session = *static_cast<Session*>(self);
-        const auto now = ClientIo::Clock::now();
-        if (session.cancelled_ || session.terminated_ || session.lock_nowait_) return 0;
-        if (session.deadline_ && now > *session.deadline_) {
-          session.timed_out_ = true;
-          return 0;
-        }
-        if (session.lock_deadline_ && now > *session.lock_deadline_) return 0;
-        session.database_->wait_for_writer(std::chrono::milliseconds(2));
-        return 1;
-      },
+      db, [](void* self, int) { return static_cast<Session*>(self)->await_writer() ? 1 : 0; },
       this);
   sqlite3_wal_hook(
       db,

@@ -158,6 +158,7 @@ class Session final : public FunctionHost {
   void put_value(const Datum& value, Oid type, std::int16_t format);
   void describe(const std::vector<OutputColumn>& columns, const std::vector<std::int16_t>& formats);
   int step(sqlite3_stmt* statement);
+  int first_step(sqlite3_stmt* statement);
   void begin_statement();
   void run_query_statement(Prepared& prepared);
   void apply_settings();
@@ -177,6 +178,7 @@ class Session final : public FunctionHost {
   void after_commit();
   void fail_block();
   void store_sequences();
+  bool await_writer();
   void check_interrupts();
   void release_transaction_locks();
   void close_portals();

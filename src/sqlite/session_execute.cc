@@ -114,6 +114,20 @@ int Session::step(sqlite3_stmt* statement) {
   throw error;
 }
 
+// A transaction that has read is not made to wait by SQLite, but told that somebody else writes.
+int Session::first_step(sqlite3_stmt* statement) {
+  while (true) {
+    const int code = sqlite3_step(statement);
+    if (code == SQLITE_ROW || code == SQLITE_DONE) return code;
+    if (code != SQLITE_BUSY || !await_writer()) {
+      SqlError error = sqlite_error(code);
+      sqlite3_reset(statement);
+      throw error;
+    }
+    sqlite3_reset(statement);
+  }
+}
+
 void Session::describe(const std::vector<OutputColumn>& columns,
                        const std::vector<std::int16_t>& formats) {
   std::vector<pgwire::ColumnDescription> out;
@@ -208,8 +222,7 @@ void Session::start(Portal& portal) {
   if (!portal.owns_statement) prepared.in_use = true;
   for (std::size_t i = 0; i < portal.parameters.size(); ++i)
     portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
-  const int code = step(portal.statement);
-  portal.row_ready = code == SQLITE_ROW;
+  portal.row_ready = first_step(portal.statement) == SQLITE_ROW;
   if (!portal.row_ready) stop(portal);
 }
 

@@ -25,6 +25,8 @@ char Session::status() const {
 // Several statements that come together are one transaction.
 void Session::begin_implicit() {
   begin_statement();
+  catalog();  // read before the transaction is: reading would fix its snapshot, and the next write
+              // fail
   raw("BEGIN");
   settings_.begin();
   block_ = Block::kImplicit;
@@ -45,6 +47,7 @@ void Session::begin_block(const std::string& mode) {
     return notice("25001", "there is already a transaction in progress", "WARNING");
   if (block_ == Block::kNone) {
     begin_statement();
+    catalog();
     raw("BEGIN " + mode);
     settings_.begin();
   }
@@ -285,6 +288,19 @@ std::string Session::setting(const std::string& name, bool missing_ok) {
 void Session::set_setting(const std::string& name, const std::string& value, bool local) {
   settings_.set(name, value, local);
   apply_settings();
+}
+
+// Called while another session writes. False: enough of waiting.
+bool Session::await_writer() {
+  const auto now = ClientIo::Clock::now();
+  if (cancelled_ || terminated_ || lock_nowait_) return false;
+  if (deadline_ && now > *deadline_) {
+    timed_out_ = true;
+    return false;
+  }
+  if (lock_deadline_ && now > *lock_deadline_) return false;
+  database_->wait_for_writer(std::chrono::milliseconds(2));
+  return true;
 }
 
 void Session::check_interrupts() {

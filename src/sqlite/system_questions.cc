@@ -52,14 +52,17 @@ std::string constraint_definition(const TableConstraint& c) {
 
 }  // namespace
 
-std::string index_definition(const Relation& table, const Index& index) {
+std::string index_definition(const Relation& table, const Index& index, IndexStyle style) {
   std::string parts;
   for (const IndexColumn& part : index.columns)
     parts += (parts.empty() ? "" : ", ") + index_item(part) + (part.descending ? " DESC" : "");
   return std::string("CREATE ") + (index.unique ? "UNIQUE " : "") + "INDEX " +
-         pg_quote_name(index.name) + " ON " + pg_quote_name(table.schema) + "." +
+         pg_quote_name(index.name) + " ON " +
+         (style == IndexStyle::kPretty ? "" : pg_quote_name(table.schema) + ".") +
          pg_quote_name(table.name) + " USING btree (" + parts + ")" +
-         (index.predicate_text.empty() ? "" : " WHERE (" + index.predicate_text + ")");
+         (index.predicate_text.empty()   ? ""
+          : style == IndexStyle::kPretty ? " WHERE " + index.predicate_text
+                                         : " WHERE (" + index.predicate_text + ")");
 }
 
 // One function for each question.
@@ -79,7 +82,10 @@ struct SystemTables::Questions {
       for (const Index& index : r.indexes) {
         if (index.oid != oid_at(a, 0)) continue;
         const std::int64_t column = a.size() > 1 ? a[1].integer : 0;
-        if (column == 0) return text(index_definition(r, index));
+        const bool pretty =
+            a.size() > 2 && a[2].integer != 0 && t.relation_is_visible(r.oid).integer != 0;
+        if (column == 0)
+          return text(index_definition(r, index, pretty ? IndexStyle::kPretty : IndexStyle::kFull));
         if (column < 0 || column > static_cast<std::int64_t>(index.columns.size())) return {};
         return text(index_item(index.columns[static_cast<std::size_t>(column - 1)]));
       }
@@ -197,7 +203,7 @@ SystemTables::Questions::about_session() {
          return found.empty() ? Datum{} : text(found[0]);
        }},
       {"version",
-       [](SystemTables&, Arguments) { return text("PostgreSQL 18.0 (Calf, SQLite engine)"); }},
+       [](SystemTables&, Arguments) { return text("PostgreSQL 18.6 (Calf, SQLite engine)"); }},
       {"pg_backend_pid", [](SystemTables& t, Arguments) { return number(t.session_.pid_); }},
       {"current_query", [](SystemTables& t, Arguments) { return text(t.session_.current_sql_); }},
       {"inet_server_port",
@@ -229,7 +235,14 @@ SystemTables::Questions::about_objects() {
          return text(format_type(
              {oid_at(a, 0), a[1].null() ? -1 : static_cast<std::int32_t>(a[1].integer)}));
        }},
-      {"pg_get_expr", [](SystemTables&, Arguments a) { return a[0]; }},
+      {"pg_get_expr",
+       [](SystemTables&, Arguments a) {
+         // Pretty: without the parentheses around all of it.
+         const std::string& sql = a[0].text;
+         const bool bare = a.size() > 2 && a[2].integer != 0 && sql.starts_with('(') &&
+                           sql.find(')') == sql.size() - 1;
+         return bare ? text(sql.substr(1, sql.size() - 2)) : a[0];
+       }},
       {"pg_get_indexdef", index},
       {"pg_get_constraintdef", constraint},
       {"pg_get_viewdef", view},

@@ -318,13 +318,17 @@ std::vector<Relation> make() {
           "text",
           "SELECT current_database(), n.nspname, c.conname, pg_get_expr(c.conbin, c.conrelid) FROM "
           "pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.contype = 'c'"),
-      view("sequences",
-           "sequence_catalog name, sequence_schema name, sequence_name name, data_type text, "
-           "start_value text, minimum_value text, maximum_value text, increment text, cycle_option "
-           "text",
-           "SELECT current_database(), schemaname, sequencename, format_type(data_type::oid, "
-           "NULL), start_value::text, min_value::text, max_value::text, increment_by::text, CASE "
-           "WHEN cycle THEN 'YES' ELSE 'NO' END FROM pg_sequences"),
+      view(
+          "sequences",
+          "sequence_catalog name, sequence_schema name, sequence_name name, data_type text, "
+          "start_value text, minimum_value text, maximum_value text, increment text, cycle_option "
+          "text",
+          "SELECT current_database(), schemaname, sequencename, format_type(data_type::oid, "
+          "NULL), start_value::text, min_value::text, max_value::text, increment_by::text, CASE "
+          "WHEN cycle THEN 'YES' ELSE 'NO' END FROM pg_sequences s WHERE NOT EXISTS (SELECT 1 FROM "
+          "pg_depend d JOIN pg_class c ON c.oid = d.objid JOIN pg_namespace n ON n.oid = "
+          "c.relnamespace WHERE d.deptype = 'i' AND c.relname = s.sequencename AND n.nspname = "
+          "s.schemaname)"),
   };
 }
 

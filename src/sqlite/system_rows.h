@@ -43,6 +43,10 @@ inline Oid row_array_oid(const Relation& relation) {
 }
 // The class of operators that an index on a column of this type has (pg_opclass); 0: not known.
 Oid operator_class(Oid type);
+// attstorage: how long values are kept.
+inline char attribute_storage(Oid type) {
+  return type == oid::kNumeric ? 'm' : size_of(type) == -1 ? 'x' : 'p';
+}
 inline Oid function_oid(const Function& function) {
   return oid_of("function", function.internal) % 8000 + 4000;
 }

@@ -18,9 +18,17 @@ std::string key_vector(const Relation& table, const Index& index) {
   return out;
 }
 
+// An expression as PostgreSQL writes it: operators have parentheses around them.
+std::string expression_definition(const std::string& sql) {
+  const ParsedExpression parsed = parse_expression(sql);
+  const bool operation = CALF_IS(parsed.node, A_EXPR) || CALF_IS(parsed.node, BOOL_EXPR);
+  return operation ? "(" + sql + ")" : sql;
+}
+
 // A default as PostgreSQL writes it: literals that took the column's type say so.
 std::string default_definition(const Column& column) {
   const std::string& sql = column.default_text;
+  if (sql.empty()) return {};
   bool literal = sql.size() > 1 && sql.front() == '\'' && sql.back() == '\'';
   for (std::size_t i = 1; literal && i + 1 < sql.size(); ++i) {
     if (sql[i] != '\'') continue;
@@ -31,7 +39,7 @@ std::string default_definition(const Column& column) {
   const bool negative =
       sql.size() > 1 && sql.front() == '-' && is_integer(column.type.oid) &&
       std::all_of(sql.begin() + 1, sql.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
-  return negative ? "'" + sql + "'::integer" : sql;
+  return negative ? "'" + sql + "'::integer" : expression_definition(sql);
 }
 
 Datum number_array(const Relation& table, const std::vector<std::string>& columns) {
@@ -127,7 +135,7 @@ SystemTables::Values SystemTables::attributes() {
                              : size_of(c.type.oid) == 2 ? 's'
                              : size_of(c.type.oid) == 1 ? 'c'
                                                         : 'i'),
-                      letter(size_of(c.type.oid) == -1 ? 'x' : 'p'),
+                      letter(attribute_storage(c.type.oid)),
                       text(""),
                       flag(c.not_null),
                       flag(has_default),
@@ -186,27 +194,28 @@ SystemTables::Values SystemTables::indexes() {
       for (const IndexColumn& part : index.columns) {
         if (part.expression) texts += (texts.empty() ? "" : ", ") + part.text;
       }
-      rows.push_back({number(index.oid),
-                      number(r.oid),
-                      number(count),
-                      number(count),
-                      flag(index.unique),
-                      flag(false),
-                      flag(index.primary),
-                      flag(false),
-                      flag(true),
-                      flag(false),
-                      flag(true),
-                      flag(false),
-                      flag(true),
-                      flag(true),
-                      flag(false),
-                      text(key_vector(r, index)),
-                      text(collations),
-                      text(classes),
-                      text(options),
-                      expressions ? text(texts) : Datum{},
-                      index.predicate_text.empty() ? Datum{} : text(index.predicate_text)});
+      rows.push_back(
+          {number(index.oid),
+           number(r.oid),
+           number(count),
+           number(count),
+           flag(index.unique),
+           flag(false),
+           flag(index.primary),
+           flag(false),
+           flag(true),
+           flag(false),
+           flag(true),
+           flag(false),
+           flag(true),
+           flag(true),
+           flag(false),
+           text(key_vector(r, index)),
+           text(collations),
+           text(classes),
+           text(options),
+           expressions ? text(texts) : Datum{},
+           index.predicate_text.empty() ? Datum{} : text("(" + index.predicate_text + ")")});
     }
   }
   return rows;
@@ -295,7 +304,7 @@ SystemTables::Values SystemTables::defaults() {
     for (std::size_t i = 0; i < r.columns.size(); ++i) {
       const std::string value = r.columns[i].generated_text.empty()
                                     ? default_definition(r.columns[i])
-                                    : r.columns[i].generated_text;
+                                    : expression_definition(r.columns[i].generated_text);
       if (!value.empty())
         rows.push_back({number(oid_of("default", key + "." + r.columns[i].name)), number(r.oid),
                         number(static_cast<std::int64_t>(i) + 1), text(value)});

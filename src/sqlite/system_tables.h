@@ -68,7 +68,9 @@ class SystemTables {
   Session& session_;
 };
 
-// "CREATE INDEX …", as pg_get_indexdef writes it.
-std::string index_definition(const Relation& table, const Index& index);
+// "CREATE INDEX …", as pg_get_indexdef writes it. Pretty: without the schema and parentheses.
+enum class IndexStyle { kFull, kPretty };
+std::string index_definition(const Relation& table, const Index& index,
+                             IndexStyle style = IndexStyle::kFull);
 
 }  // namespace calf::sqlite

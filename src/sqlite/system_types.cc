@@ -94,7 +94,7 @@ SystemTables::Values SystemTables::types() {
                     number(0),
                     number(0),
                     letter(size == 8 ? 'd' : 'i'),
-                    letter(size == -1 ? 'x' : 'p'),
+                    letter(attribute_storage(oid)),
                     flag(false),
                     number(0),
                     number(-1),

@@ -2,7 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <map>
 #include <new>
+#include <unordered_map>
 
 #include "base/assert.h"
 #include "sqlite/catalog.h"
@@ -30,7 +32,59 @@ struct Table : sqlite3_vtab {
   const ModuleData* data = nullptr;
 };
 
+// The rows of a system relation as they were when a statement first looked, found by the value of a
+// column: the catalog queries of tools join a dozen of these.
+class Snapshot {
+ public:
+  explicit Snapshot(RowSource& source) {
+    for (std::vector<Datum> row; source.next(row);) rows_.push_back(std::move(row));
+  }
+  [[nodiscard]] const std::vector<std::vector<Datum>>& rows() const { return rows_; }
+  // The numbers of the rows whose column has this value; nullptr: look at all of them.
+  const std::vector<std::size_t>* find(std::size_t column, const Datum& value) {
+    static const std::vector<std::size_t> kNone;
+    if (value.kind != Datum::Kind::kInteger && value.kind != Datum::Kind::kText) return nullptr;
+    auto& index = indexes_[column];
+    if (index.empty()) {
+      for (std::size_t i = 0; i < rows_.size(); ++i) {
+        if (column < rows_[i].size()) index[key_of(rows_[i][column])].push_back(i);
+      }
+    }
+    const auto found = index.find(key_of(value));
+    return found == index.end() ? &kNone : &found->second;
+  }
+
+ private:
+  static std::string key_of(const Datum& value) {
+    return value.kind == Datum::Kind::kInteger ? "i" + std::to_string(value.integer)
+           : value.kind == Datum::Kind::kText  ? "t" + value.text
+                                               : "";
+  }
+  std::vector<std::vector<Datum>> rows_;
+  std::map<std::size_t, std::unordered_map<std::string, std::vector<std::size_t>>> indexes_;
+};
+
+// What a lookup gives, one at a time.
+class SnapshotRows final : public RowSource {
+ public:
+  SnapshotRows(const Snapshot& snapshot, const std::vector<std::size_t>* chosen)
+      : snapshot_(snapshot), chosen_(chosen) {}
+  bool next(std::vector<Datum>& row) override {
+    const std::size_t count = chosen_ == nullptr ? snapshot_.rows().size() : chosen_->size();
+    if (at_ == count) return false;
+    row = snapshot_.rows()[chosen_ == nullptr ? at_ : (*chosen_)[at_]];
+    ++at_;
+    return true;
+  }
+
+ private:
+  const Snapshot& snapshot_;
+  const std::vector<std::size_t>* chosen_;
+  std::size_t at_ = 0;
+};
+
 struct Cursor : sqlite3_vtab_cursor {
+  std::unique_ptr<Snapshot> snapshot{};  // of a system relation
   std::unique_ptr<RowSource> source{};
   std::vector<Datum> row{};
   std::vector<Datum> arguments{};
@@ -79,12 +133,25 @@ int disconnect(sqlite3_vtab* table) {
   return SQLITE_OK;
 }
 
-// The hidden columns must all be given: they are the call.
+// A system relation is looked up by a column; the hidden columns of calf_rows must all be given:
+// they are the call.
 int best_index(sqlite3_vtab* vtab, sqlite3_index_info* info) {
   const auto* table = static_cast<Table*>(vtab);
   info->estimatedCost = 1000;
   info->estimatedRows = 1000;
-  if (table->data->relation != nullptr) return SQLITE_OK;
+  if (table->data->relation != nullptr) {
+    for (int i = 0; i < info->nConstraint && info->idxNum == 0; ++i) {
+      const auto& constraint = info->aConstraint[i];
+      if (constraint.usable == 0 || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ ||
+          constraint.iColumn < 0)
+        continue;
+      info->idxNum = constraint.iColumn + 1;
+      info->aConstraintUsage[i].argvIndex = 1;
+      info->estimatedCost = 10;
+      info->estimatedRows = 5;
+    }
+    return SQLITE_OK;
+  }
   int arguments = 0;
   for (int i = 0; i < info->nConstraint; ++i) {
     const auto& constraint = info->aConstraint[i];
@@ -127,7 +194,7 @@ const Function& function_of(const std::string& internal) {
   raise("XX000", "no function " + internal);
 }
 
-int filter(sqlite3_vtab_cursor* base, int, const char*, int count, sqlite3_value** values) {
+int filter(sqlite3_vtab_cursor* base, int indexed, const char*, int count, sqlite3_value** values) {
   auto& cursor = *static_cast<Cursor*>(base);
   auto& table = *static_cast<Table*>(cursor.pVtab);
   const int made = guarded(table, [&] {
@@ -135,7 +202,13 @@ int filter(sqlite3_vtab_cursor* base, int, const char*, int count, sqlite3_value
     cursor.number = 0;
     cursor.source.reset();
     if (table.data->relation != nullptr) {
-      cursor.source = shared.system_rows(*table.data->relation);
+      if (cursor.snapshot == nullptr)
+        cursor.snapshot = std::make_unique<Snapshot>(*shared.system_rows(*table.data->relation));
+      const auto* chosen =
+          indexed == 0
+              ? nullptr
+              : cursor.snapshot->find(static_cast<std::size_t>(indexed - 1), Datum::of(values[0]));
+      cursor.source = std::make_unique<SnapshotRows>(*cursor.snapshot, chosen);
       return;
     }
     cursor.arguments.clear();

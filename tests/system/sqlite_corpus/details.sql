@@ -1,0 +1,13 @@
+select 1 !@# 2;
+select to_char(12,'99th'), to_char(1,'9TH'), to_char(-2,'99th'), to_char(113,'999th'), to_char(3.5, '9.9th');
+select a, b from unnest(array[1,2,3], array['x','y']) as t(a, b);
+select * from unnest(array[1,2], array['x','y']) with ordinality as t(a, b, n);
+select * from rows from (generate_series(1,2), generate_series(5,7)) as t(x, y);
+set intervalstyle to iso_8601;
+select interval '1 year 2 months 3 days 04:05:06.789', interval '-1 day -00:00:01.5', interval '0', (interval '1 day')::text;
+set intervalstyle to default;
+set intervalstyle to nonsense;
+select interval 'P1Y2M3DT4H5M6S';
+select typname, typinput, typoutput, typreceive, typsend from pg_type where typname in ('int4', '_int4', 'text', 'jsonb', 'regclass', 'timestamptz') order by 1;
+select typname from pg_type where typinput = 'array_in(cstring,oid,integer)'::regprocedure and typname in ('_text', 'text');
+select 'array_in'::regproc = 750::oid;
