@@ -35,7 +35,8 @@ class Kernel {
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
-    // after it was resumed at the latest; or later, while the program is crowded with clusters.
+    // after it was resumed at the latest; or later, while the program has many mappings
+    // (os::MappingBudget).
     int64_t helpers_idle_ns = 20'000'000;
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
