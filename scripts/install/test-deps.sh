@@ -82,6 +82,16 @@ once "$CALF_DEPS/emulators-$npm_hash" emulators_of_npm
 [ -d "$CALF_DEPS/emulators-python-$pypi_hash" ] || say "emulator of S3, linters (PyPI)"
 once "$CALF_DEPS/emulators-python-$pypi_hash" emulators_of_pypi
 
+# Vitest and Jest, for the examples of docs/testing.md. The lock file has the packages of this platform only, which npm ci
+# would not have.
+node_runners() {
+  cp "$root/tests/system/runners/package.json" "$root/tests/system/runners/package-lock.json" "$1/" &&
+    (cd "$1" && npm install --silent --no-save --no-audit --no-fund >&2)
+}
+node_runners_hash=$(hash_of "$root/tests/system/runners/package-lock.json")
+[ -d "$CALF_DEPS/node-runners-$node_runners_hash" ] || say "Vitest and Jest"
+once "$CALF_DEPS/node-runners-$node_runners_hash" node_runners
+
 # For the tests of the npm package: PGlite to compare with, and the ORMs.
 node_tests() {
   cp "$root/bindings/node/test/package.json" "$root/bindings/node/test/package-lock.json" "$1/" &&

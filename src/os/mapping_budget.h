@@ -25,8 +25,10 @@ class MappingBudget {
   Result<void> take(size_t count);
   void give_back(size_t count) { used_.fetch_sub(count, std::memory_order_relaxed); }
 
+  // From here on what can wait should wait.
+  [[nodiscard]] bool is_filling() const { return used() >= limit_ / 4; }
   // From here on everybody should do with few.
-  [[nodiscard]] bool is_crowded() const { return used() >= limit_ / 4; }
+  [[nodiscard]] bool is_crowded() const { return used() >= limit_ / 2; }
   // From here on what is not needed should be given back.
   [[nodiscard]] bool is_nearly_full() const { return used() >= limit_ / 4 * 3; }
   [[nodiscard]] size_t limit() const { return limit_; }

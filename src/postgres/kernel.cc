@@ -346,7 +346,7 @@ void Kernel::make_deferred(std::deque<SnapshotState::Child>::iterator child) {
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
   if (now < deferred_due_ns()) return;
-  if (os::MappingBudget::of_program().is_crowded()) {
+  if (os::MappingBudget::of_program().is_filling()) {
     deferred_not_before_ns_ = now + 10 * options_.helpers_idle_ns;
   } else {
     start_deferred();

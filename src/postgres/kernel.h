@@ -37,7 +37,8 @@ class Kernel {
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
     HostProgramRights programs{};
     // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
-    // after it was resumed at the latest; or later, while the program is crowded with clusters.
+    // after it was resumed at the latest; or later, while the program has many mappings
+    // (os::MappingBudget).
     int64_t helpers_idle_ns = 20'000'000;
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };

@@ -26,7 +26,7 @@ constexpr uint64_t kTotalBytes = kBelowBytes + kReservedBytes + kLargePageBytes;
 constexpr uint64_t kModuleFloor = uint64_t{2} << 30;
 // Two extents that are nearer than this become one: a mapping costs more than zero pages in a file.
 constexpr uint64_t kMergeGapBytes = 128 * 1024;
-// What differs from an image's base is copied if it is no more than this, page by page.
+// What differs from an image's base is copied if it is no more than this and mappings are scarce.
 constexpr uint64_t kMostCopiedBytes = 512 * 1024;
 // The state and the guard below it, the heap, what is beyond it; and the process's stack with its
 // guard.
@@ -134,7 +134,9 @@ Result<std::unique_ptr<LinearMemory>> LinearMemory::fork(const MemoryImage& imag
 
 Result<void> LinearMemory::map_image(const MemoryImage& image) {
   if (image.base() != nullptr) CALF_CHECK_OK(map_image(*image.base()));
-  const bool is_copied = image.base() != nullptr && image.size_bytes() <= kMostCopiedBytes;
+  // Mapped pages are copied when they are written to: most are not.
+  const bool is_copied = image.base() != nullptr && image.size_bytes() <= kMostCopiedBytes &&
+                         os::MappingBudget::of_program().is_filling();
   for (const MemoryImage::Extent& e : image.extents()) {
     if (is_copied && e.address < kModuleFloor) {
       CALF_CHECK_OK(copy_extent(image.fd(), e));

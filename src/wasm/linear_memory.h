@@ -50,7 +50,7 @@ class MemoryImage {
   };
 
   // `fd` is kept open by `owner`; the extents are page aligned in memory and in the file. With a
-  // `base` they are only what differs from it, and what is little is copied rather than mapped.
+  // `base` they are only what differs from it.
   MemoryImage(int fd, std::shared_ptr<const void> owner, std::vector<Extent> extents,
               uint64_t pages, std::span<const uint32_t, CALF_GLOBAL_SLOTS> globals,
               std::shared_ptr<const MemoryImage> base = nullptr);

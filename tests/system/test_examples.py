@@ -17,9 +17,10 @@ EXAMPLES = places.ROOT / "tests" / "examples"
 PAGE = places.ROOT / "docs" / "testing.md"
 
 
-def node_modules():
-    lock = places.SYSTEM / "clients" / "node" / "package-lock.json"
-    return places.DEPS / f"node-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}" / "node_modules"
+def node_modules(kind, folder):
+    """What scripts/install/test-deps.sh has installed for a lock file."""
+    lock = places.SYSTEM / folder / "package-lock.json"
+    return places.DEPS / f"{kind}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}" / "node_modules"
 
 
 @pytest.fixture
@@ -32,7 +33,10 @@ def project(tmp_path, request):
         folder = tmp_path / name
         shutil.copytree(EXAMPLES / name, folder)
         if name == "node":
-            (folder / "node_modules").symlink_to(node_modules())
+            (folder / "node_modules").symlink_to(node_modules("node", "clients/node"))
+        if name in ("vitest", "jest"):
+            shutil.copytree(EXAMPLES / "node", tmp_path / "node")
+            (tmp_path / "node_modules").symlink_to(node_modules("node-runners", "runners"))
         tools = tmp_path / "bin"
         tools.mkdir()
         (tools / "calf").symlink_to(places.CALF)
@@ -59,6 +63,17 @@ def test_pytest_with_xdist(project):
 @pytest.mark.timeout(60)
 def test_node(project):
     assert re.search(r"pass 4\b", project("node", "node --test --test-reporter=tap", "node"))
+
+
+@pytest.mark.timeout(90)
+def test_vitest(project):
+    assert re.search(r"Tests\s+4 passed", project("vitest", "NO_COLOR=1 ../node_modules/.bin/vitest run 2>&1", "node"))
+
+
+@pytest.mark.timeout(90)
+def test_jest(project):
+    jest = "NODE_OPTIONS=--experimental-vm-modules ../node_modules/.bin/jest 2>&1"
+    assert re.search(r"Tests:\s+4 passed", project("jest", jest, "node"))
 
 
 @pytest.mark.timeout(150)

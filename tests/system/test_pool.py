@@ -97,6 +97,25 @@ def test_what_the_go_client_does(pool):
     assert client.call("DELETE", "/admin/templates") == (204, None)
 
 
+def test_the_pool_of_a_directory(own_server, directory):
+    server = own_server(data=directory / "data", arguments=("--pool", "0", "--pool-size", "3"))
+    client = Client(server)
+    client.set_up()
+    tests = [client.take() for _ in range(3)]
+    assert [add_ada(test) for test in tests] == [1, 1, 1]
+    assert add_ada(client.take()) == 1  # one of them, made anew
+    assert client.call("POST", f"/templates/h/tests/{tests[2]['id']}/recreate") == (204, None)
+    assert add_ada(tests[2]) == 1
+    server.stop()
+    # What an earlier run has left is dropped: the hash is free.
+    server = own_server(data=directory / "data", arguments=("--pool", "0"))
+    boss = Session(server.connect())
+    eventually(lambda: boss.rows("select name from calf.branches()") == [])
+    client = Client(server)
+    client.set_up()
+    assert add_ada(client.take()) == 1
+
+
 def test_statuses(pool):
     _, client = pool
     for body in ({}, {"hash": ""}, []):

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { before, describe, it } from 'node:test' // the same names in Vitest: beforeAll, describe, it
+import { before, describe, it } from 'node:test'
 
 import { setUp, withDatabase } from './database.mjs'
 

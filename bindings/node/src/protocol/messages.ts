@@ -81,9 +81,8 @@ export type AuthenticationMessage =
   | AuthenticationSASLContinue
   | AuthenticationSASLFinal
 
-/** The fields of an error or a notice ("Error and Notice Message Fields"). */
-export interface NoticeOrError {
-  message: string | undefined
+/** The fields of an error or a notice ("Error and Notice Message Fields") but its message; those that it has are set. */
+interface ReportFields {
   severity: string | undefined
   code: string | undefined
   detail: string | undefined
@@ -102,47 +101,21 @@ export interface NoticeOrError {
   routine: string | undefined
 }
 
+export interface NoticeOrError extends ReportFields {
+  message: string | undefined
+}
+
+export interface DatabaseError extends ReportFields {}
 /** PostgreSQL's own error. `code` is the SQLSTATE. What `query` and `exec` throw also says what was run. */
 export class DatabaseError extends Error implements NoticeOrError {
-  severity: string | undefined
-  code: string | undefined
-  detail: string | undefined
-  hint: string | undefined
-  position: string | undefined
-  internalPosition: string | undefined
-  internalQuery: string | undefined
-  where: string | undefined
-  schema: string | undefined
-  table: string | undefined
-  column: string | undefined
-  dataType: string | undefined
-  constraint: string | undefined
-  file: string | undefined
-  line: string | undefined
-  routine: string | undefined
   constructor(message: string, readonly length: number, override readonly name: MessageName) {
     super(message)
   }
 }
 
+export interface NoticeMessage extends ReportFields {}
 export class NoticeMessage implements BackendMessage, NoticeOrError {
   readonly name = 'notice'
-  severity: string | undefined
-  code: string | undefined
-  detail: string | undefined
-  hint: string | undefined
-  position: string | undefined
-  internalPosition: string | undefined
-  internalQuery: string | undefined
-  where: string | undefined
-  schema: string | undefined
-  table: string | undefined
-  column: string | undefined
-  dataType: string | undefined
-  constraint: string | undefined
-  file: string | undefined
-  line: string | undefined
-  routine: string | undefined
   constructor(readonly length: number, readonly message: string | undefined) {}
 }
 
