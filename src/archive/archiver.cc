@@ -73,8 +73,8 @@ class Archiver::Impl {
   // Ship thread only.
   int failures_ = 0;
   std::uint64_t base_bytes_ = 0;
-  std::uint64_t put_at_base_ = 0;  // shipper_.bytes_put() when the newest base was made
-  std::uint64_t inherited_bytes_ = 0;
+  std::uint64_t cost_at_base_ = 0;  // shipper_.cost_put() when the newest base was made
+  std::uint64_t inherited_cost_ = 0;
   std::atomic<bool> making_base_ = false;
   std::atomic<std::uint64_t> made_base_bytes_ = 0;
 
@@ -94,7 +94,7 @@ Result<void> Archiver::Impl::begin(const blob::Limits& limits) {
   CALF_CHECK_OK(retrying(limits, [&] { return shipper_.ship(limits); }));
   CALF_TRY(const ChainSize size, retrying(limits, [&] { return measure_chain(store_, limits); }));
   base_bytes_ = size.base_bytes;
-  inherited_bytes_ = size.segment_bytes - std::min(size.segment_bytes, shipper_.bytes_put());
+  inherited_cost_ = size.segment_cost() - std::min(size.segment_cost(), shipper_.cost_put());
   shipped_offset_ = shipper_.log_offset();
   status_.shipped = shipper_.shipped();
   status_.shipped_time_ms = shipper_.shipped_time_ms();
@@ -223,7 +223,7 @@ void Archiver::Impl::after_shipping() {
 void Archiver::Impl::make_base_if_due() {
   if (making_base_) return;
   if (const std::uint64_t made = made_base_bytes_.exchange(0); made > 0) base_bytes_ = made;
-  const std::uint64_t since = inherited_bytes_ + shipper_.bytes_put() - put_at_base_;
+  const std::uint64_t since = inherited_cost_ + shipper_.cost_put() - cost_at_base_;
   if (since < std::max(base_bytes_, options_.min_base_interval_bytes)) return;
   auto at = shipper_.snapshot_for_base();
   if (!at) {
@@ -233,8 +233,8 @@ void Archiver::Impl::make_base_if_due() {
   // Nothing may stand in the store that is newer than its segments.
   const auto limits = blob::Limits::within(options_.request_timeout_ms);
   if (!shipper_.ship(limits)) return;
-  put_at_base_ = shipper_.bytes_put();
-  inherited_bytes_ = 0;
+  cost_at_base_ = shipper_.cost_put();
+  inherited_cost_ = 0;
   making_base_ = true;
   auto held = std::make_shared<Shipper::At>(std::move(*at));  // std::jthread copies
   base_thread_ = std::jthread([this, held](const std::stop_token& stop) {

@@ -28,7 +28,8 @@ struct ArchiverOptions {
   std::uint64_t max_unshipped_bytes = 256u << 20;
   std::int64_t retention_ms = std::int64_t{7} * 24 * 3600 * 1000;
   std::uint64_t checkpoint_bytes = 4u << 20;  // of the log
-  // A new base is made when segments since the last one are larger than it, and than this.
+  // A new base is made when segments since the last one cost a restore more than it, and than this
+  // (kObjectCostBytes).
   std::uint64_t min_base_interval_bytes = 4u << 20;
   std::int64_t lease_ttl_ms = 15'000;
   std::int64_t lease_wait_ms = 60'000;

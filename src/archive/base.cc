@@ -85,6 +85,7 @@ Result<ChainSize> measure_chain(blob::ObjectStore& store, const blob::Limits& li
   if (const auto position = position_of_key(newest)) query.start_after = segment_key(*position);
   const auto add = [&](const blob::ObjectInfo& object) -> Result<void> {
     size.segment_bytes += object.size_bytes;
+    ++size.segments;
     return {};
   };
   CALF_CHECK_OK(blob::list_all(store, query, add, limits));

@@ -19,6 +19,10 @@ Result<std::uint64_t> delete_unneeded(blob::ObjectStore& store, std::int64_t hor
 struct ChainSize {
   std::uint64_t base_bytes = 0;
   std::uint64_t segment_bytes = 0;
+  std::uint64_t segments = 0;
+  [[nodiscard]] std::uint64_t segment_cost() const {
+    return segment_bytes + segments * kObjectCostBytes;
+  }
 };
 Result<ChainSize> measure_chain(blob::ObjectStore& store, const blob::Limits& limits);
 

@@ -19,6 +19,8 @@ inline constexpr const char* kSegmentPrefix = "seg/";
 inline constexpr const char* kBasePrefix = "base/";
 // Of a segment's pages before compression; a larger commit becomes several parts.
 inline constexpr std::uint64_t kPartBytes = 8u << 20;
+// A small object takes a restore about as long as so many bytes more in a large one.
+inline constexpr std::uint64_t kObjectCostBytes = 32u << 10;
 inline constexpr std::size_t kMaxSegmentObjectBytes = 32u << 20;
 
 std::string segment_key(Position position);

@@ -156,7 +156,7 @@ Result<void> Shipper::put_pending(const blob::Limits& limits) {
   while (!pending_.empty()) {
     CALF_CHECK_OK(put(pending_.front(), limits));
     shipped_ = pending_.front().header.position;
-    bytes_put_ += pending_.front().bytes.size();
+    cost_put_ += pending_.front().bytes.size() + kObjectCostBytes;
     pending_.pop_front();
   }
   return {};

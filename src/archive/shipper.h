@@ -45,7 +45,8 @@ class Shipper {
   [[nodiscard]] std::uint64_t log_frame_bytes() const { return source_.log_frame_bytes(); }
   // Committed, but not in the store: in the log, and in memory.
   Result<std::uint64_t> unshipped_bytes();
-  [[nodiscard]] std::uint64_t bytes_put() const { return bytes_put_; }
+  // What was put, as the cost of a restore: bytes, and kObjectCostBytes for each object.
+  [[nodiscard]] std::uint64_t cost_put() const { return cost_put_; }
 
  private:
   struct Object {
@@ -77,7 +78,7 @@ class Shipper {
   WalPlace seen_{};           // commits are known to be there up to here
   WalPlace emptied_{};        // the log up to here is in the database
   bool pin_covered_ = false;  // everything that the pin covers is shipped
-  std::uint64_t bytes_put_ = 0;
+  std::uint64_t cost_put_ = 0;
 };
 
 }  // namespace calf::archive

@@ -20,6 +20,7 @@ constexpr const char* kExamples =
     "  calf serve --extensions vector,pg_trgm      extensions, created in the database\n"
     "  calf serve --from golden.calf               a copy of what was saved, in memory\n"
     "  calf serve --engine sqlite app.db           a SQLite file, for PostgreSQL's clients\n"
+    "  calf serve --storage s3://bucket/app        the same, kept in S3, Azure Blob or a folder\n"
     "  calf serve --pool 5000                      a database per test for IntegreSQL's clients\n\n"
     "Exit code: 0 after SIGINT or SIGTERM, 1 when it could not start, the command's own with "
     "--run.\n"

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import places  # noqa: E402
+from harness.emulators import Emulators  # noqa: E402
 from harness.server import Options, Server  # noqa: E402
 from harness.sessions import Session  # noqa: E402
 
@@ -110,6 +111,14 @@ def own_server():
     yield start
     for each in started:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def emulators():
+    """Object stores by name, each started when it is first asked for. Tests that use them are of the group "emulators"."""
+    made = Emulators()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -17,20 +17,13 @@ import pytest
 
 from harness import places
 from harness.cut import Cut
-from harness.emulators import Emulator, Emulators
+from harness.emulators import Emulator
 from harness.server import Options, Server, StartFailed
 
 pytestmark = [pytest.mark.calf_only, pytest.mark.xdist_group("emulators")]
 
 LEASE_TTL_MS = 500
 SESSIONS = 2
-
-
-@pytest.fixture(scope="module")
-def emulators():
-    made = Emulators()
-    yield made
-    made.close()
 
 
 def place_in(emulator: Emulator, name: str) -> str:

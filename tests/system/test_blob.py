@@ -5,16 +5,8 @@ import subprocess
 
 import pytest
 from harness import places
-from harness.emulators import Emulators
 
 pytestmark = [pytest.mark.calf_only, pytest.mark.xdist_group("emulators")]
-
-
-@pytest.fixture(scope="module")
-def emulators():
-    made = Emulators()
-    yield made
-    made.close()
 
 
 @pytest.mark.timeout(180)

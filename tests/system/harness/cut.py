@@ -59,6 +59,7 @@ class Cut:
         return self
 
     def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._listener.close()
         with self._lock:
             self._drop()
