@@ -114,7 +114,8 @@ class Driver {
     for (const std::string& include : options_.includes) {
       command.push_back("-I" + fs::absolute(include).parent_path().string());
     }
-    if (!options_.profile.empty()) command.push_back("-fprofile-use=" + fs::absolute(options_.profile).string());
+    if (!options_.profile.empty())
+      command.push_back("-fprofile-use=" + fs::absolute(options_.profile).string());
     command.insert(command.end(), {"-c", job.name, "-o", temporary(job.object).string()});
     pid_t pid = start(command, directory_);
     running_[pid] = {job, std::chrono::steady_clock::now()};

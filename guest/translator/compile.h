@@ -14,7 +14,8 @@ struct CompileOptions {
   std::string compiler;  // e.g. "clang-19"
   std::string archiver;  // e.g. "llvm-ar-19"
   std::vector<std::string> flags;
-  std::string profile;  // an indexed profile for -fprofile-use; empty: none. Its content counts into every key
+  std::string profile;  // an indexed profile for -fprofile-use; empty: none. Its content counts
+                        // into every key
   std::string cache;    // directory shared by all checkouts
   std::string library;  // the static library to write
   unsigned jobs = 2;

@@ -49,7 +49,7 @@ struct ServeOptions {
   std::optional<PoolAddress> pool{};
   std::size_t pool_size = 500;  // databases of one template
   int debug_level = 0;
-  bool allow_programs = false;  // for COPY … PROGRAM
+  bool allow_programs = false;        // for COPY … PROGRAM
   std::optional<log::Options> log{};  // nothing: PostgreSQL's lines as they are
   bool exit_with_stdin = false;
   bool json_only = false;

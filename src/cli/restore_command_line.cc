@@ -18,17 +18,17 @@ constexpr const char* kExamples =
 }  // namespace
 
 RestoreCommandLine::RestoreCommandLine(CLI::App& app)
-    : app_(app.add_subcommand("restore", "Make a SQLite database of its archive in object storage")) {
+    : app_(app.add_subcommand("restore",
+                              "Make a SQLite database of its archive in object storage")) {
   app_->set_help_flag("--help", "Show this text");
   app_->footer(kExamples);
   app_->add_option("STORE FILE", places_,
-                 "s3://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX or a folder (the "
-                 "configuration's storage), and the database to make, which must not exist")
+                   "s3://BUCKET/PREFIX, azure://ACCOUNT/CONTAINER/PREFIX or a folder (the "
+                   "configuration's storage), and the database to make, which must not exist")
       ->required()
       ->expected(1, 2);
   add_config(*app_, config_);
-  app_->add_option("--at", at_,
-                 "The state at this time; UTC unless it has an offset (the newest)");
+  app_->add_option("--at", at_, "The state at this time; UTC unless it has an offset (the newest)");
   app_->add_flag("-q,--quiet", quiet_, "Nothing for people but errors");
 }
 
