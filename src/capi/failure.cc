@@ -43,6 +43,7 @@ calf_status status_of(ErrorCode code) {
     case ErrorCode::kNotFound:
       return CALF_ERROR_NOT_FOUND;
     case ErrorCode::kAlreadyExists:
+    case ErrorCode::kPreconditionFailed:
       return CALF_ERROR_IN_USE;
     case ErrorCode::kPermissionDenied:
       return CALF_ERROR_PERMISSION;
