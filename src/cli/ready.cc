@@ -84,8 +84,10 @@ std::string failure_json(const Error& error) {
 }
 
 std::string ready_text(const ReadyInfo& info) {
-  std::string text =
-      "Calf " + std::string(kVersion) + ", PostgreSQL 18, data in " + place(info.options.location);
+  const bool is_sqlite = info.options.engine == EngineKind::kSqlite;
+  std::string text = "Calf " + std::string(kVersion) + ", " +
+                     (is_sqlite ? "SQLite" : "PostgreSQL 18") + ", data in " +
+                     place(info.options.location);
   if (std::holds_alternative<MemoryLocation>(info.options.location)) {
     text += " (gone when this ends)";
   }

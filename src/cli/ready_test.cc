@@ -27,6 +27,15 @@ TEST(Ready, tells_programs_where_to_connect_but_not_the_password) {
   EXPECT_EQ(child_environment(info).at(0).second, "postgresql://a%20b:s3cret@127.0.0.1:6000/d");
 }
 
+TEST(Ready, names_the_engine) {
+  ServeOptions options{};
+  const server::Endpoints endpoints{};
+  const ReadyInfo info{.options = options, .endpoints = endpoints, .tls_fingerprint = ""};
+  EXPECT_NE(ready_text(info).find(", PostgreSQL 18, data in"), std::string::npos);
+  options.engine = EngineKind::kSqlite;
+  EXPECT_NE(ready_text(info).find(", SQLite, data in"), std::string::npos);
+}
+
 TEST(Ready, names_a_socket_when_there_is_no_tcp) {
   const ServeOptions options{};
   const server::Endpoints endpoints{
