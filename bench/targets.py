@@ -21,7 +21,7 @@ from harness.sqlite import SqliteServer  # noqa: E402
 START_DEADLINE_S = 60
 
 # The same room for both, and for native neither JIT nor helpers that Calf does not have.
-COMMON = {"shared_buffers": "128MB", "max_connections": "60"}
+COMMON = {"shared_buffers": "128MB"}
 NATIVE_ONLY = {
     "jit": "off",
     "max_parallel_workers_per_gather": "0",

@@ -3,6 +3,7 @@
 #include "net/memory_pipe.h"
 #include "os/clock.h"
 #include "os/random.h"
+#include "pgwire/frontend.h"
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 #include "postgres/standalone.h"
@@ -42,31 +43,30 @@ Result<std::vector<std::string>> boot_settings(std::shared_ptr<vfs::FileSystem> 
   return names;
 }
 
-void append_text(std::vector<std::byte>& out, std::string_view text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-  out.push_back(std::byte{0});
-}
+// What every fresh cluster is asked first: whether it has the role and the database, by `calf
+// serve`. Not more: pages that are read here and written later are copied, which costs more than
+// reading them from the data directory's pack.
+constexpr std::string_view kWarmUp =
+    "select exists(select from pg_roles where rolname = 'postgres'),"
+    " exists(select from pg_database where datname = 'postgres');"
+    "select 1";
 
 // One short session: it leaves the relation cache's files and the catalogs' pages in the buffers,
 // so that the first session of a cluster that goes on from here finds them.
-Result<void> serve_one_session(Kernel& kernel, std::string_view database) {
-  std::vector<std::byte> startup = {std::byte{0}, std::byte{3}, std::byte{0},
-                                    std::byte{0}};  // protocol 3.0
-  for (std::string_view text : {std::string_view("user"), std::string_view("postgres"),
-                                std::string_view("database"), database}) {
-    append_text(startup, text);
-  }
-  startup.push_back(std::byte{0});
-  constexpr std::string_view kQuery("Q\0\0\0\x0dselect 1\0", 14);
-  constexpr std::string_view kTerminate("X\0\0\0\4", 5);
+Result<void> serve_one_session(Kernel& kernel, const std::string& database) {
+  pgwire::Bytes startup;
+  pgwire::FrontendEncoder(startup).startup({{"user", "postgres"}, {"database", database}});
+  startup.erase(startup.begin(),
+                startup.begin() + 4);  // ClientConnection has it without its length
+  pgwire::Bytes messages;
+  pgwire::FrontendEncoder encoder(messages);
+  encoder.query(kWarmUp);
+  encoder.terminate();
   net::MemoryPipe pipe = net::MemoryPipe::create();
   kernel.connect({.transport = std::move(pipe.engine_end), .startup_packet = std::move(startup)});
-  for (std::string_view message : {kQuery, kTerminate}) {
-    const auto put = pipe.client_end->write_some(std::as_bytes(std::span(message)));
-    if (put.bytes != message.size())
-      return fail(ErrorCode::kInternal, "the pipe to the first session is full");
-  }
+  const auto put = pipe.client_end->write_some(messages);
+  if (put.bytes != messages.size())
+    return fail(ErrorCode::kInternal, "the pipe to the first session is full");
   return kernel.settle();
 }
 
