@@ -14,7 +14,7 @@ namespace calf::postgres {
 namespace {
 
 constexpr size_t kSpareStacks = 16;
-// PGShmemHeader: magic 0, creator's pid 4, total size 8.
+// PGShmemHeader: magic 0, creator's pid 4.
 constexpr uint32_t kShmemMagic = 679834894;
 
 }  // namespace
@@ -125,6 +125,7 @@ Result<wasm::Stack> Kernel::take_stack() {
 
 Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
   CALF_TRY(auto memory, wasm::LinearMemory::create(calf_image_initial_pages, calf_image_globals));
+  memory->share_large_blocks();
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
       .tree = options_.tree,
@@ -196,39 +197,15 @@ void Kernel::preempt(Process& process) {
   preempted_.push_back(&process);
 }
 
-Result<void> Kernel::share_memory(Process& postmaster) {
-  // The segment is the only block of the heap that begins on a WASM page with PostgreSQL's magic
-  // number. It is looked for again after a crash: then the postmaster has made a new one, and the
-  // old one stays behind, unused (the image's postmaster never unmaps it).
-  bool found = false;
-  const u32 end = postmaster.heap_end();
-  for (u32 address = 0; address < end; address += wasm::kWasmPageBytes) {
-    if (postmaster.load<u32>(address) != kShmemMagic) continue;
-    if (postmaster.load<s32>(address + 4) != Process::kPostmasterPid) continue;
-    const u32 size_bytes = postmaster.load<u32>(address + 8);
-    const auto& known = postmaster.memory().shared_regions();
-    const bool is_known = std::any_of(known.begin(), known.end(),
-                                      [&](const auto& r) { return r.address == address; });
-    if (is_known) {
-      found = true;
-      continue;
-    }
-    const uint64_t offset = wasm::SharedRegion::preferred_offset(address);
-    auto created = os::SharedMemory::create("calf-shared-memory", offset + size_bytes);
-    if (!created)
-      return fail(Error::from_errno("creating shared memory", static_cast<int>(created.error())));
-    CALF_TRY(wasm::SharedRegion region,
-             wasm::SharedRegion::adopt_fd(address, size_bytes, created->fd(), offset));
-    for (const auto& extent : postmaster.memory().nonzero_extents(address, address + size_bytes)) {
-      const std::span<std::byte> bytes = postmaster.bytes(extent.address, extent.size_bytes);
-      const auto at = static_cast<off_t>(offset + extent.address - address);
-      if (pwrite(region.fd, bytes.data(), bytes.size(), at) != static_cast<ssize_t>(bytes.size())) {
-        return fail(Error::from_errno("filling shared memory", errno));
-      }
-    }
-    CALF_CHECK_OK(postmaster.memory().map_shared(region));
-    found = true;
-  }
+// PostgreSQL's segment is shared since it was made (LinearMemory::share_large_blocks): with its
+// magic number. After a crash the postmaster has made a new one, and the old one stays behind,
+// unused (the image's postmaster never unmaps it).
+Result<void> Kernel::check_shared_memory(Process& postmaster) {
+  const auto& regions = postmaster.memory().shared_regions();
+  const bool found = std::any_of(regions.begin(), regions.end(), [&](const auto& region) {
+    return postmaster.load<u32>(region.address) == kShmemMagic &&
+           postmaster.load<s32>(region.address + 4) == Process::kPostmasterPid;
+  });
   if (!found) return fail(ErrorCode::kInternal, "PostgreSQL's shared memory segment was not found");
   return {};
 }
@@ -243,7 +220,7 @@ Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaste
     CALF_TRY(fork_image_,
              postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
   } else if (fork_image_ == nullptr) {
-    CALF_CHECK_OK(share_memory(postmaster));
+    CALF_CHECK_OK(check_shared_memory(postmaster));
     CALF_TRY(fork_image_, postmaster.memory().capture(postmaster.heap_end()));
   }
   return fork_image_;

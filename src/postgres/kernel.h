@@ -162,7 +162,7 @@ class Kernel {
   void flush_held_if_due();
   void bury(Process& process);
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
-  Result<void> share_memory(Process& postmaster);
+  static Result<void> check_shared_memory(Process& postmaster);
   Result<wasm::Stack> take_stack();
   // Takes the client only if there is no error.
   Result<void> make_child(Process& postmaster, int pid, Launch launch,

@@ -271,6 +271,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   }
   snapshot.forget_pages();
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
+  memory->share_large_blocks();  // after a crash
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
       .tree = options_.tree,

@@ -9,6 +9,8 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "base/log.h"
+#include "os/shared_memory.h"
 #include "wasm/frozen_pages.h"
 
 namespace calf::wasm {
@@ -252,17 +254,43 @@ void LinearMemory::clear_pages(uint8_t* begin, uint8_t* end) {
   auto overlaps = [&](uint64_t address, uint64_t size_bytes) {
     return base_ + address < end && base_ + address + size_bytes > begin;
   };
-  // Pages of a file that are given back would come back with the file's bytes.
-  const bool is_backed =
-      std::any_of(shared_.begin(), shared_.end(),
-                  [&](const auto& r) { return overlaps(r.address, r.size_bytes); }) ||
-      std::any_of(image_ranges_.begin(), image_ranges_.end(),
-                  [&](const auto& r) { return overlaps(r.first, r.second); });
-  if (is_backed) {
-    std::memset(begin, 0, static_cast<size_t>(end - begin));
-  } else {
-    madvise(begin, static_cast<size_t>(end - begin), MADV_DONTNEED);
+  const bool is_shared = std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
+    return overlaps(r.address, r.size_bytes);
+  });
+  const auto size_bytes = static_cast<size_t>(end - begin);
+  const uint64_t address = static_cast<uint64_t>(begin - base_);
+  if (!is_shared && shares_large_blocks_ && address % kWasmPageBytes == 0) {
+    auto shared = make_shared(static_cast<uint32_t>(address), static_cast<uint32_t>(size_bytes));
+    if (shared) return;
+    log::error("{}", shared.error().to_string());
   }
+  // Pages of a private mapping that are given back would come back with the file's bytes.
+  const bool is_plain = is_shared && is_within_plain_region(address, size_bytes);
+  const bool can_give_back = is_plain || (!is_shared && !is_of_image(address, size_bytes));
+  const int advice = is_plain ? MADV_REMOVE : MADV_DONTNEED;
+  if (!can_give_back || madvise(begin, size_bytes, advice) != 0) std::memset(begin, 0, size_bytes);
+}
+
+bool LinearMemory::is_of_image(uint64_t address, uint64_t size_bytes) const {
+  return std::any_of(image_ranges_.begin(), image_ranges_.end(), [&](const auto& range) {
+    return range.first < address + size_bytes && range.first + range.second > address;
+  });
+}
+
+// Does [address, address + size_bytes) lie in one shared region, all of which is in its file?
+bool LinearMemory::is_within_plain_region(uint64_t address, uint64_t size_bytes) const {
+  return std::any_of(shared_.begin(), shared_.end(), [&](const SharedRegion& r) {
+    return r.frozen == nullptr && address >= r.address &&
+           address + size_bytes <= r.address + round_up(r.size_bytes, kHostPage);
+  });
+}
+
+Result<void> LinearMemory::make_shared(uint32_t address, uint32_t size_bytes) {
+  const uint64_t offset = SharedRegion::preferred_offset(address);
+  auto created = os::SharedMemory::create("calf-shared-memory", offset + size_bytes);
+  if (!created) return fail(os::to_error("creating shared memory", created.error()));
+  CALF_TRY(SharedRegion region, SharedRegion::adopt_fd(address, size_bytes, created->fd(), offset));
+  return map_shared(region);
 }
 
 namespace {
@@ -337,7 +365,10 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   for (const auto& [from, to] : private_ranges(begin, end)) {
     const TouchedPages pages(base_ + from, to - from);
     append_extents(extents, from, to, kMergeGapBytes, [&, first = from](uint64_t at) {
-      return pages.touched((at - first) / kHostPage) && !is_zero_page(base_ + at);
+      // A page of an image need not be in memory to have content.
+      const bool has_content =
+          pages.touched((at - first) / kHostPage) || is_of_image(at, kHostPage);
+      return has_content && !is_zero_page(base_ + at);
     });
   }
   return extents;

@@ -113,6 +113,10 @@ class LinearMemory {
   Result<void> unmap_shared(uint32_t address);
   // Zeros whole host pages; where that is possible by giving them back to the system.
   void clear_pages(uint8_t* begin, uint8_t* end);
+  // From now on a large block that begins a WASM page becomes a shared region when it is cleared:
+  // that is how the image's mmap() makes anonymous memory, and PostgreSQL its shared memory.
+  // Later would be a copy of it.
+  void share_large_blocks() { shares_large_blocks_ = true; }
   [[nodiscard]] const std::vector<SharedRegion>& shared_regions() const { return shared_; }
 
   // Copies what is not zero outside the shared regions below `heap_end`, and the side modules'
@@ -133,6 +137,10 @@ class LinearMemory {
   LinearMemory(uint8_t* reservation, uint8_t* base) : reservation_(reservation), base_(base) {}
   static Result<std::unique_ptr<LinearMemory>> reserve();
   [[nodiscard]] bool in_module(uint64_t address, uint64_t size_bytes) const;
+  // Is a part of it mapped from an image's file?
+  [[nodiscard]] bool is_of_image(uint64_t address, uint64_t size_bytes) const;
+  [[nodiscard]] bool is_within_plain_region(uint64_t address, uint64_t size_bytes) const;
+  Result<void> make_shared(uint32_t address, uint32_t size_bytes);
   Result<void> map_image(const MemoryImage& image);
   [[nodiscard]] size_t mappings_added_by(uint64_t begin, uint64_t size_bytes) const;
   Result<void> copy_extent(int fd, const MemoryImage::Extent& extent);
@@ -146,6 +154,7 @@ class LinearMemory {
   uint8_t* base_;
   os::MappingShare mappings_{os::MappingBudget::of_program()};
   std::vector<SharedRegion> shared_;
+  bool shares_large_blocks_ = false;
   std::vector<std::pair<uint64_t, uint64_t>> module_ranges_;
   std::vector<std::pair<uint64_t, uint64_t>> image_ranges_;  // private mappings of an image's file
 };
