@@ -109,6 +109,7 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
+  sqlite3_finalize(writers_place_);
   database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
   if (catalog_ == nullptr) return;
   for (const auto& [name, sequence] : catalog_->sequences) {
@@ -239,6 +240,7 @@ void Session::ready() {
 }
 
 bool Session::handle(const pgwire::Message& message) {
+  old_catalogs_.clear();
   const auto extended = [&](auto parsed, auto run) {
     if (skip_until_sync_) return true;
     if (!parsed) {
@@ -330,6 +332,7 @@ void Session::simple_query(std::string_view sql) {
 
 void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_t index) {
   current_sql_ = script->sql();
+  old_catalogs_.clear();
   std::shared_ptr<Prepared> prepared;
   const auto known = std::find_if(recent_.begin(), recent_.end(),
                                   [&](const auto& entry) { return entry.first == script->sql(); });
@@ -339,6 +342,7 @@ void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_
   } else {
     begin_statement();
     prepared = prepare(script, index, {});
+    prepared->fixed_result = false;
     constexpr std::size_t kKept = 32;
     constexpr std::size_t kLongest = 4096;
     if (script->size() == 1 && prepared->query && prepared->parameter_types.empty() &&

@@ -18,6 +18,11 @@ bool Session::in_sqlite_transaction() const {
   return connection_ != nullptr && sqlite3_get_autocommit(connection_.get()) == 0;
 }
 
+// Whether the transaction, or the statement that runs, has read or written.
+bool Session::snapshot_is_fixed() const {
+  return sqlite3_txn_state(connection_.get(), "main") != SQLITE_TXN_NONE;
+}
+
 char Session::status() const {
   return block_ == Block::kOpen ? 'T' : block_ == Block::kFailed ? 'E' : 'I';
 }
@@ -135,6 +140,9 @@ void Session::commit_now() {
     if (in_sqlite_transaction()) {
       end_temporary();
       store_sequences();
+      std::optional<Database::SchemaChange> change;
+      if (schema_dirty_ && sqlite3_txn_state(connection_.get(), "main") == SQLITE_TXN_WRITE)
+        change.emplace(*database_);
       raw("COMMIT");
     }
   } catch (...) {
@@ -143,10 +151,8 @@ void Session::commit_now() {
   }
   settings_.commit();
   release_transaction_locks();
-  if (std::exchange(schema_dirty_, false)) {
-    database_->schema_changed();
-    catalog_ = nullptr;
-  }
+  if (std::exchange(schema_dirty_, false)) forget_catalog();
+  catalog_settled_ = false;
   after_commit();
   database_->writer_done();
 }
@@ -165,9 +171,10 @@ void Session::rollback_now() {
   apply_settings();
   dirty_sequences_.clear();
   if (std::exchange(schema_dirty_, false)) {
-    catalog_ = nullptr;
+    forget_catalog();
     recent_.clear();
   }
+  catalog_settled_ = false;
   database_->writer_done();
 }
 
@@ -288,6 +295,19 @@ std::string Session::setting(const std::string& name, bool missing_ok) {
 void Session::set_setting(const std::string& name, const std::string& value, bool local) {
   settings_.set(name, value, local);
   apply_settings();
+}
+
+// Who is about to write waits for the others before it looks at the tables: what it waited for may
+// have changed them.
+void Session::take_writers_place() {
+  // Not by way of catalog(): that would read.
+  if (catalog_ == nullptr || !catalog_->initialized || database_->read_only() ||
+      sqlite3_txn_state(connection_.get(), "main") == SQLITE_TXN_WRITE)
+    return;
+  if (writers_place_ == nullptr)
+    writers_place_ = compile(std::string("DELETE FROM main.") + kCatalogTable + " WHERE 0");
+  first_step(writers_place_);
+  sqlite3_reset(writers_place_);
 }
 
 // Called while another session writes. False: enough of waiting.

@@ -32,6 +32,17 @@ std::string value_text(const pg::Node& node) {
   unsupported("this value of a setting");
 }
 
+// Whether a statement makes something that is of its session only.
+bool declares_temporary(const pg::Node& node) {
+  const pg::RangeVar* made = CALF_IS(&node, CREATE_STMT) ? node.create_stmt->relation
+                             : CALF_IS(&node, CREATE_TABLE_AS_STMT)
+                                 ? node.create_table_as_stmt->into->rel
+                             : CALF_IS(&node, VIEW_STMT)       ? node.view_stmt->view
+                             : CALF_IS(&node, CREATE_SEQ_STMT) ? node.create_seq_stmt->sequence
+                                                               : nullptr;
+  return made != nullptr && given(made->relpersistence) && made->relpersistence[0] == 't';
+}
+
 void set_isolation(Session& session, const PgQuery__DefElem& option,
                    const std::function<void(const std::string&, const std::string&)>& set) {
   (void)session;
@@ -135,6 +146,7 @@ void Utility::run(Portal& portal) {
   }
   // Declarations change the catalog and the schema together.
   if (session_.block_ == Session::Block::kNone) session_.begin_implicit();
+  if (!declares_temporary(node)) session_.take_writers_place();
   Declarations(session_).run(node, portal);
 }
 
@@ -306,7 +318,6 @@ void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal
     session_.step(made);
     inner.parameters.push_back(Datum::column(made, 0));
   }
-  session_.refresh(*prepared);
   session_.start(inner);
   if (!prepared->query) {
     portal.tag = inner.tag;
