@@ -18,6 +18,7 @@
 #include "cli/progress.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
+#include "os/program_pages.h"
 #include "pool/pool.h"
 #include "server/server.h"
 
@@ -278,6 +279,8 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
                        .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : "",
                        .pool_url = pool_url(options, running)};
   announcer.ready(info);
+  // A server of this engine may be one of many on a machine, and most of them idle.
+  if (options.engine == EngineKind::kSqlite) os::release_program_code();
   std::optional<Child> child;
   int code = 0;
   if (!options.command.empty()) {

@@ -308,6 +308,19 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
   return std::nullopt;
 }
 
+// Ordered-set aggregates stand with WITHIN GROUP, and nothing else does.
+static void check_within_group(const std::string& name, const PgQuery__FuncCall& node) {
+  const bool within = node.agg_within_group != 0;
+  const bool ordered_set = name == "percentile_cont" || name == "percentile_disc" || name == "mode";
+  if (within && !ordered_set) unsupported("WITHIN GROUP for " + name + "()", node.location);
+  if (!ordered_set) return;
+  if (!within)
+    raise_at(node.location, "42809", "WITHIN GROUP is required for ordered-set aggregate " + name);
+  if (node.over != nullptr) unsupported("OVER for ordered-set aggregate " + name, node.location);
+  if (node.n_agg_order != 1 || node.n_args != (name == "mode" ? 0U : 1U))
+    raise_at(node.location, "42883", "function " + name + " does not exist with these arguments");
+}
+
 Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> arguments,
                               const PgQuery__FuncCall& node, Scope& scope) {
   Expr made{.type = {function.result}, .name = function.name, .location = node.location};
@@ -343,6 +356,17 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
         (descending && sort.sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
     Expr key = expr(*sort.node, scope);
     if (key.unknown()) key = coerce(std::move(key), {oid::kText}, CastContext::kImplicit);
+    if (node.agg_within_group != 0) {
+      if (function.result == oid::kFloat8) {
+        if (key.type.oid == oid::kInterval)
+          unsupported("percentile_cont of intervals", node.location);
+        key = coerce(std::move(key), {oid::kFloat8}, CastContext::kImplicit);
+      } else {
+        if (const TypeInfo* info = find_type(key.type.oid); info == nullptr || !info->ordered)
+          unsupported("WITHIN GROUP over " + format_type(key.type), node.location);
+        made.type = {key.type.oid};
+      }
+    }
     add_key(key, descending, first);
   }
   if (node.agg_distinct != 0 && node.n_agg_order == 0) add_key(arguments[0], false, false);
@@ -422,7 +446,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
       schema != "information_schema")
     raise_at(node.location, "3F000", "schema \"" + std::string(schema) + "\" does not exist");
   if (node.func_variadic != 0) unsupported("VARIADIC", node.location);
-  if (node.agg_within_group != 0) unsupported("WITHIN GROUP", node.location);
+  check_within_group(name, node);
   const auto& candidates = FunctionTable::get().named(name);
   const bool extremum = name == "min" || name == "max";
   const bool aggregate = extremum || node.agg_star != 0 ||

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "sqlite/advisory_locks.h"
 #include "sqlite/catalog.h"
+#include "sqlite/notifications.h"
 
 struct sqlite3;
 
@@ -110,6 +111,7 @@ class Database {
   void checkpoint(sqlite3* connection, std::uint32_t frames);
 
   [[nodiscard]] AdvisoryLocks& advisory_locks() { return advisory_locks_; }
+  [[nodiscard]] Notifications& notifications() { return notifications_; }
 
   // Sequences live here: values that were handed out are not handed out again, whatever happens to
   // the transactions. `stored` reads what the database has at first use.
@@ -129,6 +131,7 @@ class Database {
   DatabaseOptions options_;
   bool created_ = false;
   AdvisoryLocks advisory_locks_;
+  Notifications notifications_;
   std::atomic<std::uint64_t> schema_generation_{1};
   std::atomic<int> schema_changes_{0};
   std::mutex writer_mutex_;

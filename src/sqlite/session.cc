@@ -111,6 +111,7 @@ Session::~Session() {
   prepared_.clear();
   sqlite3_finalize(writers_place_);
   database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
+  database_->notifications().forget(pid_);
   if (catalog_ == nullptr) return;
   for (const auto& [name, sequence] : catalog_->sequences) {
     if (catalog_->is_temporary(sequence.schema)) database_->forget_sequence(sequence.oid);
@@ -196,16 +197,23 @@ void Session::run() {
 }
 
 void Session::serve() {
+  std::optional<ClientIo::Clock::time_point> deadline;
+  bool nudged = false;
   while (!gone_) {
     pgwire::Message message;
-    std::optional<ClientIo::Clock::time_point> deadline;
-    if (const auto idle = settings_.now().idle_in_transaction_ms;
-        idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed)) {
-      deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
+    if (!std::exchange(nudged, false)) {
+      const auto idle = settings_.now().idle_in_transaction_ms;
+      deadline.reset();
+      if (idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed))
+        deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
     }
-    switch (io_.receive(message, deadline)) {
+    switch (io_.receive_or_nudge(message, deadline)) {
       case ClientIo::Status::kMessage:
         break;
+      case ClientIo::Status::kNudged:
+        nudged = true;
+        if (block_ == Block::kNone && !skip_until_sync_) deliver_notifications();
+        continue;
       case ClientIo::Status::kClosed:
         return;
       case ClientIo::Status::kWoken:
@@ -236,6 +244,7 @@ void Session::notice(const std::string& sqlstate, const std::string& message,
 
 void Session::ready() {
   for (const auto& [name, value] : settings_.take_reports()) encoder_.parameter_status(name, value);
+  if (block_ == Block::kNone) deliver_notifications();
   encoder_.ready_for_query(status());
 }
 

@@ -17,6 +17,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/client_io.h"
 #include "sqlite/database.h"
+#include "sqlite/notifications.h"
 #include "sqlite/settings.h"
 #include "sqlite/sql_error.h"
 
@@ -104,6 +105,8 @@ class Session final : public FunctionHost {
   void await_advisory_lock() override;
   bool advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) override;
   void advisory_unlock_all() override;
+  void notify(const std::string& channel, const std::string& payload) override;
+  std::vector<std::string> listening_channels() override;
   Datum ask(std::string_view question, std::span<const Datum> arguments) override;
 
  private:
@@ -192,6 +195,16 @@ class Session final : public FunctionHost {
   [[nodiscard]] bool snapshot_is_fixed() const;
   [[nodiscard]] char status() const;
 
+  // session_notify.cc
+  struct NotificationMark {
+    std::size_t actions = 0;
+    std::size_t notifications = 0;
+  };
+  void listen(ListenAction action);
+  void publish_notifications();
+  void forget_notifications(NotificationMark keep);
+  void deliver_notifications();
+
   // The catalog as this session's transaction sees it.
   const Catalog& catalog();
   void schema_changed();
@@ -218,7 +231,13 @@ class Session final : public FunctionHost {
   bool trusted_ = false;
 
   Block block_ = Block::kNone;
-  std::vector<std::string> savepoints_;
+  struct Savepoint {
+    std::string name;
+    NotificationMark mark{};
+  };
+  std::vector<Savepoint> savepoints_;
+  std::vector<ListenAction> listen_actions_;  // of this transaction
+  std::vector<Notification> notifications_;   // the same
   bool skip_until_sync_ = false;
   bool schema_dirty_ = false;  // changed in this transaction
   std::shared_ptr<const Catalog> catalog_;

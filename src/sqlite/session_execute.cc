@@ -180,6 +180,7 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
   } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
     portal.tag += " " + std::to_string(portal.rows);
   }
+  if (block_ == Block::kNone) publish_notifications();
   after_commit();
   portal.finished = true;
   if (!portal.tag.empty()) encoder_.command_complete(portal.tag);

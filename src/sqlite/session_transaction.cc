@@ -93,7 +93,9 @@ void Session::rollback_block(bool chain) {
 void Session::savepoint(const std::string& name) {
   if (block_ != Block::kOpen) raise("25P01", "SAVEPOINT can only be used in transaction blocks");
   // Names of ours in SQLite: theirs are case-insensitive there.
-  savepoints_.push_back(name);
+  savepoints_.push_back(
+      {.name = name,
+       .mark = {.actions = listen_actions_.size(), .notifications = notifications_.size()}});
   raw("SAVEPOINT s" + std::to_string(savepoints_.size()));
 }
 
@@ -101,7 +103,7 @@ void Session::release(const std::string& name) {
   if (block_ != Block::kOpen)
     raise("25P01", "RELEASE SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
-    if (savepoints_[i] != name) continue;
+    if (savepoints_[i].name != name) continue;
     raw("RELEASE s" + std::to_string(i + 1));
     savepoints_.resize(i);
     return;
@@ -113,11 +115,12 @@ void Session::rollback_to(const std::string& name) {
   if (block_ != Block::kOpen && block_ != Block::kFailed)
     raise("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
-    if (savepoints_[i] != name) continue;
+    if (savepoints_[i].name != name) continue;
     close_portals();
     if (!in_sqlite_transaction())
       raise("25P02", "the transaction was rolled back: it cannot go on from a savepoint");
     raw("ROLLBACK TO s" + std::to_string(i + 1));
+    forget_notifications(savepoints_[i].mark);
     savepoints_.resize(i + 1);
     block_ = Block::kOpen;
     if (schema_dirty_) schema_changed();
@@ -136,6 +139,8 @@ void Session::end_temporary() {
 }
 
 void Session::commit_now() {
+  std::unique_lock<std::mutex> order;
+  if (!notifications_.empty()) order = database_->notifications().commit_order();
   try {
     if (in_sqlite_transaction()) {
       end_temporary();
@@ -145,10 +150,12 @@ void Session::commit_now() {
         change.emplace(*database_);
       raw("COMMIT");
     }
+    publish_notifications();
   } catch (...) {
     rollback_now();
     throw;
   }
+  if (order.owns_lock()) order.unlock();
   settings_.commit();
   release_transaction_locks();
   if (std::exchange(schema_dirty_, false)) forget_catalog();
@@ -167,6 +174,7 @@ void Session::rollback_now() {
     sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   pending_ = nullptr;
   release_transaction_locks();
+  forget_notifications({});
   settings_.rollback();
   apply_settings();
   dirty_sequences_.clear();
@@ -203,6 +211,7 @@ void Session::fail_block() {
   } else if (block_ == Block::kNone) {
     portals_.clear();
     if (in_sqlite_transaction()) rollback_now();
+    forget_notifications({});
   }
 }
 

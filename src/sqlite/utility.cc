@@ -137,6 +137,24 @@ void Utility::run(Portal& portal) {
                    (node.constraints_set_stmt->deferred != 0 ? "ON" : "OFF"));
       portal.tag = "SET CONSTRAINTS";
       return;
+    case PG_QUERY__NODE__NODE_LISTEN_STMT:
+      session_.listen(
+          {.kind = ListenAction::Kind::kListen, .channel = node.listen_stmt->conditionname});
+      portal.tag = "LISTEN";
+      return;
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT: {
+      const char* channel = node.unlisten_stmt->conditionname;
+      session_.listen(given(channel)
+                          ? ListenAction{.kind = ListenAction::Kind::kUnlisten, .channel = channel}
+                          : ListenAction{.kind = ListenAction::Kind::kUnlistenAll});
+      portal.tag = "UNLISTEN";
+      return;
+    }
+    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+      session_.notify(node.notify_stmt->conditionname,
+                      given(node.notify_stmt->payload) ? node.notify_stmt->payload : "");
+      portal.tag = "NOTIFY";
+      return;
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
       session_.database_->checkpoint(session_.connection_.get(), session_.wal_frames_);
       portal.tag = "CHECKPOINT";
@@ -267,6 +285,7 @@ void Utility::discard(const PgQuery__DiscardStmt& stmt, Portal& portal) {
     session_.settings_.reset_all();
     session_.apply_settings();
     Declarations(session_).drop_temporary();
+    session_.listen({.kind = ListenAction::Kind::kUnlistenAll});
     std::erase_if(session_.prepared_, [](const auto& entry) { return !entry.first.empty(); });
     session_.sequence_values_.clear();
     session_.last_value_.reset();
