@@ -1,5 +1,7 @@
 #include "sqlite/notifications.h"
 
+#include <utility>
+
 namespace calf::sqlite {
 
 void Notifications::apply(std::uint32_t listener, const std::vector<ListenAction>& actions,
