@@ -238,8 +238,11 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
   };
   if (name == "enum_range" || name == "enum_first" || name == "enum_last")
     return enum_function(name, a, node.location);
-  if (name == "pg_typeof" && a.size() == 1)
-    return made(std::to_string(a[0].type.oid), oid::kRegtype);
+  if (name == "pg_typeof" && a.size() == 1) {
+    // The argument stays, for it may be an aggregate.
+    const std::string type = std::to_string(a[0].type.oid);
+    return made("iif((" + a[0].sql + ") IS NULL, " + type + ", " + type + ")", oid::kRegtype);
+  }
   if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json" ||
        (name == "row_to_json" && a.size() == 1 && a[0].fields != nullptr)) &&
       a.size() == 1) {
@@ -308,6 +311,11 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
   return std::nullopt;
 }
 
+static bool can_be_float8(Oid type) {
+  return type == oid::kInt2 || type == oid::kInt4 || type == oid::kInt8 || type == oid::kFloat4 ||
+         type == oid::kFloat8 || type == oid::kNumeric;
+}
+
 // Ordered-set aggregates stand with WITHIN GROUP, and nothing else does.
 static void check_within_group(const std::string& name, const PgQuery__FuncCall& node) {
   const bool within = node.agg_within_group != 0;
@@ -315,7 +323,7 @@ static void check_within_group(const std::string& name, const PgQuery__FuncCall&
   if (within && !ordered_set) unsupported("WITHIN GROUP for " + name + "()", node.location);
   if (!ordered_set) return;
   if (!within)
-    raise_at(node.location, "42809", "WITHIN GROUP is required for ordered-set aggregate " + name);
+    raise_at(node.location, "42883", "function " + name + " does not exist without WITHIN GROUP");
   if (node.over != nullptr) unsupported("OVER for ordered-set aggregate " + name, node.location);
   if (node.n_agg_order != 1 || node.n_args != (name == "mode" ? 0U : 1U))
     raise_at(node.location, "42883", "function " + name + " does not exist with these arguments");
@@ -360,6 +368,10 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
       if (function.result == oid::kFloat8) {
         if (key.type.oid == oid::kInterval)
           unsupported("percentile_cont of intervals", node.location);
+        if (!can_be_float8(key.type.oid))
+          raise_at(node.location, "42883",
+                   "function percentile_cont(double precision, " + format_type(key.type) +
+                       ") does not exist");
         key = coerce(std::move(key), {oid::kFloat8}, CastContext::kImplicit);
       } else {
         if (const TypeInfo* info = find_type(key.type.oid); info == nullptr || !info->ordered)
@@ -467,6 +479,8 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (CALF_IS(argument, NAMED_ARG_EXPR)) unsupported("a named argument", node.location);
     arguments.push_back(expr(*argument, scope));
   }
+  if (node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid))
+    unsupported("an array of percentiles", node.location);
   Expr made;
   if (aggregate && extremum) {
     if (arguments.size() != 1)

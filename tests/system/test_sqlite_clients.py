@@ -54,7 +54,8 @@ def test_the_first_programs_that_were_written_for_it(program, printed):
 
 
 def everything(server: SqliteServer) -> dict:
-    """All tables with their columns, constraints, indexes and rows, and how far the sequences are."""
+    """All tables with their columns, constraints, indexes and rows. Not how far the sequences are: what a transaction took that was
+    rolled back may be given out again after a crash, in PostgreSQL too."""
     with server.connect() as connection:
         ask = lambda sql: connection.execute(sql).fetchall()  # noqa: E731
         names = [f'"{schema}"."{name}"' for schema, name in ask("select schemaname, tablename from pg_tables where schemaname <> all(array['pg_catalog', 'information_schema']) order by 1, 2")]
@@ -62,7 +63,7 @@ def everything(server: SqliteServer) -> dict:
             "columns": ask("select attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull from pg_attribute where attrelid >= 16384 and attnum > 0 order by 1, attnum"),
             "constraints": ask("select conname, contype::text, pg_get_constraintdef(oid) from pg_constraint order by 1, 3"),
             "indexes": ask("select indexname, indexdef from pg_indexes where schemaname <> 'pg_catalog' order by 1, 2"),
-            "sequences": ask("select sequencename, last_value from pg_sequences order by 1"),
+            "sequences": ask("select sequencename from pg_sequences order by 1"),
             "rows": {name: sorted(map(repr, ask(f"select * from {name}"))) for name in names},
         }
 
@@ -70,7 +71,7 @@ def everything(server: SqliteServer) -> dict:
 @pytest.mark.calf_only
 @pytest.mark.xdist_group("emulators")
 @pytest.mark.parametrize("program, place", [("django_app.py", "moto"), ("alembic_app.py", "moto"), ("knex_app.mjs", "moto"),
-                                            ("drizzle_app.mjs", "moto"), ("alembic_app.py", "folder")])
+                                            ("drizzle_app.mjs", "moto"), ("knex_app.mjs", "folder")])
 def test_all_of_it_is_there_again_on_an_empty_machine(emulators, directory, program, place, monkeypatch):
     """The first machine is gone without a word: what it had acknowledged is in the store."""
     url = str(directory / "store")
