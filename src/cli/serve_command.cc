@@ -280,7 +280,7 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
                        .pool_url = pool_url(options, running)};
   announcer.ready(info);
   // A server of this engine may be one of many on a machine, and most of them idle.
-  if (options.engine == EngineKind::kSqlite) os::release_program_code();
+  if (options.engine == EngineKind::kSqlite) os::release_program_pages();
   std::optional<Child> child;
   int code = 0;
   if (!options.command.empty()) {
