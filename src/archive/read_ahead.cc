@@ -5,9 +5,10 @@
 namespace calf::archive {
 
 void ReadAhead::begin(Position position) {
-  pending_.push_back({position, std::async(std::launch::async, [this, position] {
-                        return fetch_(position, limits_);
-                      })});
+  // Deferred where there can be no more threads.
+  pending_.push_back(
+      {position, std::async(std::launch::async | std::launch::deferred,
+                            [this, position] { return fetch_(position, limits_); })});
 }
 
 Result<std::optional<std::string>> ReadAhead::take(Position position) {

@@ -146,8 +146,7 @@ void Session::commit_now() {
       end_temporary();
       store_sequences();
       std::optional<Database::SchemaChange> change;
-      if (schema_dirty_ && sqlite3_txn_state(connection_.get(), "main") == SQLITE_TXN_WRITE)
-        change.emplace(*database_);
+      if (schema_dirty_) change.emplace(*database_);
       raw("COMMIT");
     }
     publish_notifications();

@@ -103,6 +103,18 @@ def test_a_simple_query_again_gives_the_new_columns(sessions):
     assert cursor.execute("select * from t").fetchall() == [(1, "new")]
 
 
+def test_a_prepared_statement_sees_a_temporary_table_that_came_before_its_own(sessions):
+    a, _ = sessions
+    a.execute("create table t (x int)")
+    a.execute("insert into t values (1)")
+    query = "select x from t"
+    assert a.execute(query, prepare=True).fetchall() == [(1,)]
+    a.execute("create temp table t (x int)")
+    assert a.execute(query, prepare=True).fetchall() == []
+    a.execute("drop table t")
+    assert a.execute(query, prepare=True).fetchall() == [(1,)]
+
+
 def test_who_waits_for_a_declaration_obeys_it(sessions):
     """A write that was written for the old table would store what the new one does not say."""
     a, b = sessions
