@@ -22,12 +22,6 @@ bool parse_hex(std::string_view text, std::uint64_t& value) {
   return parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
 }
 
-Result<PageSetHeader> parse_header(const std::string& key, std::string_view bytes) {
-  auto header = parse_page_set_header(bytes);
-  if (!header) return fail(std::move(header).error().with_context("object " + key + " is damaged"));
-  return header;
-}
-
 Result<void> expect_link(const PageSetHeader& header, Position position) {
   if (header.kind != PageSetKind::kBase && header.position == position &&
       header.previous.sequence + 1 == position.sequence) {
@@ -52,17 +46,6 @@ Result<std::optional<std::string>> first_key_after(blob::ObjectStore& store, Pos
   return page.objects[0].key;
 }
 
-// The whole object at `position`; nothing when there is none.
-Result<std::optional<std::string>> fetch_segment(blob::ObjectStore& store, Position position,
-                                                 const blob::Limits& limits) {
-  auto fetched = retrying(limits, [&] {
-    return blob::fetch(store, segment_key(position), kMaxSegmentObjectBytes, limits);
-  });
-  if (fetched) return std::move(fetched->bytes);
-  if (fetched.error().code == ErrorCode::kNotFound) return std::nullopt;
-  return fail(std::move(fetched).error());
-}
-
 }  // namespace
 
 std::string segment_key(Position position) {
@@ -84,8 +67,14 @@ std::optional<Position> position_of_key(const std::string& key) {
   return position;
 }
 
-Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& key,
-                                   const blob::Limits& limits) {
+Result<PageSetHeader> parse_header(const std::string& key, std::string_view bytes) {
+  auto header = parse_page_set_header(bytes);
+  if (!header) return fail(std::move(header).error().with_context("object " + key + " is damaged"));
+  return header;
+}
+
+static Result<std::string> fetch_header_bytes(blob::ObjectStore& store, const std::string& key,
+                                              const blob::Limits& limits) {
   std::string bytes;
   const blob::Sink collect = [&](std::string_view chunk) -> Result<void> {
     bytes.append(chunk.substr(0, kPageSetHeaderBytes));
@@ -95,7 +84,24 @@ Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& 
     bytes.clear();
     return store.get(key, {.length = kPageSetHeaderBytes}, collect, limits);
   }));
+  return bytes;
+}
+
+Result<PageSetHeader> fetch_header(blob::ObjectStore& store, const std::string& key,
+                                   const blob::Limits& limits) {
+  CALF_TRY(const std::string bytes, fetch_header_bytes(store, key, limits));
   return parse_header(key, bytes);
+}
+
+static Result<std::optional<std::string>> nothing_if_not_found(Result<std::string> bytes) {
+  if (bytes) return std::move(*bytes);
+  if (bytes.error().code == ErrorCode::kNotFound) return std::nullopt;
+  return fail(std::move(bytes).error());
+}
+
+Result<std::optional<std::string>> fetch_segment_header(blob::ObjectStore& store, Position position,
+                                                        const blob::Limits& limits) {
+  return nothing_if_not_found(fetch_header_bytes(store, segment_key(position), limits));
 }
 
 Result<std::vector<Position>> list_bases(blob::ObjectStore& store, const blob::Limits& limits) {
@@ -190,11 +196,20 @@ Result<std::string> make_seal(Position position, Position previous, std::uint64_
   return bytes;
 }
 
-Result<std::optional<Link>> next_link(blob::ObjectStore& store, Position& at,
+Result<std::optional<std::string>> fetch_segment(blob::ObjectStore& store, Position position,
+                                                 const blob::Limits& limits) {
+  return nothing_if_not_found(retrying(limits, [&]() -> Result<std::string> {
+    CALF_TRY(auto fetched,
+             blob::fetch(store, segment_key(position), kMaxSegmentObjectBytes, limits));
+    return std::move(fetched.bytes);
+  }));
+}
+
+Result<std::optional<Link>> next_link(blob::ObjectStore& store, ReadAhead& segments, Position& at,
                                       const blob::Limits& limits) {
   while (true) {
     const Position next{at.epoch, at.sequence + 1};
-    CALF_TRY(auto bytes, fetch_segment(store, next, limits));
+    CALF_TRY(auto bytes, segments.take(next));
     if (!bytes) {
       CALF_TRY(const auto later, first_key_after(store, next, limits));
       if (!later) return std::nullopt;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "archive/page_set.h"
+#include "archive/read_ahead.h"
 #include "blob/object_store.h"
 
 namespace calf::archive {
@@ -56,9 +57,17 @@ struct Link {
   std::string bytes{};  // the whole object
 };
 
+// For ReadAhead: the object at `position`, whole or its header; nothing when there is none.
+Result<std::optional<std::string>> fetch_segment(blob::ObjectStore& store, Position position,
+                                                 const blob::Limits& limits);
+Result<std::optional<std::string>> fetch_segment_header(blob::ObjectStore& store, Position position,
+                                                        const blob::Limits& limits);
+// `key` is for messages.
+Result<PageSetHeader> parse_header(const std::string& key, std::string_view bytes);
+
 // The object after `at`: follows seals by itself. Nothing at the end of the chain. kDataCorrupted
 // when it is missing though there are later ones, or is not what its name says.
-Result<std::optional<Link>> next_link(blob::ObjectStore& store, Position& at,
+Result<std::optional<Link>> next_link(blob::ObjectStore& store, ReadAhead& segments, Position& at,
                                       const blob::Limits& limits);
 
 // Decodes a segment's pages after having checked all of it.

@@ -46,7 +46,8 @@ Result<Replay> Replay::begin(blob::ObjectStore& store, const fs::path& file,
   if (bases.empty()) return replay;  // then the chain is there from its beginning
   // Without a base that is old enough only an archive that still has its first segment will do.
   Position first{};
-  auto link = next_link(store, first, limits);
+  ReadAhead segments(std::bind_front(fetch_segment, std::ref(store)), limits);
+  auto link = next_link(store, segments, first, limits);
   if (!link && link.error().code == ErrorCode::kDataCorrupted) {
     return fail(ErrorCode::kNotFound, store.describe() + " has nothing of that time any more",
                 "its oldest state is that of " + base_key(bases.front()));
@@ -102,20 +103,20 @@ Result<void> Replay::apply(const Link& link) {
 }
 
 // Only a complete group changes the file: its parts are looked through first, then applied.
-Result<bool> Replay::apply_group(blob::ObjectStore& store, const Link& first, Position at,
-                                 const blob::Limits& limits, bool& ended) {
+Result<bool> Replay::apply_group(blob::ObjectStore& store, ReadAhead& segments, const Link& first,
+                                 Position at, const blob::Limits& limits, bool& ended) {
   Position end = at;
+  ReadAhead headers(std::bind_front(fetch_segment_header, std::ref(store)), limits);
   PageSetHeader last = first.header;
   while (!last.last_part) {
-    const std::string key = segment_key({end.epoch, end.sequence + 1});
-    auto header = fetch_header(store, key, limits);
-    if (!header && header.error().code != ErrorCode::kNotFound) {
-      return fail(std::move(header).error());
-    }
-    if (!header) {
+    const Position next{end.epoch, end.sequence + 1};
+    CALF_TRY(const auto bytes, headers.take(next));
+    if (!bytes) {
       ended = true;  // its writer is not done, or never will be
       return false;
     }
+    const auto header = parse_header(segment_key(next), *bytes);
+    if (!header) return fail(header.error());
     if (header->kind == PageSetKind::kSeal) {
       at_ = end;  // its writer was replaced in the middle: these parts never counted
       return false;
@@ -129,7 +130,7 @@ Result<bool> Replay::apply_group(blob::ObjectStore& store, const Link& first, Po
   }
   CALF_CHECK_OK(apply(first));
   while (at < end) {
-    CALF_TRY(const auto link, next_link(store, at, limits));
+    CALF_TRY(const auto link, next_link(store, segments, at, limits));
     if (!link) return fail(ErrorCode::kUnavailable, segment_key(end) + " is gone");
     CALF_CHECK_OK(apply(*link));
   }
@@ -140,11 +141,12 @@ Result<bool> Replay::apply_group(blob::ObjectStore& store, const Link& first, Po
 
 Result<bool> Replay::advance(blob::ObjectStore& store, const blob::Limits& limits) {
   bool changed = false;
+  ReadAhead segments(std::bind_front(fetch_segment, std::ref(store)), limits);
   for (bool ended = false; !ended;) {
     Position at = at_;
-    CALF_TRY(const auto link, next_link(store, at, limits));
+    CALF_TRY(const auto link, next_link(store, segments, at, limits));
     if (!link) break;
-    CALF_TRY(const bool applied, apply_group(store, *link, at, limits, ended));
+    CALF_TRY(const bool applied, apply_group(store, segments, *link, at, limits, ended));
     changed = changed || applied;
   }
   if (changed) CALF_CHECK_OK(blob::sync(file_, path_));

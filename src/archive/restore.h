@@ -42,10 +42,8 @@ class Replay {
   Replay(std::filesystem::path path, os::FileDescriptor file, RestoreOptions options)
       : path_(std::move(path)), file_(std::move(file)), options_(std::move(options)) {}
   Result<void> load_base(blob::ObjectStore& store, Position base, const blob::Limits& limits);
-  Result<std::optional<std::vector<Link>>> next_group(blob::ObjectStore& store, Position& at,
-                                                      const blob::Limits& limits);
-  Result<bool> apply_group(blob::ObjectStore& store, const Link& first, Position at,
-                           const blob::Limits& limits, bool& ended);
+  Result<bool> apply_group(blob::ObjectStore& store, ReadAhead& segments, const Link& first,
+                           Position at, const blob::Limits& limits, bool& ended);
   Result<void> apply(const Link& link);
   Result<void> settle(const PageSetHeader& header);
 

@@ -21,11 +21,6 @@ bool is_container_name(const std::string& name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-$") == std::string::npos;
 }
 
-void add_condition(const Condition& condition, Headers& headers) {
-  if (condition.is_absent()) headers.emplace_back("if-none-match", "*");
-  if (condition.is_match()) headers.emplace_back("if-match", condition.etag());
-}
-
 }  // namespace
 
 Result<std::unique_ptr<AzureStore>> AzureStore::open(AzureOptions options) {
@@ -43,7 +38,7 @@ std::string AzureStore::describe() const {
   return "azure://" + account_.account + "/" + options_.container + "/" + options_.prefix;
 }
 
-Result<HttpRequest> AzureStore::authorize(const Call& call, const Limits& limits) {
+Result<HttpRequest> AzureStore::request_for(const Call& call, const Limits& limits) {
   std::string url = account_.endpoint + "/" + options_.container;
   if (!call.key.empty()) url += "/" + percent_encode(options_.prefix + call.key, Slash::kKeep);
   Headers headers = call.headers;
@@ -71,26 +66,6 @@ Result<HttpRequest> AzureStore::authorize(const Call& call, const Limits& limits
                      .headers = std::move(headers),
                      .body = call.body,
                      .sink = call.sink};
-}
-
-Result<Answer> AzureStore::perform(const Call& call, const Limits& limits) {
-  return perform_with_retries(
-      *http_, options_.retry, [&] { return authorize(call, limits); }, limits);
-}
-
-Result<ObjectInfo> AzureStore::get(const std::string& key, ByteRange range, const Sink& sink,
-                                   const Limits& limits) {
-  CALF_CHECK_OK(check_key(key));
-  const auto get_once = [&](const GetAttempt& attempt) -> Result<HttpResponse> {
-    Call call{.method = "GET", .key = key, .sink = attempt.sink};
-    if (const auto header = range_header(attempt.range))
-      call.headers.emplace_back("range", *header);
-    if (!attempt.if_match.empty()) call.headers.emplace_back("if-match", attempt.if_match);
-    CALF_TRY(HttpRequest request, authorize(call, limits));
-    request.head = attempt.head;
-    return http_->perform(request, limits);
-  };
-  return resumable_get(describe(), key, range, options_.retry, get_once, sink, limits);
 }
 
 Result<std::string> AzureStore::put(const std::string& key, Body& body, const Condition& condition,

@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "blob/azure_credentials.h"
-#include "blob/http_retry.h"
-#include "blob/object_store.h"
+#include "blob/remote_store.h"
 
 namespace calf::blob {
 
@@ -20,13 +19,11 @@ struct AzureOptions {
   std::uint64_t block_bytes = 8u << 20;
 };
 
-class AzureStore final : public ObjectStore {
+class AzureStore final : public RemoteStore {
  public:
   // Does not talk to the service. kInvalidArgument, kUnavailable without libcurl.
   static Result<std::unique_ptr<AzureStore>> open(AzureOptions options);
 
-  Result<ObjectInfo> get(const std::string& key, ByteRange range, const Sink& sink,
-                         const Limits& limits) override;
   Result<std::string> put(const std::string& key, Body& body, const Condition& condition,
                           const Limits& limits) override;
   Result<ListPage> list(const ListQuery& query, const Limits& limits) override;
@@ -34,22 +31,13 @@ class AzureStore final : public ObjectStore {
   [[nodiscard]] std::string describe() const override;
 
  private:
-  struct Call {
-    std::string method{};
-    std::string key{};  // without the prefix; empty: the container
-    Query query{};
-    Headers headers{};
-    std::string body{};
-    Sink sink{};
-  };
   AzureStore(AzureOptions options, AzureAccount account, std::shared_ptr<HttpClient> http)
-      : options_(std::move(options)),
+      : RemoteStore(std::move(http), options.retry),
+        options_(std::move(options)),
         account_(std::move(account)),
-        http_(std::move(http)),
         tokens_(options_.environment, http_) {}
 
-  Result<HttpRequest> authorize(const Call& call, const Limits& limits);
-  Result<Answer> perform(const Call& call, const Limits& limits);
+  Result<HttpRequest> request_for(const Call& call, const Limits& limits) override;
   Result<std::string> put_blocks(const std::string& key, Body& body, const Condition& condition,
                                  const Limits& limits);
   Result<std::string> finish_put(const std::string& key, Body& body, const Condition& condition,
@@ -57,7 +45,6 @@ class AzureStore final : public ObjectStore {
 
   const AzureOptions options_;
   const AzureAccount account_;
-  const std::shared_ptr<HttpClient> http_;
   AzureTokens tokens_;
 };
 

@@ -39,11 +39,6 @@ pugi::xml_node parse(const std::string& body, pugi::xml_document& document, cons
   return document.child(root);
 }
 
-void add_condition(const Condition& condition, Headers& headers) {
-  if (condition.is_absent()) headers.emplace_back("if-none-match", "*");
-  if (condition.is_match()) headers.emplace_back("if-match", condition.etag());
-}
-
 // 409: two conditional puts at the same time. 404: If-Match on an object that is gone.
 bool is_refused(const HttpResponse& response, const Condition& condition) {
   return response.status == 412 || response.status == 409 ||
@@ -81,10 +76,10 @@ Result<std::unique_ptr<S3Store>> S3Store::open(S3Options options) {
 
 S3Store::S3Store(S3Options options, std::string host, std::string path,
                  std::shared_ptr<HttpClient> http)
-    : options_(std::move(options)),
+    : RemoteStore(std::move(http), options.retry),
+      options_(std::move(options)),
       host_(std::move(host)),
       path_(std::move(path)),
-      http_(std::move(http)),
       credentials_({.configured = options_.keys,
                     .profile = options_.profile,
                     .region = options_.region,
@@ -95,7 +90,7 @@ std::string S3Store::describe() const {
   return "s3://" + options_.bucket + "/" + options_.prefix;
 }
 
-Result<HttpRequest> S3Store::sign(const Call& call, const Limits& limits) {
+Result<HttpRequest> S3Store::request_for(const Call& call, const Limits& limits) {
   CALF_TRY(const AwsKeys keys, credentials_.keys(limits));
   const std::string path =
       path_ + "/" +
@@ -122,25 +117,6 @@ Result<HttpRequest> S3Store::sign(const Call& call, const Limits& limits) {
   signing.headers.emplace_back("host", host_.substr(host_.find("://") + 3));
   request.headers.emplace_back("authorization", aws_authorization(signing, keys));
   return request;
-}
-
-Result<Answer> S3Store::perform(const Call& call, const Limits& limits) {
-  return perform_with_retries(*http_, options_.retry, [&] { return sign(call, limits); }, limits);
-}
-
-Result<ObjectInfo> S3Store::get(const std::string& key, ByteRange range, const Sink& sink,
-                                const Limits& limits) {
-  CALF_CHECK_OK(check_key(key));
-  const auto get_once = [&](const GetAttempt& attempt) -> Result<HttpResponse> {
-    Call call{.method = "GET", .key = key, .sink = attempt.sink};
-    if (const auto header = range_header(attempt.range))
-      call.headers.emplace_back("range", *header);
-    if (!attempt.if_match.empty()) call.headers.emplace_back("if-match", attempt.if_match);
-    CALF_TRY(HttpRequest request, sign(call, limits));
-    request.head = attempt.head;
-    return http_->perform(request, limits);
-  };
-  return resumable_get(describe(), key, range, options_.retry, get_once, sink, limits);
 }
 
 Result<std::string> S3Store::put(const std::string& key, Body& body, const Condition& condition,

@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "blob/aws_credentials.h"
-#include "blob/http_retry.h"
-#include "blob/object_store.h"
+#include "blob/remote_store.h"
 
 namespace calf::blob {
 
@@ -24,13 +23,11 @@ struct S3Options {
   std::uint64_t part_bytes = 8u << 20;
 };
 
-class S3Store final : public ObjectStore {
+class S3Store final : public RemoteStore {
  public:
   // Does not talk to the service. kInvalidArgument, kUnavailable without libcurl.
   static Result<std::unique_ptr<S3Store>> open(S3Options options);
 
-  Result<ObjectInfo> get(const std::string& key, ByteRange range, const Sink& sink,
-                         const Limits& limits) override;
   Result<std::string> put(const std::string& key, Body& body, const Condition& condition,
                           const Limits& limits) override;
   Result<ListPage> list(const ListQuery& query, const Limits& limits) override;
@@ -38,18 +35,9 @@ class S3Store final : public ObjectStore {
   [[nodiscard]] std::string describe() const override;
 
  private:
-  struct Call {
-    std::string method{};
-    std::string key{};  // without the prefix; empty: the bucket
-    Query query{};
-    Headers headers{};
-    std::string body{};
-    Sink sink{};
-  };
   S3Store(S3Options options, std::string host, std::string path, std::shared_ptr<HttpClient> http);
 
-  Result<HttpRequest> sign(const Call& call, const Limits& limits);
-  Result<Answer> perform(const Call& call, const Limits& limits);
+  Result<HttpRequest> request_for(const Call& call, const Limits& limits) override;
   Result<std::string> put_once(const std::string& key, Body& body, const Condition& condition,
                                const Limits& limits);
   Result<std::string> put_parts(const std::string& key, Body& body, const Condition& condition,
@@ -63,7 +51,6 @@ class S3Store final : public ObjectStore {
   const S3Options options_;
   const std::string host_;  // "https://bucket.host"
   const std::string path_;  // "" or "/bucket"
-  const std::shared_ptr<HttpClient> http_;
   AwsCredentials credentials_;
 };
 

@@ -7,6 +7,7 @@
 #include "cli/config_command_line.h"
 #include "cli/options.h"
 #include "cli/port_command_line.h"
+#include "cli/probe_command_line.h"
 #include "cli/restore_command_line.h"
 #include "cli/serve_command_line.h"
 #include "cli/snapshot_command_line.h"
@@ -25,6 +26,8 @@ constexpr const char* kAbout =
     "  calf snapshot save FILE ./data     all of it in one file, for calf serve --from FILE\n"
     "  calf check ./data                  is everything in it sound?\n\n"
     "Then, from as many terminals as you like: psql -h 127.0.0.1 -U postgres";
+
+constexpr int kNotAsked = 3;  // of calf ready, for what is wrong with its flags
 
 PrintAndExit usage_error(const Error& error) {
   return {.text = "calf: " + error.message + (error.hint.empty() ? "" : " (" + error.hint + ")") +
@@ -61,6 +64,7 @@ Command parse_command_line(std::vector<std::string> arguments) {
   CheckCommandLine check(app);
   ConfigCommandLine config(app);
   RestoreCommandLine restore(app);
+  ProbeCommandLine probe(app);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 wants them so
   try {
     app.parse(arguments);
@@ -71,6 +75,11 @@ Command parse_command_line(std::vector<std::string> arguments) {
     if (snapshot.parsed()) return to_command(snapshot.finish());
     if (config.parsed()) return to_command(config.finish());
     if (restore.parsed()) return to_command(restore.finish());
+    if (probe.parsed()) {
+      auto command = to_command(probe.finish());
+      if (auto* wrong = std::get_if<PrintAndExit>(&command)) wrong->exit_code = kNotAsked;
+      return command;
+    }
     return to_command(check.finish());
   } catch (const CLI::ParseError& error) {
     return print_of(app, error);

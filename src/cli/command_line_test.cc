@@ -253,6 +253,24 @@ TEST_F(CommandLine, restore_takes_a_store_a_file_and_a_time) {
   EXPECT_EQ(refused({"restore", "s3://b/p", "f", "--at", "soon"}).exit_code, 1);
 }
 
+TEST_F(CommandLine, ready_asks_the_server_of_the_configuration) {
+  ::setenv("PG_HOST", "0.0.0.0", 1);
+  ::setenv("PG_PORT", "6001", 1);
+  ::setenv("DB_NAME", "shop", 1);
+  const auto probe = std::get<ProbeOptions>(parse_command_line({"ready"}));
+  EXPECT_EQ(probe.host, "127.0.0.1");
+  EXPECT_EQ(probe.port, 6001);
+  EXPECT_EQ(probe.database, "shop");
+  const auto other = std::get<ProbeOptions>(
+      parse_command_line({"ready", "-h", "/tmp", "-p", "6002", "-t", "500ms", "-q"}));
+  EXPECT_EQ(other.host, "/tmp");
+  EXPECT_EQ(other.port, 6002);
+  EXPECT_EQ(other.timeout, std::chrono::milliseconds(500));
+  EXPECT_TRUE(other.quiet);
+  EXPECT_EQ(refused({"ready", "-t", "soon"}).exit_code, 3);
+  EXPECT_EQ(refused({"ready", "-p", "x"}).exit_code, 3);
+}
+
 TEST(Time, is_read_with_fractions_and_offsets) {
   EXPECT_EQ(*parse_time_ms("2026-03-01 12:00:00"), 1772366400000);
   EXPECT_EQ(*parse_time_ms("2026-03-01T12:00:00.25Z"), 1772366400250);

@@ -8,6 +8,7 @@
 #include "cli/check_command.h"
 #include "cli/options.h"
 #include "cli/port_command.h"
+#include "cli/probe_command.h"
 #include "cli/restore_command.h"
 #include "cli/serve_command.h"
 #include "cli/snapshot_command.h"
@@ -18,6 +19,7 @@ static int run(const calf::cli::Command& command) {
   if (const auto* serve = std::get_if<ServeOptions>(&command)) return run_serve(*serve);
   if (const auto* sql = std::get_if<SqlOptions>(&command)) return run_sql(*sql);
   if (const auto* restore = std::get_if<RestoreCommand>(&command)) return run_restore(*restore);
+  if (const auto* probe = std::get_if<ProbeOptions>(&command)) return run_probe(*probe);
   if (const auto* port = std::get_if<PortOptions>(&command)) return run_port(*port);
   if (const auto* save = std::get_if<SnapshotSaveOptions>(&command))
     return run_snapshot_save(*save);

@@ -126,6 +126,17 @@ struct BranchOptions {
   bool json = false;
 };
 
+// `calf ready`.
+struct ProbeOptions {
+  std::string host = "127.0.0.1";  // beginning with '/': a socket's directory
+  std::uint16_t port = 5432;
+  // Need not exist: who is refused for them was answered.
+  std::string user = "postgres";
+  std::string database = "postgres";
+  std::chrono::milliseconds timeout{3'000};
+  bool quiet = false;
+};
+
 // Nothing to do but to print `text` and to leave with `exit_code`: --help, --version, a usage
 // error.
 struct PrintAndExit {
@@ -133,8 +144,9 @@ struct PrintAndExit {
   int exit_code = 0;
 };
 
-using Command = std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions,
-                             CheckOptions, BranchOptions, RestoreCommand, PrintAndExit>;
+using Command =
+    std::variant<ServeOptions, SqlOptions, PortOptions, SnapshotSaveOptions, CheckOptions,
+                 BranchOptions, RestoreCommand, ProbeOptions, PrintAndExit>;
 
 // Reads `arguments` (without the program's name) and the environment. Never prints. Any thread.
 Command parse_command_line(std::vector<std::string> arguments);

@@ -1,4 +1,4 @@
-// --config and --set, of `calf serve`, `calf config` and `calf restore`.
+// --config and --set, of `calf serve`, `calf config`, `calf restore` and `calf ready`.
 #pragma once
 
 #include <CLI/CLI.hpp>

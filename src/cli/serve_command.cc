@@ -18,6 +18,7 @@
 #include "cli/progress.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
+#include "os/program_pages.h"
 #include "pool/pool.h"
 #include "server/server.h"
 
@@ -29,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 // timeout(1) and some shells signal a process and then its group, too: what comes at once is one
 // signal.
 constexpr auto kSameSignal = std::chrono::milliseconds(300);
+constexpr auto kQuickStart = std::chrono::seconds(1);  // clients wait for that, or are sent away
 constexpr int kChildGraceMs = 3000;  // for --run's command after it was told to end
 
 // Where lines go: JSON to standard output when a program reads it, words to standard error.
@@ -178,6 +180,9 @@ Result<void> start(const ServeOptions& options, Signals& signals, EngineExit& en
   CALF_TRY(running.server, bind_server(options, running.tls.get()));
   CALF_TRY(running.pool, bind_pool(options));
   const std::uint16_t port = running.server->endpoints().port;
+  if (options.storage || options.from ||
+      std::holds_alternative<DirectoryLocation>(options.location))
+    running.server->await_engine(kQuickStart);
   Progress progress(options.storage ? "restoring the database" : "reading the snapshot", &signals,
                     options.quiet || options.json_only);
   ClusterOptions chosen = cluster_options(options, port);
@@ -274,6 +279,8 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
                        .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : "",
                        .pool_url = pool_url(options, running)};
   announcer.ready(info);
+  // A server of this engine may be one of many on a machine, and most of them idle.
+  if (options.engine == EngineKind::kSqlite) os::release_program_pages();
   std::optional<Child> child;
   int code = 0;
   if (!options.command.empty()) {

@@ -83,6 +83,14 @@ void BackendEncoder::copy_data(std::string_view data) {
   put_text(out_, data);
 }
 
+void BackendEncoder::notification(std::uint32_t pid, std::string_view channel,
+                                  std::string_view payload) {
+  const MessageBuilder message(out_, 'A');
+  put_u32(out_, pid);
+  put_cstring(out_, channel);
+  put_cstring(out_, payload);
+}
+
 Result<std::string_view> parse_query(std::span<const std::byte> body) {
   Reader reader(body);
   const std::string_view text = reader.cstring();

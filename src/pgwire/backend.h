@@ -36,6 +36,7 @@ class BackendEncoder {
   void bare(char type);
   void copy_response(char direction, std::int8_t format, std::size_t columns);  // 'G' in, 'H' out
   void copy_data(std::string_view data);
+  void notification(std::uint32_t pid, std::string_view channel, std::string_view payload);
 
  private:
   Bytes& out_;

@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/log.h"
+#include "pgwire/error_response.h"
 
 namespace calf::server {
 namespace {
@@ -20,6 +21,11 @@ constexpr std::size_t kDrainBytes = 64 * 1024;
 
 bool tls_is_offered(const net::Transport& transport, const net::TlsContext* tls) {
   return tls != nullptr && transport.local().kind != net::Address::Kind::kUnix;
+}
+
+pgwire::Bytes starting_up() {
+  return pgwire::encode_error_response(
+      {.sqlstate = "57P03", .message = "the database system is starting up"});
 }
 
 }  // namespace
@@ -51,7 +57,7 @@ void Handshake::abort(std::string why) {
   if (readiness_) readiness_->cancel();
 }
 
-asio::awaitable<void> Handshake::run(Engine& engine) {
+asio::awaitable<void> Handshake::run(Engine* const& engine) {
   StartupAction next = co_await starts_with_tls() ? machine_.direct_tls()
                                                   : StartupAction(pgwire::action::NeedBytes{});
   while (true) {
@@ -63,11 +69,16 @@ asio::awaitable<void> Handshake::run(Engine& engine) {
     } else if (const auto* tls = std::get_if<pgwire::action::StartTls>(&next)) {
       next = co_await start_tls(tls->direct);
     } else if (auto* start = std::get_if<pgwire::action::Start>(&next)) {
-      finish(engine, std::move(*start));
+      if (engine == nullptr) {
+        co_await reject({.response = starting_up(), .reason = {}});
+      } else {
+        finish(*engine, std::move(*start));
+      }
       co_return;
     } else if (auto* cancel = std::get_if<pgwire::action::Cancel>(&next)) {
+      if (engine == nullptr) co_return;  // nothing runs that could be cancelled
       readiness_.reset();  // before the engine's thread registers the descriptor for itself
-      engine.cancel(
+      engine->cancel(
           {.pid = cancel->pid, .key = std::move(cancel->key), .transport = std::move(transport_)});
       co_return;
     } else {

@@ -46,8 +46,9 @@ class Handshake {
   Handshake(boost::asio::io_context& io, std::unique_ptr<net::Transport> transport,
             Options options);
 
-  // Runs until the engine has the connection or it is closed.
-  boost::asio::awaitable<void> run(Engine& engine);
+  // Runs until the engine has the connection or it is closed. `engine` is looked at when the
+  // startup packet is there: null as long as there is none.
+  boost::asio::awaitable<void> run(Engine* const& engine);
 
   // Makes run() end soon; `why` goes to the log.
   void abort(std::string why);

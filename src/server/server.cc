@@ -161,16 +161,18 @@ class ServerThread final : public Server {
 
   const Endpoints& endpoints() const override { return bound_.endpoints; }
 
+  void await_engine(std::chrono::milliseconds patience) override {
+    asio::co_spawn(io_, answer_early(patience), asio::detached);
+    start_thread();
+  }
+
   void serve(Engine& engine) override {
-    engine_ = &engine;
-    for (std::size_t i = 0; i < bound_.listeners.size(); ++i) {
-      auto acceptor = std::next(acceptors_.begin(), static_cast<std::ptrdiff_t>(i));
-      asio::co_spawn(io_, accept_from(bound_.listeners[i].descriptor(), *acceptor), asio::detached);
-    }
-    thread_ = std::thread([this] {
-      os::block_signals_on_this_thread();
-      io_.run();
+    asio::post(io_, [this, &engine] {
+      engine_ = &engine;
+      patience_timer_.cancel();
+      accept_from_all();
     });
+    if (!thread_.joinable()) start_thread();
   }
 
   // io_.run() returns when the last coroutine has ended.
@@ -184,11 +186,35 @@ class ServerThread final : public Server {
   }
 
  private:
+  void start_thread() {
+    thread_ = std::thread([this] {
+      os::block_signals_on_this_thread();
+      io_.run();
+    });
+  }
+
+  asio::awaitable<void> answer_early(std::chrono::milliseconds patience) {
+    patience_timer_.expires_after(patience);
+    boost::system::error_code error;
+    co_await patience_timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (!error) accept_from_all();
+  }
+
+  void accept_from_all() {
+    if (accepting_ || stopping_) return;
+    accepting_ = true;
+    for (std::size_t i = 0; i < bound_.listeners.size(); ++i) {
+      auto acceptor = std::next(acceptors_.begin(), static_cast<std::ptrdiff_t>(i));
+      asio::co_spawn(io_, accept_from(bound_.listeners[i].descriptor(), *acceptor), asio::detached);
+    }
+  }
+
   void begin_stop() {
     stopping_ = true;
     for (Readiness& acceptor : acceptors_) acceptor.cancel();
     for (Handshake* handshake : handshakes_) handshake->abort("the server is stopping");
     sweep_timer_.cancel();
+    patience_timer_.cancel();
   }
 
   asio::awaitable<void> accept_from(int listener, Readiness& ready) {
@@ -251,7 +277,7 @@ class ServerThread final : public Server {
     const Registration registration(handshakes_, &handshake);
     if (!sweeping_) asio::co_spawn(io_, sweep(), asio::detached);
     sweeping_ = true;
-    co_await handshake.run(*engine_);
+    co_await handshake.run(engine_);
   }
 
   // One timer for all deadlines, and none while nobody shakes hands.
@@ -270,11 +296,13 @@ class ServerThread final : public Server {
   }
 
   const ServerOptions options_;
-  Engine* engine_ = nullptr;  // set by serve(), before the thread starts
   asio::io_context io_{1};
   Bound bound_;
   std::list<Readiness> acceptors_;
   // From here: server thread only.
+  Engine* engine_ = nullptr;  // none yet
+  bool accepting_ = false;
+  asio::steady_timer patience_timer_{io_};
   std::list<Handshake*> handshakes_;  // oldest first; each lives in its coroutine
   asio::steady_timer sweep_timer_{io_};
   bool sweeping_ = false;

@@ -52,6 +52,11 @@ class Server {
 
   [[nodiscard]] virtual const Endpoints& endpoints() const = 0;
 
+  // For an engine that may take long to start: clients that come before serve() wait for `patience`
+  // at most, counted from now; from then on they are told 57P03, "the database system is starting
+  // up", as PostgreSQL does. Without it they wait until serve(). Call it once, before serve().
+  virtual void await_engine(std::chrono::milliseconds patience) = 0;
+
   // Starts accepting, on a thread of its own. `engine` must outlive the server. Call it once.
   virtual void serve(Engine& engine) = 0;
 

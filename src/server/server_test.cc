@@ -138,11 +138,14 @@ Bytes part_of_startup() {
 
 class ServerTest : public testing::Test {
  protected:
-  void start(ServerOptions options = {}) {
+  void bind(ServerOptions options = {}) {
     options.port = 0;
     auto started = Server::bind(std::move(options));
     ASSERT_TRUE(started.has_value()) << started.error().to_string();
     server_ = std::move(*started);
+  }
+  void start(ServerOptions options = {}) {
+    bind(std::move(options));
     server_->serve(engine_);
   }
   Client connect() { return Client::tcp(server_->endpoints().port); }
@@ -150,6 +153,42 @@ class ServerTest : public testing::Test {
   RecordingEngine engine_;
   std::unique_ptr<Server> server_;
 };
+
+TEST_F(ServerTest, AnEngineThatStartsForLongSendsClientsAway) {
+  bind();
+  server_->await_engine(0ms);
+  Client early = connect();
+  early.send(startup());
+  const std::string answer = early.read_all();
+  EXPECT_NE(answer.find("57P03"), std::string::npos);
+  EXPECT_NE(answer.find("the database system is starting up"), std::string::npos);
+  Client slow = connect();
+  slow.send(part_of_startup());
+  server_->serve(engine_);
+  Bytes rest = startup();
+  rest.erase(rest.begin(), rest.begin() + 6);
+  slow.send(rest);
+  EXPECT_TRUE(engine_.next_connection().transport);
+}
+
+TEST_F(ServerTest, AnEngineThatStartsQuicklyKeepsItsFirstClients) {
+  bind();
+  server_->await_engine(10s);
+  Client early = connect();
+  early.send(startup());
+  std::this_thread::sleep_for(50ms);
+  server_->serve(engine_);
+  EXPECT_TRUE(engine_.next_connection().transport);
+}
+
+TEST_F(ServerTest, AServerWhoseEngineNeverCameEnds) {
+  bind();
+  server_->await_engine(0ms);
+  Client waiting = connect();
+  waiting.send(part_of_startup());
+  server_->stop();
+  EXPECT_EQ(waiting.read_all(), "");
+}
 
 TEST_F(ServerTest, hands_the_connection_and_its_packet_to_the_engine) {
   start();

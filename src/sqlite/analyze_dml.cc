@@ -237,6 +237,7 @@ Statement Analyzer::insert(const pg::InsertStmt& stmt) {
   Scope scope{.clause = "VALUES"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
+  out.writes_temporary = table.temporary;
   std::vector<int> numbers;
   for (const pg::Node* node : CALF_LIST(&stmt, cols)) {
     const pg::ResTarget& target = *node->res_target;
@@ -352,6 +353,7 @@ Statement Analyzer::update(const pg::UpdateStmt& stmt) {
   Scope scope{.clause = "UPDATE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
+  out.writes_temporary = table.temporary;
   scope.tables.push_back(target_table(table, *stmt.relation, "target"));
   const std::string from = from_clause(CALF_LIST(&stmt, from_clause), scope);
   const std::string set = set_list(CALF_LIST(&stmt, target_list), table, scope);
@@ -369,6 +371,7 @@ Statement Analyzer::delete_from(const pg::DeleteStmt& stmt) {
   Scope scope{.clause = "WHERE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
+  out.writes_temporary = table.temporary;
   scope.tables.push_back(target_table(table, *stmt.relation, "target"));
   out.sql = with + "DELETE FROM " + quote_name(table.sqlite_name) + " AS target";
   if (stmt.n_using_clause > 0) {

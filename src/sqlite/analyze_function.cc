@@ -238,8 +238,11 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
   };
   if (name == "enum_range" || name == "enum_first" || name == "enum_last")
     return enum_function(name, a, node.location);
-  if (name == "pg_typeof" && a.size() == 1)
-    return made(std::to_string(a[0].type.oid), oid::kRegtype);
+  if (name == "pg_typeof" && a.size() == 1) {
+    // The argument stays, for it may be an aggregate.
+    const std::string type = std::to_string(a[0].type.oid);
+    return made("iif((" + a[0].sql + ") IS NULL, " + type + ", " + type + ")", oid::kRegtype);
+  }
   if ((name == "to_json" || name == "to_jsonb" || name == "array_to_json" ||
        (name == "row_to_json" && a.size() == 1 && a[0].fields != nullptr)) &&
       a.size() == 1) {
@@ -308,6 +311,24 @@ std::optional<Expr> Analyzer::special_function(const std::string& name, std::vec
   return std::nullopt;
 }
 
+static bool can_be_float8(Oid type) {
+  return type == oid::kInt2 || type == oid::kInt4 || type == oid::kInt8 || type == oid::kFloat4 ||
+         type == oid::kFloat8 || type == oid::kNumeric;
+}
+
+// Ordered-set aggregates stand with WITHIN GROUP, and nothing else does.
+static void check_within_group(const std::string& name, const PgQuery__FuncCall& node) {
+  const bool within = node.agg_within_group != 0;
+  const bool ordered_set = name == "percentile_cont" || name == "percentile_disc" || name == "mode";
+  if (within && !ordered_set) unsupported("WITHIN GROUP for " + name + "()", node.location);
+  if (!ordered_set) return;
+  if (!within)
+    raise_at(node.location, "42883", "function " + name + " does not exist without WITHIN GROUP");
+  if (node.over != nullptr) unsupported("OVER for ordered-set aggregate " + name, node.location);
+  if (node.n_agg_order != 1 || node.n_args != (name == "mode" ? 0U : 1U))
+    raise_at(node.location, "42883", "function " + name + " does not exist with these arguments");
+}
+
 Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> arguments,
                               const PgQuery__FuncCall& node, Scope& scope) {
   Expr made{.type = {function.result}, .name = function.name, .location = node.location};
@@ -343,6 +364,21 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
         (descending && sort.sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
     Expr key = expr(*sort.node, scope);
     if (key.unknown()) key = coerce(std::move(key), {oid::kText}, CastContext::kImplicit);
+    if (node.agg_within_group != 0) {
+      if (function.result == oid::kFloat8) {
+        if (key.type.oid == oid::kInterval)
+          unsupported("percentile_cont of intervals", node.location);
+        if (!can_be_float8(key.type.oid))
+          raise_at(node.location, "42883",
+                   "function percentile_cont(double precision, " + format_type(key.type) +
+                       ") does not exist");
+        key = coerce(std::move(key), {oid::kFloat8}, CastContext::kImplicit);
+      } else {
+        if (const TypeInfo* info = find_type(key.type.oid); info == nullptr || !info->ordered)
+          unsupported("WITHIN GROUP over " + format_type(key.type), node.location);
+        made.type = {key.type.oid};
+      }
+    }
     add_key(key, descending, first);
   }
   if (node.agg_distinct != 0 && node.n_agg_order == 0) add_key(arguments[0], false, false);
@@ -422,7 +458,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
       schema != "information_schema")
     raise_at(node.location, "3F000", "schema \"" + std::string(schema) + "\" does not exist");
   if (node.func_variadic != 0) unsupported("VARIADIC", node.location);
-  if (node.agg_within_group != 0) unsupported("WITHIN GROUP", node.location);
+  check_within_group(name, node);
   const auto& candidates = FunctionTable::get().named(name);
   const bool extremum = name == "min" || name == "max";
   const bool aggregate = extremum || node.agg_star != 0 ||
@@ -443,6 +479,8 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (CALF_IS(argument, NAMED_ARG_EXPR)) unsupported("a named argument", node.location);
     arguments.push_back(expr(*argument, scope));
   }
+  if (node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid))
+    unsupported("an array of percentiles", node.location);
   Expr made;
   if (aggregate && extremum) {
     if (arguments.size() != 1)

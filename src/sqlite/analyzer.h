@@ -34,6 +34,7 @@ struct Statement {
   std::vector<OutputColumn> columns;  // empty: it returns no rows
   std::string tag;                    // "SELECT", "INSERT 0", "UPDATE", …
   bool writes = false;
+  bool writes_temporary = false;  // a temporary table only
   bool uses_sequences = false;
   std::string lock_table{};  // SELECT … FOR UPDATE: taking the writer's place first; a sqlite name
   bool lock_nowait = false;

@@ -259,6 +259,26 @@ void read_foreign(Connection& db, const std::string& name, const std::string& ki
   catalog.relations.emplace(name, std::move(r));
 }
 
+// What is read while it lives is of one state of the database.
+class OneSnapshot {
+ public:
+  explicit OneSnapshot(sqlite3* connection) {
+    if (sqlite3_txn_state(connection, "main") != SQLITE_TXN_NONE ||
+        sqlite3_get_autocommit(connection) == 0)
+      return;
+    Connection(connection).execute("BEGIN");
+    began_ = connection;
+  }
+  ~OneSnapshot() {
+    if (began_ != nullptr) sqlite3_exec(began_, "COMMIT", nullptr, nullptr, nullptr);
+  }
+  OneSnapshot(const OneSnapshot&) = delete;
+  OneSnapshot& operator=(const OneSnapshot&) = delete;
+
+ private:
+  sqlite3* began_ = nullptr;
+};
+
 bool hidden_table(std::string_view name) {
   return name.starts_with("sqlite_") || name.starts_with("calf_catalog") ||
          name.starts_with("calf_sequence");
@@ -340,6 +360,7 @@ std::string to_json(const EnumType& type) {
 
 std::shared_ptr<const Catalog> Catalog::load(sqlite3* connection, NameRules names) {
   Connection db(connection);
+  const OneSnapshot snapshot(connection);
   auto catalog = std::make_shared<Catalog>();
   catalog->schemas = {{"public", "standard public schema"},
                       {"pg_catalog", "system catalog schema"},

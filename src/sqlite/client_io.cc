@@ -34,6 +34,15 @@ ClientIo::~ClientIo() {
 
 void ClientIo::wake() {
   woken_ = true;
+  signal();
+}
+
+void ClientIo::nudge() {
+  nudged_ = true;
+  signal();
+}
+
+void ClientIo::signal() {
   const std::uint64_t one = 1;
   (void)!::write(event_, &one, sizeof one);
   const std::lock_guard lock(mutex_);
@@ -63,6 +72,10 @@ bool ClientIo::wait(bool for_write, std::optional<Clock::time_point> deadline, b
   }
   const int count = ::poll(fds.data(), fds.size(), timeout);
   if (count < 0) return errno == EINTR;
+  if (fds[1].revents != 0) {
+    std::uint64_t signals = 0;
+    (void)!::read(event_, &signals, sizeof signals);
+  }
   return count > 0 && fds[1].revents == 0;
 }
 
@@ -88,6 +101,14 @@ bool ClientIo::has_message() {
   return peeked_.has_value();
 }
 
+ClientIo::Status ClientIo::receive_or_nudge(pgwire::Message& message,
+                                            std::optional<Clock::time_point> deadline) {
+  takes_nudges_ = true;
+  const Status status = receive(message, deadline);
+  takes_nudges_ = false;
+  return status;
+}
+
 ClientIo::Status ClientIo::receive(pgwire::Message& message,
                                    std::optional<Clock::time_point> deadline, bool interruptible) {
   while (true) {
@@ -101,6 +122,7 @@ ClientIo::Status ClientIo::receive(pgwire::Message& message,
     if (fill()) continue;
     if (closed_) return Status::kClosed;
     if (!out_.empty() && !flush()) return Status::kClosed;
+    if (takes_nudges_ && nudged_.exchange(false)) return Status::kNudged;
     if (!wait(false, deadline, interruptible)) {
       if (interruptible && woken_) return Status::kWoken;
       if (deadline && Clock::now() >= *deadline) return Status::kTimeout;

@@ -14,7 +14,7 @@
 
 namespace calf::sqlite {
 
-// One thread, but for wake().
+// One thread, but for wake() and nudge().
 class ClientIo {
  public:
   using Clock = std::chrono::steady_clock;
@@ -24,11 +24,13 @@ class ClientIo {
   ClientIo(const ClientIo&) = delete;
   ClientIo& operator=(const ClientIo&) = delete;
 
-  enum class Status { kMessage, kClosed, kWoken, kTimeout, kMalformed };
+  enum class Status { kMessage, kClosed, kWoken, kNudged, kTimeout, kMalformed };
   // The next message; sends what is buffered before it waits. `message` is valid until the next
   // call. kWoken: wake() was called, and `interruptible`.
   Status receive(pgwire::Message& message, std::optional<Clock::time_point> deadline = {},
                  bool interruptible = true);
+  // The same between statements: kNudged, once, after nudge().
+  Status receive_or_nudge(pgwire::Message& message, std::optional<Clock::time_point> deadline);
 
   // Whether a whole message is there already: more work before the answers have to go out.
   [[nodiscard]] bool has_message();
@@ -42,11 +44,14 @@ class ClientIo {
 
   // Interrupts a waiting receive(), now and from now on. Any thread.
   void wake();
+  // Ends a receive_or_nudge() that waits, or the next one. Any thread.
+  void nudge();
   [[nodiscard]] net::Transport& transport() { return *transport_; }
 
  private:
   bool wait(bool for_write, std::optional<Clock::time_point> deadline, bool interruptible);
   bool fill();
+  void signal();
 
   std::unique_ptr<net::Transport> transport_;
   pgwire::MessageDecoder decoder_;
@@ -56,6 +61,8 @@ class ClientIo {
   bool closed_ = false;
   int event_ = -1;  // wakes poll()
   std::atomic<bool> woken_{false};
+  std::atomic<bool> nudged_{false};
+  bool takes_nudges_ = false;
   std::mutex mutex_;  // for pipes, which have no descriptor
   std::condition_variable ready_;
   bool signalled_ = false;

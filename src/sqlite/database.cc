@@ -98,6 +98,11 @@ void Database::writer_done() {
   writer_done_.notify_all();
 }
 
+std::uint64_t Database::settled_schema_generation() {
+  while (schema_changes_ != 0) wait_for_writer(std::chrono::milliseconds(1));
+  return schema_generation();
+}
+
 Result<void> Database::may_write() const {
   if (options_.observer == nullptr) return {};
   return options_.observer->may_write();

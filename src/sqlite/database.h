@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "sqlite/advisory_locks.h"
 #include "sqlite/catalog.h"
+#include "sqlite/notifications.h"
 
 struct sqlite3;
 
@@ -64,12 +65,35 @@ class Database {
   [[nodiscard]] bool created() const { return created_; }
   [[nodiscard]] const std::filesystem::path& file() const { return options_.file; }
 
+  [[nodiscard]] bool read_only() const { return options_.read_only; }
+
   // Rises with each committed change of the schema that this process makes.
   [[nodiscard]] std::uint64_t schema_generation() const {
     return schema_generation_ +
            (options_.observer == nullptr ? 0 : options_.observer->foreign_changes());
   }
-  void schema_changed() { ++schema_generation_; }
+  // Held while a change of the schema is committed: who reads meanwhile cannot tell which schema it
+  // sees.
+  class SchemaChange {
+   public:
+    explicit SchemaChange(Database& database) : database_(database) { ++database_.schema_changes_; }
+    ~SchemaChange() {
+      ++database_.schema_generation_;
+      --database_.schema_changes_;
+    }
+    SchemaChange(const SchemaChange&) = delete;
+    SchemaChange& operator=(const SchemaChange&) = delete;
+
+   private:
+    Database& database_;
+  };
+  // Whether all that begin to read before this returns see the schema of `generation`.
+  [[nodiscard]] bool schema_is(std::uint64_t generation) const {
+    return schema_changes_ == 0 && generation == schema_generation();
+  }
+  // The generation that who begins to read now will see, or one after it. Waits for a change that
+  // is being committed.
+  std::uint64_t settled_schema_generation();
 
   // Waits until another session has committed or given up writing, at most `limit`.
   void wait_for_writer(std::chrono::microseconds limit);
@@ -87,6 +111,7 @@ class Database {
   void checkpoint(sqlite3* connection, std::uint32_t frames);
 
   [[nodiscard]] AdvisoryLocks& advisory_locks() { return advisory_locks_; }
+  [[nodiscard]] Notifications& notifications() { return notifications_; }
 
   // Sequences live here: values that were handed out are not handed out again, whatever happens to
   // the transactions. `stored` reads what the database has at first use.
@@ -106,7 +131,9 @@ class Database {
   DatabaseOptions options_;
   bool created_ = false;
   AdvisoryLocks advisory_locks_;
+  Notifications notifications_;
   std::atomic<std::uint64_t> schema_generation_{1};
+  std::atomic<int> schema_changes_{0};
   std::mutex writer_mutex_;
   std::condition_variable writer_done_;
   std::mutex sequence_mutex_;

@@ -66,10 +66,6 @@ void Declarations::run(const pg::Node& node, Portal& portal) {
     case PG_QUERY__NODE__NODE_CREATEDB_STMT:
     case PG_QUERY__NODE__NODE_DROPDB_STMT:
       unsupported("CREATE and DROP DATABASE: a server has the one database of its file, so it");
-    case PG_QUERY__NODE__NODE_LISTEN_STMT:
-    case PG_QUERY__NODE__NODE_UNLISTEN_STMT:
-    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
-      unsupported("LISTEN and NOTIFY");
     case PG_QUERY__NODE__NODE_DO_STMT:
     case PG_QUERY__NODE__NODE_CALL_STMT:
       unsupported("procedural code");

@@ -25,6 +25,7 @@ FunctionTable::FunctionTable() {
   add_aggregates(*this);
   add_window_functions(*this);
   add_row_functions(*this);
+  add_keyword_functions(*this);
   add_lock_functions(*this);
 }
 

@@ -36,6 +36,8 @@ class FunctionHost {
   virtual void await_advisory_lock() = 0;  // raises 57014, 55P03
   virtual bool advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) = 0;
   virtual void advisory_unlock_all() = 0;
+  virtual void notify(const std::string& channel, const std::string& payload) = 0;
+  virtual std::vector<std::string> listening_channels() = 0;
   // What the catalog knows: "user", "database", "backend_pid", "definition of oid", ….
   virtual Datum ask(std::string_view question, std::span<const Datum> arguments) = 0;
 };
@@ -128,6 +130,7 @@ void add_system_functions(FunctionTable& table);
 void add_aggregates(FunctionTable& table);
 void add_window_functions(FunctionTable& table);
 void add_row_functions(FunctionTable& table);
+void add_keyword_functions(FunctionTable& table);
 void add_lock_functions(FunctionTable& table);
 
 // to_char and its inverses.

@@ -232,7 +232,9 @@ class Ordered : public Aggregate {
   }
 
  protected:
-  virtual Datum finish(const std::vector<const std::vector<Datum>*>& rows) = 0;
+  using Rows = std::vector<const std::vector<Datum>*>;
+  virtual Datum finish(const Rows& rows) = 0;
+  [[nodiscard]] bool before(const std::vector<Datum>& a, const std::vector<Datum>& b) const;
 
  private:
   void read_spec(std::string_view spec) {
@@ -240,21 +242,101 @@ class Ordered : public Aggregate {
     if (distinct_) spec.remove_prefix(1);
     keys_ = spec;
   }
-  [[nodiscard]] bool before(const std::vector<Datum>& a, const std::vector<Datum>& b) const {
-    const std::size_t count = keys_.size() / 3;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Datum& x = a[a.size() - count + i];
-      const Datum& y = b[b.size() - count + i];
-      if (x.null() != y.null()) return x.null() == (keys_[i * 3 + 1] == 'f');
-      if (x.null()) continue;
-      const int order = compare_by(x, y, keys_[i * 3 + 2]);
-      if (order != 0) return (order < 0) == (keys_[i * 3] == 'a');
-    }
-    return false;
-  }
   std::deque<std::vector<Datum>> rows_;
   std::string keys_;
   bool distinct_ = false;
+};
+
+bool Ordered::before(const std::vector<Datum>& a, const std::vector<Datum>& b) const {
+  const std::size_t count = keys_.size() / 3;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Datum& x = a[a.size() - count + i];
+    const Datum& y = b[b.size() - count + i];
+    if (x.null() != y.null()) return x.null() == (keys_[i * 3 + 1] == 'f');
+    if (x.null()) continue;
+    const int order = compare_by(x, y, keys_[i * 3 + 2]);
+    if (order != 0) return (order < 0) == (keys_[i * 3] == 'a');
+  }
+  return false;
+}
+
+// Of WITHIN GROUP (ORDER BY …): the one key is the value, and rows without one do not count.
+class OrderedSet : public Ordered {
+ protected:
+  virtual Datum pick(const Rows& rows) = 0;
+
+ private:
+  Datum finish(const Rows& all) override {
+    Rows rows;
+    for (const auto* row : all) {
+      if (!row->back().null()) rows.push_back(row);
+    }
+    return rows.empty() ? Datum{} : pick(rows);
+  }
+};
+
+class Percentile : public OrderedSet {
+ protected:
+  virtual Datum at(const Rows& rows, double fraction) = 0;
+
+ private:
+  Datum pick(const Rows& rows) override {
+    const Datum& fraction = (*rows[0])[0];
+    if (fraction.null()) return {};
+    const double p = fraction.as_real();
+    if (!(p >= 0 && p <= 1)) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%g", p);
+      raise("22003", std::string("percentile value ") + text + " is not between 0 and 1");
+    }
+    return at(rows, p);
+  }
+};
+
+class ContinuousPercentile final : public Percentile {
+ public:
+  explicit ContinuousPercentile(FunctionHost&) {}
+
+ private:
+  Datum at(const Rows& rows, double fraction) override {
+    const double place = fraction * static_cast<double>(rows.size() - 1);
+    const double low = rows[static_cast<std::size_t>(std::floor(place))]->back().as_real();
+    const double high = rows[static_cast<std::size_t>(std::ceil(place))]->back().as_real();
+    return Datum::of(low + (place - std::floor(place)) * (high - low));
+  }
+};
+
+class DiscretePercentile final : public Percentile {
+ public:
+  explicit DiscretePercentile(FunctionHost&) {}
+
+ private:
+  Datum at(const Rows& rows, double fraction) override {
+    const double place = std::ceil(fraction * static_cast<double>(rows.size()));
+    return rows[place < 1 ? 0 : static_cast<std::size_t>(place) - 1]->back();
+  }
+};
+
+// The first of the values that are there most often.
+class Mode final : public OrderedSet {
+ public:
+  explicit Mode(FunctionHost&) {}
+
+ private:
+  Datum pick(const Rows& rows) override {
+    const std::vector<Datum>* best = rows[0];
+    std::size_t most = 0;
+    for (std::size_t first = 0; first < rows.size();) {
+      std::size_t end = first + 1;
+      while (end < rows.size() && !before(*rows[first], *rows[end])) ++end;
+      if (end - first > most) {
+        most = end - first;
+        best = rows[first];
+      }
+      first = end;
+    }
+    return best->back();
+  }
 };
 
 class StringAggregate final : public Ordered {
@@ -370,6 +452,9 @@ void add_aggregates(FunctionTable& t) {
     t.aggregate("bit_or" + signature, make<Fold<fold_or>>);
   }
   t.aggregate("string_agg(text,text) text", make<StringAggregate>).ordered = true;
+  t.aggregate("percentile_cont(float8) float8", make<ContinuousPercentile>).ordered = true;
+  t.aggregate("percentile_disc(float8) anyelement", make<DiscretePercentile>).ordered = true;
+  t.aggregate("mode() anyelement", make<Mode>).ordered = true;
   t.aggregate("array_agg(anynonarray) anyarray", make<ArrayAggregate>).ordered = true;
   t.aggregate("json_agg(any) json", make<JsonArrayAggregate<false>>).ordered = true;
   t.aggregate("jsonb_agg(any) jsonb", make<JsonArrayAggregate<true>>).ordered = true;

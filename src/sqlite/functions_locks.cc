@@ -1,5 +1,6 @@
-// pg_advisory_lock and its relatives.
+// What sessions tell each other: pg_advisory_lock and its relatives, pg_notify.
 #include "sqlite/functions.h"
+#include "sqlite/virtual_tables.h"
 
 namespace calf::sqlite {
 namespace {
@@ -44,6 +45,16 @@ void add_lock_functions(FunctionTable& t) {
      c.host.advisory_unlock_all();
      return Datum::of("");
    }).stable = false;
+  t.nullable("pg_notify(text,text) void", [](const Call& c) {
+     c.host.notify(c.null(0) ? "" : c.text(0), c.null(1) ? "" : c.text(1));
+     return Datum::of("");
+   }).stable = false;
+  t.rows("pg_listening_channels() text", [](const Call& c) {
+    std::vector<std::vector<Datum>> rows;
+    for (std::string& channel : c.host.listening_channels())
+      rows.push_back({Datum::of(std::move(channel))});
+    return make_rows(std::move(rows));
+  });
 }
 
 }  // namespace calf::sqlite

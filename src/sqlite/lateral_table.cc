@@ -2,10 +2,10 @@
 
 #include <sqlite3.h>
 
-#include <new>
 #include <string>
 
 #include "base/assert.h"
+#include "sqlite/table_module.h"
 
 namespace calf::sqlite {
 namespace {
@@ -20,9 +20,12 @@ struct Table : sqlite3_vtab {
 struct Cursor : sqlite3_vtab_cursor {
   sqlite3_stmt* statement = nullptr;
   std::string sql{};
-  std::int64_t row = 0;
+  std::int64_t number = 0;
   bool ended = true;
+  ~Cursor() { sqlite3_finalize(statement); }
 };
+
+using Module = TableModule<Table, Cursor>;
 
 int fail(Cursor& cursor, int code) {
   auto& table = *static_cast<Table*>(cursor.pVtab);
@@ -37,18 +40,10 @@ int connect(sqlite3* db, void*, int, const char* const*, sqlite3_vtab** out, cha
   for (int i = 1; i <= kMaxLateralColumns; ++i) columns += "c" + std::to_string(i) + ", ";
   columns += "query HIDDEN";
   for (int i = 1; i <= kMaxLateralArguments; ++i) columns += ", a" + std::to_string(i) + " HIDDEN";
-  const int declared = sqlite3_declare_vtab(db, ("CREATE TABLE x(" + columns + ")").c_str());
-  if (declared != SQLITE_OK) return declared;
-  auto* table = new (std::nothrow) Table();
-  if (table == nullptr) return SQLITE_NOMEM;
-  table->connection = db;
-  *out = table;
-  return SQLITE_OK;
-}
-
-int disconnect(sqlite3_vtab* table) {
-  delete static_cast<Table*>(table);
-  return SQLITE_OK;
+  int code = SQLITE_OK;
+  auto* table = Module::declare(db, ("CREATE TABLE x(" + columns + ")").c_str(), out, code);
+  if (table != nullptr) table->connection = db;
+  return code;
 }
 
 // All hidden columns that are given must be usable: they are the call.
@@ -67,25 +62,11 @@ int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
   return query ? SQLITE_OK : SQLITE_CONSTRAINT;
 }
 
-int open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
-  auto* cursor = new (std::nothrow) Cursor();
-  if (cursor == nullptr) return SQLITE_NOMEM;
-  *out = cursor;
-  return SQLITE_OK;
-}
-
-int close(sqlite3_vtab_cursor* base) {
-  auto* cursor = static_cast<Cursor*>(base);
-  sqlite3_finalize(cursor->statement);
-  delete cursor;
-  return SQLITE_OK;
-}
-
 int next(sqlite3_vtab_cursor* base) {
   auto& cursor = *static_cast<Cursor*>(base);
   const int code = sqlite3_step(cursor.statement);
   cursor.ended = code != SQLITE_ROW;
-  ++cursor.row;
+  ++cursor.number;
   return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : fail(cursor, code);
 }
 
@@ -104,12 +85,8 @@ int filter(sqlite3_vtab_cursor* base, int, const char*, int count, sqlite3_value
   }
   sqlite3_reset(cursor.statement);
   for (int i = 1; i < count; ++i) sqlite3_bind_value(cursor.statement, i, values[i]);
-  cursor.row = 0;
+  cursor.number = 0;
   return next(base);
-}
-
-int eof(sqlite3_vtab_cursor* cursor) {
-  return static_cast<Cursor*>(cursor)->ended ? 1 : 0;
 }
 
 int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
@@ -119,34 +96,12 @@ int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
   return SQLITE_OK;
 }
 
-int rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
-  *out = static_cast<Cursor*>(cursor)->row;
-  return SQLITE_OK;
-}
-
-const sqlite3_module& methods() {
-  static const sqlite3_module made = [] {
-    sqlite3_module m{};
-    m.xConnect = connect;
-    m.xBestIndex = best_index;
-    m.xDisconnect = disconnect;
-    m.xOpen = open;
-    m.xClose = close;
-    m.xFilter = filter;
-    m.xNext = next;
-    m.xEof = eof;
-    m.xColumn = column;
-    m.xRowid = rowid;
-    return m;
-  }();
-  return made;
-}
-
 }  // namespace
 
 void install_lateral_table(sqlite3* connection) {
+  static const sqlite3_module kMethods = Module::with(connect, best_index, filter, next, column);
   const int made =
-      sqlite3_create_module_v2(connection, "calf_lateral", &methods(), nullptr, nullptr);
+      sqlite3_create_module_v2(connection, "calf_lateral", &kMethods, nullptr, nullptr);
   ASSERT(made == SQLITE_OK);
 }
 

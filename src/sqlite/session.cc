@@ -109,7 +109,9 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
+  sqlite3_finalize(writers_place_);
   database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
+  database_->notifications().forget(pid_);
   if (catalog_ == nullptr) return;
   for (const auto& [name, sequence] : catalog_->sequences) {
     if (catalog_->is_temporary(sequence.schema)) database_->forget_sequence(sequence.oid);
@@ -195,16 +197,23 @@ void Session::run() {
 }
 
 void Session::serve() {
+  std::optional<ClientIo::Clock::time_point> deadline;
+  bool nudged = false;
   while (!gone_) {
     pgwire::Message message;
-    std::optional<ClientIo::Clock::time_point> deadline;
-    if (const auto idle = settings_.now().idle_in_transaction_ms;
-        idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed)) {
-      deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
+    if (!std::exchange(nudged, false)) {
+      const auto idle = settings_.now().idle_in_transaction_ms;
+      deadline.reset();
+      if (idle > 0 && (block_ == Block::kOpen || block_ == Block::kFailed))
+        deadline = ClientIo::Clock::now() + std::chrono::milliseconds(idle);
     }
-    switch (io_.receive(message, deadline)) {
+    switch (io_.receive_or_nudge(message, deadline)) {
       case ClientIo::Status::kMessage:
         break;
+      case ClientIo::Status::kNudged:
+        nudged = true;
+        if (block_ == Block::kNone && !skip_until_sync_) deliver_notifications();
+        continue;
       case ClientIo::Status::kClosed:
         return;
       case ClientIo::Status::kWoken:
@@ -235,10 +244,12 @@ void Session::notice(const std::string& sqlstate, const std::string& message,
 
 void Session::ready() {
   for (const auto& [name, value] : settings_.take_reports()) encoder_.parameter_status(name, value);
+  if (block_ == Block::kNone) deliver_notifications();
   encoder_.ready_for_query(status());
 }
 
 bool Session::handle(const pgwire::Message& message) {
+  old_catalogs_.clear();
   const auto extended = [&](auto parsed, auto run) {
     if (skip_until_sync_) return true;
     if (!parsed) {
@@ -330,6 +341,7 @@ void Session::simple_query(std::string_view sql) {
 
 void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_t index) {
   current_sql_ = script->sql();
+  old_catalogs_.clear();
   std::shared_ptr<Prepared> prepared;
   const auto known = std::find_if(recent_.begin(), recent_.end(),
                                   [&](const auto& entry) { return entry.first == script->sql(); });
@@ -339,6 +351,7 @@ void Session::run_simple(const std::shared_ptr<const Script>& script, std::size_
   } else {
     begin_statement();
     prepared = prepare(script, index, {});
+    prepared->fixed_result = false;
     constexpr std::size_t kKept = 32;
     constexpr std::size_t kLongest = 4096;
     if (script->size() == 1 && prepared->query && prepared->parameter_types.empty() &&

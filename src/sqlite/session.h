@@ -17,6 +17,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/client_io.h"
 #include "sqlite/database.h"
+#include "sqlite/notifications.h"
 #include "sqlite/settings.h"
 #include "sqlite/sql_error.h"
 
@@ -42,7 +43,8 @@ struct Prepared {
   std::size_t index = 0;
   std::vector<Oid> declared_types{};
   std::vector<Oid> parameter_types{};
-  bool query = false;  // SELECT, INSERT, …: for SQLite. Otherwise the session does it
+  bool query = false;        // SELECT, INSERT, …: for SQLite. Otherwise the session does it
+  bool fixed_result = true;  // its columns were told to the client
   Statement statement{};
   std::uint64_t generation = 0;  // of the schema that it was analyzed for
   std::string environment{};     // settings that it depends on
@@ -64,6 +66,7 @@ struct Portal {
   bool started = false;
   bool finished = false;
   bool row_ready = false;
+  bool alone = false;  // its transaction began with it, and ends with it
   std::string tag{};
   std::int64_t rows = 0;
   // Of a statement that the session does itself.
@@ -102,6 +105,8 @@ class Session final : public FunctionHost {
   void await_advisory_lock() override;
   bool advisory_unlock(const AdvisoryKey& key, AdvisoryMode mode) override;
   void advisory_unlock_all() override;
+  void notify(const std::string& channel, const std::string& payload) override;
+  std::vector<std::string> listening_channels() override;
   Datum ask(std::string_view question, std::span<const Datum> arguments) override;
 
  private:
@@ -151,6 +156,8 @@ class Session final : public FunctionHost {
   void check_block(const pg::Node& node) const;
   bool execute(Portal& portal, std::uint32_t max_rows, bool describe);
   void start(Portal& portal);
+  bool start_query(Portal& portal);
+  sqlite3_stmt* compile(const std::string& sql);
   void stop(Portal& portal);
   bool send_rows(Portal& portal, std::uint32_t max_rows);
   void send_row(const Portal& portal, sqlite3_stmt* statement);
@@ -179,16 +186,30 @@ class Session final : public FunctionHost {
   void fail_block();
   void store_sequences();
   bool await_writer();
+  void take_writers_place();
   void check_interrupts();
   void release_transaction_locks();
   void close_portals();
   void raw(const std::string& sql);
   [[nodiscard]] bool in_sqlite_transaction() const;
+  [[nodiscard]] bool snapshot_is_fixed() const;
   [[nodiscard]] char status() const;
+
+  // session_notify.cc
+  struct NotificationMark {
+    std::size_t actions = 0;
+    std::size_t notifications = 0;
+  };
+  void listen(ListenAction action);
+  void publish_notifications();
+  void forget_notifications(NotificationMark keep);
+  void deliver_notifications();
 
   // The catalog as this session's transaction sees it.
   const Catalog& catalog();
   void schema_changed();
+  std::uint64_t own_generation();
+  void forget_catalog();
   void ensure_catalog_table(bool temporary);
 
   std::shared_ptr<Database> database_;
@@ -210,12 +231,23 @@ class Session final : public FunctionHost {
   bool trusted_ = false;
 
   Block block_ = Block::kNone;
-  std::vector<std::string> savepoints_;
+  struct Savepoint {
+    std::string name;
+    NotificationMark mark{};
+  };
+  std::vector<Savepoint> savepoints_;
+  std::vector<ListenAction> listen_actions_;  // of this transaction
+  std::vector<Notification> notifications_;   // the same
   bool skip_until_sync_ = false;
   bool schema_dirty_ = false;  // changed in this transaction
   std::shared_ptr<const Catalog> catalog_;
-  std::uint64_t catalog_generation_ = 0;
-  std::uint32_t wal_frames_ = 0;  // set by the hook when something was committed
+  std::uint64_t catalog_generation_ = 0;  // the database's, or one of our own
+  std::uint64_t own_generations_ = 0;
+  bool catalog_settled_ = false;  // it is that of the transaction's snapshot
+  // Replaced while a statement may still look at them.
+  std::vector<std::shared_ptr<const Catalog>> old_catalogs_;
+  sqlite3_stmt* writers_place_ = nullptr;  // takes it
+  std::uint32_t wal_frames_ = 0;           // set by the hook when something was committed
   bool committed_ = false;
   std::set<Oid> dirty_sequences_;
   std::map<Oid, std::int64_t> sequence_values_;

@@ -41,7 +41,7 @@ void Session::apply_settings() {
     path.push_back(name == "$user" ? user_ : name);
   if (path == names_.path) return;
   names_.path = std::move(path);
-  catalog_ = nullptr;
+  forget_catalog();
 }
 
 std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script, std::size_t index,
@@ -84,7 +84,7 @@ void Session::refresh(Prepared& prepared) {
   bool same = before.size() == prepared.statement.columns.size();
   for (std::size_t i = 0; same && i < before.size(); ++i)
     same = before[i].type.oid == prepared.statement.columns[i].type.oid;
-  if (!same) raise("0A000", "cached plan must not change result type");
+  if (!same && prepared.fixed_result) raise("0A000", "cached plan must not change result type");
 }
 
 void Session::check_block(const pg::Node& node) const {
@@ -157,7 +157,6 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
     const auto allowed = database_->may_read();
     if (!allowed && !ends_a_block(prepared.node()))
       raise("55000", allowed.error().message, allowed.error().hint);
-    if (prepared.query) refresh(prepared);
     start(portal);
   }
   const bool query = prepared.query;
@@ -173,13 +172,15 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
     const std::int64_t count = tag == "SELECT" ? portal.rows : sqlite3_changes64(connection_.get());
     portal.tag = tag + " " + std::to_string(count);
     stop(portal);
-    if (block_ == Block::kNone) {
-      if (prepared.statement.writes) end_temporary();
-      release_transaction_locks();
+    if (std::exchange(portal.alone, false)) {
+      block_ = Block::kNone;
+      commit_now();
     }
+    if (block_ == Block::kNone) release_transaction_locks();
   } else if (portal.tag == "SELECT" || portal.tag == "FETCH") {
     portal.tag += " " + std::to_string(portal.rows);
   }
+  if (block_ == Block::kNone) publish_notifications();
   after_commit();
   portal.finished = true;
   if (!portal.tag.empty()) encoder_.command_complete(portal.tag);
@@ -193,10 +194,14 @@ void Session::start(Portal& portal) {
     Utility(*this).run(portal);
     return;
   }
-  Statement& statement = prepared.statement;
+  const Statement& statement = prepared.statement;
   // Numbers that are handed out are written down with the commit, so there must be one of ours.
-  if ((statement.uses_sequences || !statement.lock_table.empty()) && block_ == Block::kNone)
+  if (block_ == Block::kNone &&
+      (statement.writes || statement.uses_sequences || !statement.lock_table.empty())) {
     begin_implicit();
+    portal.alone = true;
+  }
+  if (statement.writes && !statement.writes_temporary) take_writers_place();
   if (!statement.lock_table.empty()) {
     lock_nowait_ = statement.lock_nowait;
     try {
@@ -207,12 +212,27 @@ void Session::start(Portal& portal) {
     }
     lock_nowait_ = false;
   }
+  while (!start_query(portal)) {
+  }
+  if (!portal.row_ready) stop(portal);
+}
+
+sqlite3_stmt* Session::compile(const std::string& sql) {
+  sqlite3_stmt* made = nullptr;
+  const int code =
+      sqlite3_prepare_v3(connection_.get(), sql.c_str(), static_cast<int>(sql.size()) + 1,
+                         SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+  if (code != SQLITE_OK) throw sqlite_error(code);
+  return made;
+}
+
+// False: the tables changed between the analysis and the first row.
+bool Session::start_query(Portal& portal) {
+  Prepared& prepared = *portal.prepared;
+  refresh(prepared);
+  const bool fixed = snapshot_is_fixed();
   if (prepared.compiled == nullptr || prepared.in_use) {
-    sqlite3_stmt* made = nullptr;
-    const int code = sqlite3_prepare_v3(connection_.get(), statement.sql.c_str(),
-                                        static_cast<int>(statement.sql.size()) + 1,
-                                        SQLITE_PREPARE_PERSISTENT, &made, nullptr);
-    if (code != SQLITE_OK) throw sqlite_error(code);
+    sqlite3_stmt* made = compile(prepared.statement.sql);
     portal.owns_statement = prepared.in_use;
     if (!prepared.in_use) prepared.compiled = made;
     portal.statement = made;
@@ -223,7 +243,11 @@ void Session::start(Portal& portal) {
   for (std::size_t i = 0; i < portal.parameters.size(); ++i)
     portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
   portal.row_ready = first_step(portal.statement) == SQLITE_ROW;
-  if (!portal.row_ready) stop(portal);
+  if (fixed || schema_dirty_ || prepared.statement.writes || portal.owns_statement ||
+      database_->schema_is(prepared.generation))
+    return true;
+  stop(portal);
+  return false;
 }
 
 // Ends SQLite's part: in autocommit this is where the transaction ends.
@@ -319,21 +343,39 @@ void Session::send_values(const Portal& portal, const std::vector<Datum>& values
   }
 }
 
+// A transaction that has read sees the tables of its snapshot, whatever others have done since.
 const Catalog& Session::catalog() {
-  const std::uint64_t generation = database_->schema_generation();
-  if (catalog_ == nullptr || (!schema_dirty_ && catalog_generation_ != generation)) {
+  if (catalog_ != nullptr && (schema_dirty_ || (catalog_settled_ && in_sqlite_transaction())))
+    return *catalog_;
+  const bool fixed = snapshot_is_fixed();
+  if (catalog_ == nullptr || !database_->schema_is(catalog_generation_)) {
+    // Which generation a snapshot shows that was taken earlier, nobody knows any more.
+    const std::uint64_t generation = schema_dirty_ ? catalog_generation_
+                                     : fixed       ? own_generation()
+                                                   : database_->settled_schema_generation();
+    forget_catalog();
     catalog_ = Catalog::load(connection_.get(), names_);
-    if (!schema_dirty_) catalog_generation_ = generation;
+    catalog_generation_ = generation;
   }
+  catalog_settled_ = snapshot_is_fixed();
   return *catalog_;
+}
+
+// Never equal to one of the database's.
+std::uint64_t Session::own_generation() {
+  return (std::uint64_t{1} << 63) | ++own_generations_;
+}
+
+void Session::forget_catalog() {
+  if (catalog_ != nullptr) old_catalogs_.push_back(std::move(catalog_));
+  catalog_ = nullptr;
 }
 
 // After a change of the schema in this transaction.
 void Session::schema_changed() {
   schema_dirty_ = true;
-  catalog_ = nullptr;
-  catalog_generation_ =
-      (std::uint64_t{1} << 63) | ((catalog_generation_ & ~(std::uint64_t{1} << 63)) + 1);
+  forget_catalog();
+  catalog_generation_ = own_generation();
   recent_.clear();
 }
 

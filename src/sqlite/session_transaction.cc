@@ -18,6 +18,11 @@ bool Session::in_sqlite_transaction() const {
   return connection_ != nullptr && sqlite3_get_autocommit(connection_.get()) == 0;
 }
 
+// Whether the transaction, or the statement that runs, has read or written.
+bool Session::snapshot_is_fixed() const {
+  return sqlite3_txn_state(connection_.get(), "main") != SQLITE_TXN_NONE;
+}
+
 char Session::status() const {
   return block_ == Block::kOpen ? 'T' : block_ == Block::kFailed ? 'E' : 'I';
 }
@@ -88,7 +93,9 @@ void Session::rollback_block(bool chain) {
 void Session::savepoint(const std::string& name) {
   if (block_ != Block::kOpen) raise("25P01", "SAVEPOINT can only be used in transaction blocks");
   // Names of ours in SQLite: theirs are case-insensitive there.
-  savepoints_.push_back(name);
+  savepoints_.push_back(
+      {.name = name,
+       .mark = {.actions = listen_actions_.size(), .notifications = notifications_.size()}});
   raw("SAVEPOINT s" + std::to_string(savepoints_.size()));
 }
 
@@ -96,7 +103,7 @@ void Session::release(const std::string& name) {
   if (block_ != Block::kOpen)
     raise("25P01", "RELEASE SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
-    if (savepoints_[i] != name) continue;
+    if (savepoints_[i].name != name) continue;
     raw("RELEASE s" + std::to_string(i + 1));
     savepoints_.resize(i);
     return;
@@ -108,11 +115,12 @@ void Session::rollback_to(const std::string& name) {
   if (block_ != Block::kOpen && block_ != Block::kFailed)
     raise("25P01", "ROLLBACK TO SAVEPOINT can only be used in transaction blocks");
   for (std::size_t i = savepoints_.size(); i-- > 0;) {
-    if (savepoints_[i] != name) continue;
+    if (savepoints_[i].name != name) continue;
     close_portals();
     if (!in_sqlite_transaction())
       raise("25P02", "the transaction was rolled back: it cannot go on from a savepoint");
     raw("ROLLBACK TO s" + std::to_string(i + 1));
+    forget_notifications(savepoints_[i].mark);
     savepoints_.resize(i + 1);
     block_ = Block::kOpen;
     if (schema_dirty_) schema_changed();
@@ -131,22 +139,26 @@ void Session::end_temporary() {
 }
 
 void Session::commit_now() {
+  std::unique_lock<std::mutex> order;
+  if (!notifications_.empty()) order = database_->notifications().commit_order();
   try {
     if (in_sqlite_transaction()) {
       end_temporary();
       store_sequences();
+      std::optional<Database::SchemaChange> change;
+      if (schema_dirty_) change.emplace(*database_);
       raw("COMMIT");
     }
+    publish_notifications();
   } catch (...) {
     rollback_now();
     throw;
   }
+  if (order.owns_lock()) order.unlock();
   settings_.commit();
   release_transaction_locks();
-  if (std::exchange(schema_dirty_, false)) {
-    database_->schema_changed();
-    catalog_ = nullptr;
-  }
+  if (std::exchange(schema_dirty_, false)) forget_catalog();
+  catalog_settled_ = false;
   after_commit();
   database_->writer_done();
 }
@@ -161,13 +173,15 @@ void Session::rollback_now() {
     sqlite3_exec(connection_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   pending_ = nullptr;
   release_transaction_locks();
+  forget_notifications({});
   settings_.rollback();
   apply_settings();
   dirty_sequences_.clear();
   if (std::exchange(schema_dirty_, false)) {
-    catalog_ = nullptr;
+    forget_catalog();
     recent_.clear();
   }
+  catalog_settled_ = false;
   database_->writer_done();
 }
 
@@ -196,6 +210,7 @@ void Session::fail_block() {
   } else if (block_ == Block::kNone) {
     portals_.clear();
     if (in_sqlite_transaction()) rollback_now();
+    forget_notifications({});
   }
 }
 
@@ -288,6 +303,19 @@ std::string Session::setting(const std::string& name, bool missing_ok) {
 void Session::set_setting(const std::string& name, const std::string& value, bool local) {
   settings_.set(name, value, local);
   apply_settings();
+}
+
+// Who is about to write waits for the others before it looks at the tables: what it waited for may
+// have changed them.
+void Session::take_writers_place() {
+  // Not by way of catalog(): that would read.
+  if (catalog_ == nullptr || !catalog_->initialized || database_->read_only() ||
+      sqlite3_txn_state(connection_.get(), "main") == SQLITE_TXN_WRITE)
+    return;
+  if (writers_place_ == nullptr)
+    writers_place_ = compile(std::string("DELETE FROM main.") + kCatalogTable + " WHERE 0");
+  first_step(writers_place_);
+  sqlite3_reset(writers_place_);
 }
 
 // Called while another session writes. False: enough of waiting.

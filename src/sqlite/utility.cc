@@ -32,6 +32,17 @@ std::string value_text(const pg::Node& node) {
   unsupported("this value of a setting");
 }
 
+// Whether a statement makes something that is of its session only.
+bool declares_temporary(const pg::Node& node) {
+  const pg::RangeVar* made = CALF_IS(&node, CREATE_STMT) ? node.create_stmt->relation
+                             : CALF_IS(&node, CREATE_TABLE_AS_STMT)
+                                 ? node.create_table_as_stmt->into->rel
+                             : CALF_IS(&node, VIEW_STMT)       ? node.view_stmt->view
+                             : CALF_IS(&node, CREATE_SEQ_STMT) ? node.create_seq_stmt->sequence
+                                                               : nullptr;
+  return made != nullptr && given(made->relpersistence) && made->relpersistence[0] == 't';
+}
+
 void set_isolation(Session& session, const PgQuery__DefElem& option,
                    const std::function<void(const std::string&, const std::string&)>& set) {
   (void)session;
@@ -126,6 +137,24 @@ void Utility::run(Portal& portal) {
                    (node.constraints_set_stmt->deferred != 0 ? "ON" : "OFF"));
       portal.tag = "SET CONSTRAINTS";
       return;
+    case PG_QUERY__NODE__NODE_LISTEN_STMT:
+      session_.listen(
+          {.kind = ListenAction::Kind::kListen, .channel = node.listen_stmt->conditionname});
+      portal.tag = "LISTEN";
+      return;
+    case PG_QUERY__NODE__NODE_UNLISTEN_STMT: {
+      const char* channel = node.unlisten_stmt->conditionname;
+      session_.listen(given(channel)
+                          ? ListenAction{.kind = ListenAction::Kind::kUnlisten, .channel = channel}
+                          : ListenAction{.kind = ListenAction::Kind::kUnlistenAll});
+      portal.tag = "UNLISTEN";
+      return;
+    }
+    case PG_QUERY__NODE__NODE_NOTIFY_STMT:
+      session_.notify(node.notify_stmt->conditionname,
+                      given(node.notify_stmt->payload) ? node.notify_stmt->payload : "");
+      portal.tag = "NOTIFY";
+      return;
     case PG_QUERY__NODE__NODE_CHECK_POINT_STMT:
       session_.database_->checkpoint(session_.connection_.get(), session_.wal_frames_);
       portal.tag = "CHECKPOINT";
@@ -135,6 +164,7 @@ void Utility::run(Portal& portal) {
   }
   // Declarations change the catalog and the schema together.
   if (session_.block_ == Session::Block::kNone) session_.begin_implicit();
+  if (!declares_temporary(node)) session_.take_writers_place();
   Declarations(session_).run(node, portal);
 }
 
@@ -255,6 +285,7 @@ void Utility::discard(const PgQuery__DiscardStmt& stmt, Portal& portal) {
     session_.settings_.reset_all();
     session_.apply_settings();
     Declarations(session_).drop_temporary();
+    session_.listen({.kind = ListenAction::Kind::kUnlistenAll});
     std::erase_if(session_.prepared_, [](const auto& entry) { return !entry.first.empty(); });
     session_.sequence_values_.clear();
     session_.last_value_.reset();
@@ -306,7 +337,6 @@ void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal
     session_.step(made);
     inner.parameters.push_back(Datum::column(made, 0));
   }
-  session_.refresh(*prepared);
   session_.start(inner);
   if (!prepared->query) {
     portal.tag = inner.tag;

@@ -3,17 +3,17 @@
 #include <sqlite3.h>
 
 #include <map>
-#include <new>
 #include <unordered_map>
 
 #include "base/assert.h"
 #include "sqlite/catalog.h"
 #include "sqlite/sql_error.h"
+#include "sqlite/table_module.h"
 
 namespace calf::sqlite {
 namespace {
 
-constexpr int kMaxOutputs = 2;
+constexpr int kMaxOutputs = 5;
 constexpr int kOrdinality = kMaxOutputs;
 constexpr int kSignature = kMaxOutputs + 1;  // then the arguments
 
@@ -92,6 +92,8 @@ struct Cursor : sqlite3_vtab_cursor {
   bool ended = true;
 };
 
+using Module = TableModule<Table, Cursor>;
+
 template <typename Body>
 int guarded(Table& table, Body body) {
   try {
@@ -108,10 +110,12 @@ int guarded(Table& table, Body body) {
 }
 
 std::string declaration(const Relation* relation) {
-  if (relation == nullptr)
-    return "CREATE TABLE x(c1, c2, ord, f HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 "
-           "HIDDEN)";
   std::string columns;
+  if (relation == nullptr) {
+    for (int i = 1; i <= kMaxOutputs; ++i) columns += "c" + std::to_string(i) + ", ";
+    return "CREATE TABLE x(" + columns +
+           "ord, f HIDDEN, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN, a5 HIDDEN)";
+  }
   for (const Column& column : relation->columns)
     columns += (columns.empty() ? "" : ", ") + quote_name(column.name);
   return "CREATE TABLE x(" + columns + ")";
@@ -119,18 +123,10 @@ std::string declaration(const Relation* relation) {
 
 int connect(sqlite3* db, void* data, int, const char* const*, sqlite3_vtab** out, char**) {
   const auto* module = static_cast<const ModuleData*>(data);
-  const int declared = sqlite3_declare_vtab(db, declaration(module->relation).c_str());
-  if (declared != SQLITE_OK) return declared;
-  auto* table = new (std::nothrow) Table();
-  if (table == nullptr) return SQLITE_NOMEM;
-  table->data = module;
-  *out = table;
-  return SQLITE_OK;
-}
-
-int disconnect(sqlite3_vtab* table) {
-  delete static_cast<Table*>(table);
-  return SQLITE_OK;
+  int code = SQLITE_OK;
+  auto* table = Module::declare(db, declaration(module->relation).c_str(), out, code);
+  if (table != nullptr) table->data = module;
+  return code;
 }
 
 // A system relation is looked up by a column; the hidden columns of calf_rows must all be given:
@@ -164,18 +160,6 @@ int best_index(sqlite3_vtab* vtab, sqlite3_index_info* info) {
   }
   info->idxNum = arguments;
   return arguments > 0 ? SQLITE_OK : SQLITE_CONSTRAINT;
-}
-
-int open(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
-  auto* cursor = new (std::nothrow) Cursor();
-  if (cursor == nullptr) return SQLITE_NOMEM;
-  *out = cursor;
-  return SQLITE_OK;
-}
-
-int close(sqlite3_vtab_cursor* cursor) {
-  delete static_cast<Cursor*>(cursor);
-  return SQLITE_OK;
 }
 
 int next(sqlite3_vtab_cursor* base) {
@@ -222,10 +206,6 @@ int filter(sqlite3_vtab_cursor* base, int indexed, const char*, int count, sqlit
   return made != SQLITE_OK ? made : next(base);
 }
 
-int eof(sqlite3_vtab_cursor* cursor) {
-  return static_cast<Cursor*>(cursor)->ended ? 1 : 0;
-}
-
 int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
   const auto& cursor = *static_cast<Cursor*>(base);
   auto& table = *static_cast<Table*>(cursor.pVtab);
@@ -235,29 +215,6 @@ int column(sqlite3_vtab_cursor* base, sqlite3_context* context, int index) {
     if (static_cast<std::size_t>(index) < cursor.row.size())
       cursor.row[static_cast<std::size_t>(index)].result(context);
   });
-}
-
-int rowid(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
-  *out = static_cast<Cursor*>(cursor)->number;
-  return SQLITE_OK;
-}
-
-const sqlite3_module& module_methods() {
-  static const sqlite3_module methods = [] {
-    sqlite3_module m{};
-    m.xConnect = connect;
-    m.xBestIndex = best_index;
-    m.xDisconnect = disconnect;
-    m.xOpen = open;
-    m.xClose = close;
-    m.xFilter = filter;
-    m.xNext = next;
-    m.xEof = eof;
-    m.xColumn = column;
-    m.xRowid = rowid;
-    return m;
-  }();
-  return methods;
 }
 
 class Rows final : public RowSource {
@@ -278,10 +235,11 @@ class Rows final : public RowSource {
 
 void install_virtual_tables(sqlite3* connection, FunctionHost& host, std::exception_ptr& pending,
                             SystemRows system_rows) {
+  static const sqlite3_module kMethods = Module::with(connect, best_index, filter, next, column);
   const auto shared = std::make_shared<Shared>(Shared{&host, &pending, std::move(system_rows)});
   const auto install = [&](const std::string& name, const Relation* relation) {
     const int made = sqlite3_create_module_v2(
-        connection, name.c_str(), &module_methods(), new ModuleData{shared, relation},
+        connection, name.c_str(), &kMethods, new ModuleData{shared, relation},
         [](void* data) { delete static_cast<ModuleData*>(data); });
     ASSERT(made == SQLITE_OK);
   };

@@ -325,6 +325,44 @@ def test_a_signal_ends_the_wait_for_another_writer(directory):
         assert waiting.returncode == 1 and "waiting for folder" in output
 
 
+def answer_of_probe(*command) -> int:
+    return subprocess.run([str(part) for part in command], capture_output=True, timeout=20).returncode
+
+
+@pytest.mark.timeout(60)
+def test_a_server_that_still_restores_sends_clients_away_and_says_so_to_probes(emulators, directory):
+    emulator = emulators["moto"]
+    url = place_in(emulator, "slow")
+    with start(directory / "a.db", url, emulator) as server, server.connect() as connection:
+        connection.execute("create table t (n int)")
+        connection.execute("insert into t values (7)")
+        assert server.stop() == 0
+    target = int(url.rsplit(":", 1)[1])
+    with Cut(target, delay_s=0.6) as far:
+        slow_url = url.replace(f":{target}", f":{far.port}")
+        sockets = directory / "sockets"
+        command = [places.CALF, "serve", directory / "b.db", "--storage", slow_url, "-p", "0", "-k", sockets, "--json"]
+        starting = subprocess.Popen(command, env=os.environ | emulator.environment, stdout=subprocess.PIPE, text=True)
+        try:
+            while not (found := list(sockets.glob(".s.PGSQL.*[0-9]"))):
+                time.sleep(0.02)
+            port = found[0].suffix.removeprefix(".")
+            probes = [[places.CALF, "ready", "-p", port], [places.CALF, "ready", "-h", sockets, "-p", port, "-q"]]
+            probes.append([places.tool("pg_isready"), "-h", "127.0.0.1", "-p", port])
+            assert [answer_of_probe(*probe) for probe in probes] == [1, 1, 1]
+            with pytest.raises(psycopg.OperationalError, match="the database system is starting up"):
+                psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
+            far.delay_s = 0
+            assert '"success":true' in starting.stdout.readline()
+            assert [answer_of_probe(*probe) for probe in probes] == [0, 0, 0]
+            with psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres") as connection:
+                assert connection.execute("select n from t").fetchone() == (7,)
+        finally:
+            starting.terminate()
+            starting.wait(20)
+    assert answer_of_probe(*probes[0]) == 2
+
+
 def inserts_per_second(server: Server, table: str, seconds: float) -> float:
     with server.connect(autocommit=False) as connection:
         connection.execute(f"create table if not exists {table} (n serial primary key, word text)")

@@ -243,3 +243,9 @@ def test_memory_of_an_idle_server_is_small(sqlite_server):
         c.execute("create table t (id serial primary key, v text)")
         c.execute("insert into t (v) select 'x' || g from generate_series(1, 1000) g")
         assert sqlite_server.resident_kb() < 10 * 1024
+
+
+def test_a_server_that_waits_for_its_first_client_has_given_back_the_pages_of_its_start(tmp_path):
+    with SqliteServer(tmp_path / "a.db") as server:
+        time.sleep(0.5)
+        assert server.resident_kb("VmRSS") < 10 * 1024

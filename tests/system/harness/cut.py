@@ -1,15 +1,17 @@
-"""A TCP forwarder that can be cut, as a network that is lost for a while."""
+"""A TCP forwarder that can be cut, as a network that is lost for a while, or is far away."""
 
 import contextlib
 import socket
 import threading
+import time
 
 
 class Cut:
-    """A context manager. Connections to `port` go to `target` until cut() and after mend()."""
+    """A context manager. Connections to `port` go to `target` until cut() and after mend(); answers come `delay_s` later."""
 
-    def __init__(self, target: int):
+    def __init__(self, target: int, delay_s: float = 0):
         self._target = target
+        self.delay_s = delay_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -45,13 +47,14 @@ class Cut:
                     continue
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._move, args=(source, sink), daemon=True).start()
+            for source, sink, late in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._move, args=(source, sink, late), daemon=True).start()
 
-    @staticmethod
-    def _move(source: socket.socket, sink: socket.socket):
+    def _move(self, source: socket.socket, sink: socket.socket, late: bool):
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
+                if late and self.delay_s > 0:
+                    time.sleep(self.delay_s)
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)
 

@@ -35,11 +35,11 @@ class SqliteServer:
     def dsn(self) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
-    def resident_kb(self) -> int:
+    def resident_kb(self, which: str = "RssAnon") -> int:
         for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon"):
+            if line.startswith(which):
                 return int(line.split()[1])
-        return 0
+        raise LookupError(which)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
