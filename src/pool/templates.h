@@ -83,7 +83,6 @@ class Templates {
   void make(const TemplatePointer& one, int id);
   void recycle(const TemplatePointer& one, std::size_t count);
   void reset(const TemplatePointer& one, int id, const Reply& reply);
-  void wake_if_clean(const TemplatePointer& one, int id);
   void drop(const TemplatePointer& one, const Reply& reply);
 
   Databases& databases_;

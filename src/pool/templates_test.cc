@@ -27,7 +27,6 @@ class FakeDatabases final : public Databases {
     resets_.push_back(name);
     return {};
   }
-  Result<void> wake(const std::string&) override { return {}; }
   Result<void> drop(const std::string& name) override {
     const std::lock_guard lock(mutex_);
     names_.erase(name);
