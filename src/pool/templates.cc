@@ -12,7 +12,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMostTemplates = 1000;
-constexpr std::size_t kMostAhead = 8;
 constexpr std::size_t kPlenty = 200;  // databases of one template
 constexpr auto kLookAtWaitersEvery = 200ms;
 
@@ -228,7 +227,7 @@ void Templates::serve(Template& one) {
 }
 
 std::size_t Templates::ahead() const {
-  return std::min(kMostAhead, options_.max_databases / 8);
+  return std::min(options_.ahead, options_.max_databases / 8);
 }
 
 // Whoever took it has had half of all turns to be done with it.
