@@ -105,6 +105,7 @@ struct SnapshotSaveOptions {
 
 struct CheckOptions {
   std::filesystem::path directory{};  // absolute
+  std::string branch{};               // of it; empty: the directory's own cluster
   std::string user = "postgres";      // a superuser
   bool json = false;
   bool quiet = false;

@@ -16,6 +16,7 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "pgfiles/new_identity.h"
+#include "vfs/branched_directory.h"
 #include "vfs/whole_directory.h"
 
 namespace calf::node {
@@ -87,7 +88,19 @@ Result<int> lock(const fs::path& directory) {
   return fd;
 }
 
+// Its server may start it at any time.
+Result<void> refuse_branch(const fs::path& path) {
+  const auto place = vfs::branch_at(path.string());
+  if (!place) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "\"" + path.string() + "\" is branch \"" + place->name + "\" of \"" + place->directory + "\"",
+      "start that, and connect to DATABASE@" + place->name + "; calf check \"" + place->directory +
+          "\" --branch " + place->name + " verifies it");
+}
+
 Result<bool> needs_creation(const fs::path& path) {
+  CALF_CHECK_OK(refuse_branch(path));
   std::error_code error;
   if (!fs::exists(path, error)) return true;
   if (!fs::is_directory(path, error)) {
