@@ -242,6 +242,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                        .commands = std::move(start.commands),
                                        .programs = programs,
                                        .helpers_idle_ns = helpers_idle_ns,
+                                       .helpers_wait_for_clients = !start.name.empty(),
                                        .ticks = ticks,
                                        .ephemeral = in_memory,
                                        .log_sink = named(sink, start.name)});

@@ -259,6 +259,28 @@ def test_a_branch_that_woke_ahead_for_nobody_begins_again_where_it_began(own_ser
         boss.run("select calf.command('wake', 'none', '')")
 
 
+def test_a_branch_has_helpers_only_while_somebody_is_there(own_server):
+    server = own_server()
+    boss = Session(server.connect())
+
+    def checkpointers(session):
+        return session.value("select count(*) from pg_stat_activity where backend_type = 'checkpointer'")
+
+    for name in (f"b{i}" for i in range(50)):  # the first ones boot, with helpers
+        boss.run(f"select calf.branch('{name}')")
+        branch = on(server, name)
+        if checkpointers(branch) == 0:
+            break
+        branch.close()
+    branch.close()
+    longer_than_idle_s = 6
+    time.sleep(longer_than_idle_s)
+    branch = on(server, name)
+    assert checkpointers(branch) == 0
+    time.sleep(longer_than_idle_s)
+    assert checkpointers(branch) == 1
+
+
 def test_what_needs_the_checkpointer_does_not_wait_for_the_cluster_to_be_idle(cluster):
     """Whether a fresh branch's helpers have started is a matter of chance: several tries."""
     server, boss = cluster
