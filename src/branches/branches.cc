@@ -237,23 +237,22 @@ void Branches::record(const Branch& branch, BranchPoint& point) {
     log::debug("branches go on booting: {}", recorded.error().to_string());
 }
 
-// Its files are whole on their own afterwards.
+// Its files are whole on their own afterwards, or begin again where they began: nobody has used
+// them.
 void Branches::rest(const std::shared_ptr<Branch>& branch) {
   std::unique_ptr<postgres::Cluster> cluster;
+  bool begins_again = false;
   {
     std::lock_guard lock(mutex_);
     cluster.swap(branch->cluster);
-    // What nobody has used can begin again where it began.
-    if (!branch->used && storage_->clones_are_free()) branch->files.reset();
+    begins_again = !branch->used && storage_->clones_are_free();
+    if (begins_again) branch->files.reset();
   }
-  if (branch->files == nullptr) {
-    cluster.reset();
-    lay_down(branch);
-    return;
+  if (!begins_again) {
+    cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
+      log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
   }
-  cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
-  if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
-    log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
   cluster.reset();  // before it starts anew on the same files
   lay_down(branch);
 }
@@ -382,6 +381,7 @@ void Branches::stop_branches() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
     branches.swap(branches_);
+    ahead_.clear();
     changed_.notify_all();
   }
   for (std::thread& worker : workers_) worker.join();
