@@ -121,7 +121,10 @@ def test_databases_are_awake_before_somebody_asks(own_server):
     client = Client(server)
     client.set_up()
     boss = Session(server.connect())
-    tests = lambda: boss.rows("select state from calf.branches() where name like 'pool-1-%'")
+
+    def tests():
+        return boss.rows("select state from calf.branches() where name like 'pool-1-%'")
+
     for taken in range(3):
         # Those that were taken are awake as well, though nobody has connected to them.
         eventually(lambda: tests() == [("awake",)] * (taken + 3))
