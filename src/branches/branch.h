@@ -38,6 +38,7 @@ struct Branches::Branch {
 
   State state = State::kAsleep;
   bool dropped = false;
+  bool used = false;                       // by a client, since it was made
   std::shared_ptr<vfs::FileSystem> files;  // null until it wakes for the first time
   std::unique_ptr<postgres::Cluster> cluster;
   std::deque<postgres::ClientConnection> waiting;

@@ -84,6 +84,7 @@ void Branches::connect(postgres::ClientConnection connection) {
   const std::shared_ptr<Branch>& branch = it->second;
   connection.startup_packet = std::move(wish->packet);
   branch->last_used = Branch::Clock::now();
+  branch->used = true;
   if (branch->state == Branch::State::kAwake) {
     branch->cluster->connect(std::move(connection));
     return;
@@ -91,7 +92,7 @@ void Branches::connect(postgres::ClientConnection connection) {
   branch->waiting.push_back(std::move(connection));
   if (branch->state != Branch::State::kAsleep) return;
   branch->state = Branch::State::kWaking;
-  post([this, branch] { wake(branch); });
+  post([this, branch] { wake(branch); }, Order::kFirst);
 }
 
 void Branches::cancel(const std::vector<std::byte>& packet,
@@ -110,18 +111,23 @@ void Branches::cancel(const std::vector<std::byte>& packet,
 // --- Workers
 
 // With the lock. What is still to do when the program ends is not done.
-void Branches::post(std::function<void()> job) {
+void Branches::post(std::function<void()> job, Order order) {
   if (stopping_) return;
-  while (workers_.size() < kWorkers) workers_.emplace_back([this] { work(); });
-  jobs_.push_back(std::move(job));
+  start_workers();
+  jobs_.insert(order == Order::kFirst ? jobs_.begin() : jobs_.end(), std::move(job));
   changed_.notify_one();
+}
+
+void Branches::start_workers() {
+  while (workers_.size() < kWorkers) workers_.emplace_back([this] { work(); });
 }
 
 void Branches::work() {
   std::unique_lock lock(mutex_);
   auto look_at = Branch::Clock::now() + kLookAtIdleEvery;
   for (;;) {
-    changed_.wait_until(lock, look_at, [this] { return stopping_ || !jobs_.empty(); });
+    changed_.wait_until(lock, look_at,
+                        [this] { return stopping_ || !jobs_.empty() || may_wake_ahead(); });
     if (stopping_ && jobs_.empty()) return;
     if (!jobs_.empty()) {
       const std::function<void()> job = std::move(jobs_.front());
@@ -129,12 +135,35 @@ void Branches::work() {
       lock.unlock();
       job();
       lock.lock();
+    } else if (may_wake_ahead()) {
+      wake_next_ahead(lock);
     }
     if (Branch::Clock::now() >= look_at) {
       put_idle_to_sleep();
       look_at = Branch::Clock::now() + kLookAtIdleEvery;
     }
   }
+}
+
+// One at a time: a worker is left for whoever waits for something.
+bool Branches::may_wake_ahead() const {
+  return !ahead_.empty() && !is_waking_ahead_ && !stopping_;
+}
+
+void Branches::wake_next_ahead(std::unique_lock<std::mutex>& lock) {
+  const std::shared_ptr<Branch> branch = std::move(ahead_.front());
+  ahead_.pop_front();
+  if (branch->dropped || branch->state != Branch::State::kAsleep ||
+      os::MappingBudget::of_program().is_filling())
+    return;
+  branch->state = Branch::State::kWaking;
+  branch->last_used = Branch::Clock::now();
+  is_waking_ahead_ = true;
+  lock.unlock();
+  wake(branch);
+  lock.lock();
+  is_waking_ahead_ = false;
+  changed_.notify_one();
 }
 
 // Starts the cluster of a branch that is kWaking, and hands over who waits for it.
@@ -208,16 +237,22 @@ void Branches::record(const Branch& branch, BranchPoint& point) {
     log::debug("branches go on booting: {}", recorded.error().to_string());
 }
 
-// Its files are whole on their own afterwards.
+// Its files are whole on their own afterwards, or begin again where they began: nobody has used
+// them.
 void Branches::rest(const std::shared_ptr<Branch>& branch) {
   std::unique_ptr<postgres::Cluster> cluster;
+  bool begins_again = false;
   {
     std::lock_guard lock(mutex_);
     cluster.swap(branch->cluster);
+    begins_again = !branch->used && storage_->clones_are_free();
+    if (begins_again) branch->files.reset();
   }
-  cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
-  if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
-    log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
+  if (!begins_again) {
+    cluster->request_shutdown(postgres::Cluster::Shutdown::kFast);
+    if (auto stopped = cluster->wait_stopped(kStopMs); !stopped)
+      log::warn("branch {} did not stop in order: {}", branch->name, stopped.error().to_string());
+  }
   cluster.reset();  // before it starts anew on the same files
   lay_down(branch);
 }
@@ -233,7 +268,7 @@ void Branches::lay_down(const std::shared_ptr<Branch>& branch) {
   branch->state = Branch::State::kAsleep;
   if (branch->waiting.empty()) return;
   branch->state = Branch::State::kWaking;
-  post([this, branch] { wake(branch); });
+  post([this, branch] { wake(branch); }, Order::kFirst);
 }
 
 Result<void> Branches::use_files(const std::string& name, const FilesUser& use) {
@@ -346,6 +381,7 @@ void Branches::stop_branches() {
     std::lock_guard lock(mutex_);
     stopping_ = true;
     branches.swap(branches_);
+    ahead_.clear();
     changed_.notify_all();
   }
   for (std::thread& worker : workers_) worker.join();

@@ -75,6 +75,7 @@ class Branches {
   Answer await(const postgres::HostCommand& command);
   Answer promote(Branch* asking, const postgres::HostCommand& command);
   Answer list();
+  Answer wake_ahead(const postgres::HostCommand& command);
   Result<std::shared_ptr<BranchPoint>> point_of(Branch* asking, const std::string& name,
                                                 const postgres::HostCommand& command);
   [[nodiscard]] Branch* find(const std::string& name);
@@ -83,8 +84,12 @@ class Branches {
 
   // --- Jobs of the workers
   void work();
-  void post(std::function<void()> job);
+  enum class Order { kLast, kFirst };
+  void post(std::function<void()> job, Order order = Order::kLast);
+  void start_workers();
   void wake(const std::shared_ptr<Branch>& branch);
+  [[nodiscard]] bool may_wake_ahead() const;
+  void wake_next_ahead(std::unique_lock<std::mutex>& lock);
   Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
   void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);
@@ -116,6 +121,8 @@ class Branches {
   uint64_t next_number_ = 1;
   std::shared_ptr<BranchPoint> root_point_;  // the newest of the server's own cluster
   std::deque<std::function<void()>> jobs_;
+  std::deque<std::shared_ptr<Branch>> ahead_;  // to be woken when there is nothing else to do
+  bool is_waking_ahead_ = false;
   bool stopping_ = false;
   bool was_crowded_ = false;
   std::vector<std::thread> workers_;

@@ -73,6 +73,7 @@ CommandAnswer Branches::run(Branch* asking, const HostCommand& command) {
   if (command.verb == "promote") return promote(asking, command);
   if (command.verb == "await") return await(command);
   if (command.verb == "list") return list();
+  if (command.verb == "wake") return wake_ahead(command);
   return refuse("22023", "unknown command \"" + std::string(command.verb) + "\"");
 }
 
@@ -182,6 +183,17 @@ CommandAnswer Branches::await(const HostCommand& command) {
   }
   auto failed = failed_.extract(number);
   return failed ? refuse("58000", failed.mapped().message, failed.mapped().hint) : Answer{};
+}
+
+// A hint: its next client need not wait for it to wake.
+CommandAnswer Branches::wake_ahead(const HostCommand& command) {
+  const auto found = branches_.find(command.name);
+  if (found == branches_.end()) return no_such_branch(command.name);
+  if (stopping_) return {};
+  ahead_.push_back(found->second);
+  start_workers();
+  changed_.notify_one();
+  return {};
 }
 
 CommandAnswer Branches::list() {

@@ -17,13 +17,74 @@
 namespace calf::cli {
 namespace {
 
+// Without what would be in the way of looking.
+const std::vector<std::pair<std::string, std::string>> kSettings = {{"autovacuum", "off"},
+                                                                    {"max_parallel_workers", "0"}};
+
+// What is checked: the files while no cluster runs on them, and a cluster on them.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+  // Valid until open().
+  virtual Result<vfs::FileSystem*> files() = 0;
+  virtual Result<OpenedCluster> open() = 0;
+};
+
+class DirectorySubject final : public Subject {
+ public:
+  explicit DirectorySubject(std::filesystem::path path) : path_(std::move(path)) {}
+
+  Result<vfs::FileSystem*> files() override {
+    CALF_TRY(owner_, own_directory(path_));
+    CALF_TRY(files_, vfs::DirectoryFileSystem::open({.path = path_.string(),
+                                                     .files = std::make_shared<os::SystemFiles>(),
+                                                     .read_only = true}));
+    return files_.get();
+  }
+  Result<OpenedCluster> open() override {
+    files_.reset();
+    owner_.reset();  // the cluster owns it
+    return open_cluster({.location = DirectoryLocation{path_}, .settings = kSettings});
+  }
+
+ private:
+  const std::filesystem::path path_;
+  std::unique_ptr<DirectoryOwner> owner_;
+  std::unique_ptr<vfs::DirectoryFileSystem> files_;
+};
+
+class BranchSubject final : public Subject {
+ public:
+  BranchSubject(std::filesystem::path path, std::string name)
+      : path_(std::move(path)), name_(std::move(name)) {}
+
+  Result<vfs::FileSystem*> files() override {
+    if (view_ == nullptr) {
+      CALF_TRY(view_, view_branch(path_, name_));
+    }
+    return &view_->files();
+  }
+  Result<OpenedCluster> open() override { return view_->open(kSettings); }
+
+ private:
+  const std::filesystem::path path_;
+  const std::string name_;
+  std::unique_ptr<BranchView> view_;
+};
+
+std::unique_ptr<Subject> subject_of(const CheckOptions& options) {
+  if (options.branch.empty()) return std::make_unique<DirectorySubject>(options.directory);
+  return std::make_unique<BranchSubject>(options.directory, options.branch);
+}
+
 class Check {
  public:
   explicit Check(const CheckOptions& options)
-      : path_(options.directory),
+      : subject_(subject_of(options)),
         user_(options.user),
         progress_("reading pages", &signals_, options.json || options.quiet) {
-    report_.directory = path_.string();
+    report_.directory = options.directory.string();
+    report_.branch = options.branch;
   }
 
   Result<CheckReport> run() {
@@ -39,8 +100,7 @@ class Check {
 
   // Pages that were being written when the cluster died may be torn until recovery has mended them.
   Result<void> look_at_files() {
-    CALF_TRY(auto owner, own_directory(path_));
-    CALF_TRY(auto data, open_data());
+    CALF_TRY(vfs::FileSystem * data, subject_->files());
     auto control = pgfiles::read_control_file(*data);
     if (!control) {
       add({.where = "control file",
@@ -52,30 +112,19 @@ class Check {
     }
     report_.state = control->state;
     if (!control->clean_shutdown) {
-      owner.reset();
       can_start_ = recover();
       if (!can_start_) return {};
-      CALF_TRY(owner, own_directory(path_));
+      CALF_TRY(data, subject_->files());
       CALF_TRY(*control, pgfiles::read_control_file(*data));
     }
     report_.page_checksums = control->data_checksums;
     return look_at_pages(*data, *control);
   }
 
-  Result<std::unique_ptr<vfs::DirectoryFileSystem>> open_data() {
-    return vfs::DirectoryFileSystem::open(
-        {.path = path_.string(), .files = std::make_shared<os::SystemFiles>(), .read_only = true});
-  }
-
-  Result<OpenedCluster> open() {
-    return open_cluster({.location = DirectoryLocation{path_},
-                         .settings = {{"autovacuum", "off"}, {"max_parallel_workers", "0"}}});
-  }
-
   // False when the cluster does not start; that is in the report then.
   bool recover() {
     progress_.say("recovering: the cluster was not shut down");
-    auto cluster = open();
+    auto cluster = subject_->open();
     auto stopped = cluster ? cluster->engine->shutdown(server::ShutdownMode::kSmart)
                            : Result<void>(fail(cluster.error()));
     if (!stopped) {
@@ -110,7 +159,7 @@ class Check {
   // What the pages say, by PostgreSQL itself. A cluster that does not start is a finding.
   Result<void> look_inside() {
     if (!can_start_) return {};
-    auto cluster = open();
+    auto cluster = subject_->open();
     if (!cluster) {
       add({.where = "cluster", .message = "does not start: " + cluster.error().message});
       return {};
@@ -208,7 +257,7 @@ class Check {
     pgfiles::RelationFile file;
   };
 
-  const std::filesystem::path path_;
+  const std::unique_ptr<Subject> subject_;
   const std::string user_;
   Signals signals_;
   Progress progress_;

@@ -13,7 +13,8 @@ constexpr const char* kExamples =
     "Nobody may have the directory open.\n\n"
     "Examples:\n"
     "  calf check ./data\n"
-    "  calf check ./data --json | jq '.problems[]'\n\n"
+    "  calf check ./data --json | jq '.problems[]'\n"
+    "  calf check ./data --branch b1               writes to a copy: the branch stays as it is\n\n"
     "Exit code: 0 when everything is sound; 1 when something is not, or could not be checked.\n"
     "What to do then: stop using the directory, copy it as it is, restore a backup. An index alone "
     "can be made anew: REINDEX.";
@@ -25,6 +26,7 @@ CheckCommandLine::CheckCommandLine(CLI::App& app)
   app_->set_help_flag("--help", "Show this text");
   app_->footer(kExamples);
   app_->add_option("DIRECTORY", location_, "The data directory (default: PGDATA)");
+  app_->add_option("--branch", options_.branch, "Check this branch of the cluster instead");
   app_->add_option("-U,--user,--username", options_.user, "Superuser to look as (postgres)");
   app_->add_flag("--json", options_.json, "The result as one line of JSON on standard output");
   app_->add_flag("--quiet,-q", options_.quiet, "No progress on standard error");

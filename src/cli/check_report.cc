@@ -49,8 +49,11 @@ std::string check_json(const CheckReport& report) {
     if (each.block) problem["block"] = *each.block;
     problems.push_back(std::move(problem));
   }
+  const auto branch =
+      report.branch.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(report.branch);
   const nlohmann::ordered_json json = {{"success", report.sound()},
                                        {"directory", report.directory},
+                                       {"branch", branch},
                                        {"state", report.state},
                                        {"recovered", report.recovered},
                                        {"page_checksums", report.page_checksums},

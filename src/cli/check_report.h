@@ -19,6 +19,7 @@ struct CheckProblem {
 
 struct CheckReport {
   std::string directory;
+  std::string branch;      // empty: the directory's own cluster
   std::string state;       // pg_control's, when the check began; empty: not readable
   bool recovered = false;  // it had not been shut down
   bool page_checksums = true;

@@ -314,6 +314,7 @@ TEST_F(CommandLine, check_takes_a_directory) {
   };
   EXPECT_EQ(check({"check", "/data", "--json"}).directory, "/data");
   EXPECT_TRUE(check({"check", "/data", "--json"}).json);
+  EXPECT_EQ(check({"check", "/data", "--branch", "b1"}).branch, "b1");
   ::setenv("PGDATA", "/elsewhere", 1);
   EXPECT_EQ(check({"check"}).directory, "/elsewhere");
   EXPECT_NE(refused({"check", "--help"}).text.find("REINDEX"), std::string::npos);

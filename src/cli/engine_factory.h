@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "blob/store_url.h"
 #include "server/engine.h"
+#include "vfs/file_system.h"
 
 namespace calf::cli {
 
@@ -124,5 +125,22 @@ class DirectoryOwner {
 // Never creates anything. kNotFound when `path` holds no cluster, kUnavailable when another process
 // has it, naming that; kInvalidArgument for a cluster of another version. Any thread.
 Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::path& path);
+
+// A branch of a directory that nobody uses, to be looked at: what a cluster on it writes goes to a
+// copy of its own and is gone with this object, which must outlive the cluster.
+class BranchView {
+ public:
+  virtual ~BranchView() = default;
+  // As the branch's cluster, or the last one of open(), has left them. Not while a cluster runs.
+  virtual vfs::FileSystem& files() = 0;
+  // Errors: as open_cluster().
+  virtual Result<OpenedCluster> open(
+      const std::vector<std::pair<std::string, std::string>>& settings) = 0;
+};
+
+// Holds the directory as own_directory() does; errors as there. kNotFound when there is no such
+// branch, kDataCorrupted when its files cannot be told apart any more. Any thread.
+Result<std::unique_ptr<BranchView>> view_branch(const std::filesystem::path& path,
+                                                const std::string& name);
 
 }  // namespace calf::cli

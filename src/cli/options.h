@@ -48,6 +48,7 @@ struct ServeOptions {
   std::optional<std::filesystem::path> init_scripts{};  // a directory, run after creation
   std::optional<PoolAddress> pool{};
   std::size_t pool_size = 500;  // databases of one template
+  std::size_t pool_ahead = 8;   // those of them that are made before somebody asks
   int debug_level = 0;
   bool allow_programs = false;        // for COPY … PROGRAM
   std::optional<log::Options> log{};  // nothing: PostgreSQL's lines as they are
@@ -104,6 +105,7 @@ struct SnapshotSaveOptions {
 
 struct CheckOptions {
   std::filesystem::path directory{};  // absolute
+  std::string branch{};               // of it; empty: the directory's own cluster
   std::string user = "postgres";      // a superuser
   bool json = false;
   bool quiet = false;

@@ -137,9 +137,10 @@ ClusterOptions cluster_options(const ServeOptions& options, std::uint16_t port) 
 
 Result<std::unique_ptr<pool::Pool>> bind_pool(const ServeOptions& options) {
   if (!options.pool) return nullptr;
-  auto bound = pool::Pool::bind({.host = options.pool->host,
-                                 .port = options.pool->port,
-                                 .templates = {.max_databases = options.pool_size}});
+  auto bound = pool::Pool::bind(
+      {.host = options.pool->host,
+       .port = options.pool->port,
+       .templates = {.max_databases = options.pool_size, .ahead = options.pool_ahead}});
   if (!bound && bound.error().code == ErrorCode::kAlreadyExists) {
     bound.error().hint = "choose another port with --pool, or --pool 0 for a free one";
   }

@@ -108,6 +108,9 @@ ServeCommandLine::ServeCommandLine(CLI::App& app)
       "(127.0.0.1)");
   app_->add_option("--pool-size", options_.pool_size, "The most databases of one template (500)")
       ->check(CLI::Range(1, 100'000));
+  app_->add_option("--pool-ahead", options_.pool_ahead,
+                   "Databases of a template that are made, and awake, before somebody asks (8)")
+      ->check(CLI::Range(0, 1000));
   app_->add_flag("--allow-programs", options_.allow_programs,
                  "COPY ... FROM and TO PROGRAM run programs of this machine, as this user");
   app_->add_flag("--exit-with-stdin", options_.exit_with_stdin, "End when standard input closes");

@@ -16,7 +16,8 @@
 #include "os/clock.h"
 #include "os/random.h"
 #include "pgfiles/new_identity.h"
-#include "vfs/directory_file_system.h"
+#include "vfs/branched_directory.h"
+#include "vfs/whole_directory.h"
 
 namespace calf::node {
 namespace {
@@ -87,7 +88,19 @@ Result<int> lock(const fs::path& directory) {
   return fd;
 }
 
+// Its server may start it at any time.
+Result<void> refuse_branch(const fs::path& path) {
+  const auto place = vfs::branch_at(path.string());
+  if (!place) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      "\"" + path.string() + "\" is branch \"" + place->name + "\" of \"" + place->directory + "\"",
+      "start that, and connect to DATABASE@" + place->name + "; calf check \"" + place->directory +
+          "\" --branch " + place->name + " verifies it");
+}
+
 Result<bool> needs_creation(const fs::path& path) {
+  CALF_CHECK_OK(refuse_branch(path));
   std::error_code error;
   if (!fs::exists(path, error)) return true;
   if (!fs::is_directory(path, error)) {
@@ -107,102 +120,16 @@ Result<bool> needs_creation(const fs::path& path) {
               "choose an empty or new directory");
 }
 
-Result<void> make_directories(os::Files& files, const fs::path& path) {
-  fs::path made;
-  for (const fs::path& part : path) {
-    made /= part;
-    if (part == "/" || part == "." || part.empty()) continue;
-    auto done = files.mkdirat(AT_FDCWD, made.c_str(), 0777);
-    // A read-only or foreign directory on the way is no obstacle as long as it is there.
-    if (!done && !files.fstatat(AT_FDCWD, made.c_str(), 0))
-      return fail(os::to_error("creating " + made.string(), done.error()));
-  }
-  return {};
-}
-
-os::Expected<void> sync_directory(os::Files& files, const fs::path& path) {
-  CALF_ERRNO_TRY(const int fd, files.open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0,
-                                          os::Resolve::kAnywhere));
-  const os::FileDescriptor directory(files, fd);
-  return files.fsync(directory.get());
-}
-
-std::vector<std::string> names_in(vfs::FileSystem& tree, const std::string& directory) {
-  std::vector<std::string> names;
-  auto opened = tree.open(directory, {.directory = true});
-  if (!opened) return names;
-  (void)(*opened)->read_directory(0, [&](const vfs::DirectoryEntry& entry) {
-    if (entry.name != "." && entry.name != "..") names.emplace_back(entry.name);
-    return true;
-  });
-  return names;
-}
-
-void remove_tree(vfs::FileSystem& tree, const std::string& path) {
-  const auto stat = tree.stat(path, vfs::Follow::kNo);
-  if (!stat) return;
-  if (stat->kind != vfs::FileKind::kDirectory) {
-    (void)tree.unlink(path);
-    return;
-  }
-  for (const std::string& name : names_in(tree, path)) remove_tree(tree, path + "/" + name);
-  (void)tree.rmdir(path);
-}
-
-// Removes what programs that were killed while they made `name` have left beside it; not what
-// another one may be making now.
-void remove_leftovers(vfs::FileSystem& parent, const std::string& prefix, const std::string& own) {
-  constexpr int64_t kLongestCreationNs = int64_t{3600} * 1'000'000'000;
-  const int64_t now_ns = os::SystemClock().realtime_ns();
-  for (const std::string& name : names_in(parent, "")) {
-    if (!name.starts_with(prefix)) continue;
-    const auto stat = parent.stat(name, vfs::Follow::kNo);
-    if (name == own || (stat && stat->modify_time_ns < now_ns - kLongestCreationNs))
-      remove_tree(parent, name);
-  }
-}
-
-// The template's files as a cluster of its own, on the disk.
-Result<void> unpack_template(const vfs::Pack& pack, const std::shared_ptr<os::Files>& files,
-                             const fs::path& path) {
-  CALF_CHECK_OK(pack.unpack_to(path.string(), {.subtree = "", .files = files.get()}));
-  CALF_TRY(auto data, vfs::DirectoryFileSystem::open({.path = path.string(), .files = files}));
-  os::SystemRandom random;
-  CALF_CHECK_OK(pgfiles::give_new_identity(*data, os::SystemClock(), random));
-  // One flush of the whole file system: an fsync for each of a thousand files takes seconds.
-  auto directory =
-      files->open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0, os::Resolve::kAnywhere);
-  if (!directory) return fail(os::to_error("opening " + path.string(), directory.error()));
-  const os::FileDescriptor held(*files, *directory);
-  if (auto synced = files->syncfs(held.get()); !synced)
-    return fail(os::to_error("syncing " + path.string(), synced.error()));
-  return {};
-}
-
 }  // namespace
 
 Result<void> create_data_directory(const std::shared_ptr<os::Files>& files, const fs::path& path) {
-  const fs::path parent = path.parent_path().empty() ? fs::path(".") : path.parent_path();
-  CALF_CHECK_OK(make_directories(*files, parent));
-  CALF_TRY(auto tree, vfs::DirectoryFileSystem::open({.path = parent.string(), .files = files}));
-  const std::string name = path.filename().string();
-  const std::string prefix = "." + name + ".new-";
-  const std::string fresh = prefix + std::to_string(getpid());
-  remove_leftovers(*tree, prefix, fresh);
   CALF_TRY(auto pack, template_pack());
-  if (auto made = unpack_template(*pack, files, parent / fresh); !made) {
-    remove_tree(*tree, fresh);
-    return made;
-  }
-  if (auto renamed = tree->rename(fresh, name); !renamed) {
-    remove_tree(*tree, fresh);
-    Error error = os::to_error("creating data directory " + path.string(), renamed.error());
-    if (renamed.error() == os::Errno::kNotEmpty) error.code = ErrorCode::kAlreadyExists;
-    return fail(std::move(error));
-  }
-  if (auto synced = sync_directory(*files, parent); !synced)
-    return fail(os::to_error("creating data directory " + path.string(), synced.error()));
-  return {};
+  return vfs::create_directory_whole(
+      files, path.string(), [&](const vfs::FreshDirectory& fresh) -> Result<void> {
+        CALF_CHECK_OK(pack->unpack_to(fresh.path, {.subtree = "", .files = files.get()}));
+        os::SystemRandom random;
+        return pgfiles::give_new_identity(fresh.tree, os::SystemClock(), random);
+      });
 }
 
 Result<DataDirectory::Opened> DataDirectory::open(const fs::path& path) {

@@ -170,15 +170,18 @@ struct Place {
   bool created = true;
 };
 
+Result<std::unique_ptr<vfs::BranchedDirectory>> open_branched(const std::filesystem::path& path) {
+  return vfs::BranchedDirectory::open({.path = path.string(),
+                                       .files = std::make_shared<os::SystemFiles>(),
+                                       .clock = std::make_shared<os::SystemClock>(),
+                                       .boot_id = ""});
+}
+
 Result<Place> open_directory(const cli::ClusterOptions& options,
                              const std::filesystem::path& path) {
   if (options.from) CALF_CHECK_OK(create_from_snapshot(*options.from, path, options.observer));
   CALF_TRY(auto opened, DataDirectory::open(path));
-  CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched,
-           vfs::BranchedDirectory::open({.path = path.string(),
-                                         .files = std::make_shared<os::SystemFiles>(),
-                                         .clock = std::make_shared<os::SystemClock>(),
-                                         .boot_id = ""}));
+  CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched, open_branched(path));
   return Place{.directory = std::move(opened.directory),
                .data = branched->root(),
                .storage = branches::make_directory_storage(branched),
@@ -239,6 +242,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                        .commands = std::move(start.commands),
                                        .programs = programs,
                                        .helpers_idle_ns = helpers_idle_ns,
+                                       .helpers_wait_for_clients = !start.name.empty(),
                                        .ticks = ticks,
                                        .ephemeral = in_memory,
                                        .log_sink = named(sink, start.name)});
@@ -262,10 +266,59 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
        }});
 }
 
+class BranchView final : public cli::BranchView {
+ public:
+  static Result<std::unique_ptr<cli::BranchView>> open(const std::filesystem::path& path,
+                                                       const std::string& name) {
+    CALF_TRY(auto owner, DataDirectory::own(path));
+    CALF_TRY(auto branched, open_branched(path));
+    const std::string scratch = "check";
+    CALF_TRY(auto data, branched->create({.name = scratch,
+                                          .parent = name,
+                                          .leave_out = {"postmaster.pid", "postmaster.opts"},
+                                          .scratch = true}));
+    return std::unique_ptr<cli::BranchView>(
+        new BranchView(std::move(owner), std::move(branched), std::move(data)));
+  }
+  ~BranchView() override {
+    data_.reset();
+    for (const auto& branch : branched_->list()) {
+      if (branch.scratch) (void)branched_->drop(branch.name);  // else the next start does
+    }
+  }
+
+  vfs::FileSystem& files() override { return *data_; }
+  Result<cli::OpenedCluster> open(
+      const std::vector<std::pair<std::string, std::string>>& settings) override {
+    Place place{.directory = nullptr,
+                .data = data_,
+                .storage = branches::make_memory_storage(),  // it has no branches
+                .snapshot = nullptr};
+    const cli::ClusterOptions options{.settings = settings};
+    CALF_TRY(auto started, start_branches(options, false, std::move(place)));
+    return cli::OpenedCluster{.engine =
+                                  std::make_unique<PostgresEngine>(nullptr, std::move(started))};
+  }
+
+ private:
+  BranchView(std::unique_ptr<DataDirectory> owner, std::unique_ptr<vfs::BranchedDirectory> branched,
+             std::shared_ptr<vfs::FileSystem> data)
+      : owner_(std::move(owner)), branched_(std::move(branched)), data_(std::move(data)) {}
+
+  std::unique_ptr<DataDirectory> owner_;
+  std::unique_ptr<vfs::BranchedDirectory> branched_;
+  std::shared_ptr<vfs::FileSystem> data_;  // a scratch copy
+};
+
 }  // namespace
 }  // namespace calf::node
 
 namespace calf::cli {
+
+Result<std::unique_ptr<BranchView>> view_branch(const std::filesystem::path& path,
+                                                const std::string& name) {
+  return node::BranchView::open(path, name);
+}
 
 Result<OpenedCluster> open_cluster(const ClusterOptions& options) {
   using namespace calf::node;  // the definition of a function that cli declares

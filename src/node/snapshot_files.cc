@@ -9,6 +9,7 @@
 #include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
 #include "vfs/tree_copy.h"
+#include "vfs/whole_directory.h"
 
 namespace calf::node {
 namespace {
@@ -143,7 +144,8 @@ Result<void> create_from_snapshot(const fs::path& file, const fs::path& path,
                 "start it without --from, or give a directory that does not exist yet");
   }
   return vfs::create_directory_whole(
-      path.string(), [&](vfs::FileSystem& fresh) { return read_file(file, fresh, observer); });
+      std::make_shared<os::SystemFiles>(), path.string(),
+      [&](const vfs::FreshDirectory& fresh) { return read_file(file, fresh.tree, observer); });
 }
 
 Result<vfs::SnapshotFileInfo> save_tree(vfs::FileSystem& tree, const fs::path& file,

@@ -16,6 +16,10 @@ std::string call(const char* function, const std::string& name) {
   return std::string("select calf.") + function + "(" + client::quote_literal(name) + ")";
 }
 
+std::string and_wake(std::string statement, const std::string& name) {
+  return statement + ", calf.command('wake', " + client::quote_literal(name) + ", '')";
+}
+
 }  // namespace
 
 Result<std::shared_ptr<client::Session>> BranchDatabases::connect(const std::string& branch) {
@@ -73,18 +77,13 @@ Result<void> BranchDatabases::create_template(const std::string& name) {
 
 Result<void> BranchDatabases::create_test(const std::string& template_name,
                                           const std::string& name) {
-  CALF_CHECK_OK(run(template_name, call("branch", name)));
+  CALF_CHECK_OK(run(template_name, and_wake(call("branch", name), name)));
   return {};
 }
 
 Result<void> BranchDatabases::reset_test(const std::string& template_name,
                                          const std::string& name) {
-  CALF_CHECK_OK(run(template_name, call("reset_branch", name)));
-  return {};
-}
-
-Result<void> BranchDatabases::wake(const std::string& name) {
-  CALF_CHECK_OK(connect(name));
+  CALF_CHECK_OK(run(template_name, and_wake(call("reset_branch", name), name)));
   return {};
 }
 

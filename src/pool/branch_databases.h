@@ -23,7 +23,6 @@ class BranchDatabases final : public Databases {
   Result<void> create_template(const std::string& name) override;
   Result<void> create_test(const std::string& template_name, const std::string& name) override;
   Result<void> reset_test(const std::string& template_name, const std::string& name) override;
-  Result<void> wake(const std::string& name) override;
   Result<void> drop(const std::string& name) override;
   Result<std::set<std::string>> in_use() override;
   void close() override;

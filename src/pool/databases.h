@@ -18,12 +18,10 @@ class Databases {
 
   // A copy of the server's own cluster.
   virtual Result<void> create_template(const std::string& name) = 0;
-  // A copy of the template as it is now.
+  // A copy of the template as it is now, which soon needs no moment to wake for its first session.
   virtual Result<void> create_test(const std::string& template_name, const std::string& name) = 0;
   // The same under a name that exists; ends its sessions.
   virtual Result<void> reset_test(const std::string& template_name, const std::string& name) = 0;
-  // Makes the next connection to it quick.
-  virtual Result<void> wake(const std::string& name) = 0;
   // Ends its sessions, too. A template must have no tests.
   virtual Result<void> drop(const std::string& name) = 0;
   // Those that have sessions.

@@ -12,12 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kMostTemplates = 1000;
-constexpr std::size_t kMostAhead = 8;
 constexpr std::size_t kPlenty = 200;  // databases of one template
-// The first database of a template boots, and while the second one does, what all others go on from
-// is recorded: better before somebody waits for it. Later ones wake with their client, in some
-// milliseconds; to do that ahead would cost a session more for each test.
-constexpr int kWokenAhead = 2;
 constexpr auto kLookAtWaitersEvery = 200ms;
 
 nlohmann::json describe(const std::string& hash, const Reach& reach, const std::string& branch) {
@@ -232,7 +227,7 @@ void Templates::serve(Template& one) {
 }
 
 std::size_t Templates::ahead() const {
-  return std::min(kMostAhead, options_.max_databases / 8);
+  return std::min(options_.ahead, options_.max_databases / 8);
 }
 
 // Whoever took it has had half of all turns to be done with it.
@@ -357,12 +352,8 @@ void Templates::create(const TemplatePointer& one, const Reach& reach, const Rep
 
 void Templates::make(const TemplatePointer& one, int id) {
   const auto made = databases_.create_test(one->branch, one->branch_of(id));
-  {
-    const std::lock_guard lock(mutex_);
-    finish(one, id, made);
-  }
-  if (made && id <= kWokenAhead) wake_if_clean(one, id);
   const std::lock_guard lock(mutex_);
+  finish(one, id, made);
   end_job(one);
 }
 
@@ -399,21 +390,6 @@ void Templates::reset(const TemplatePointer& one, int id, const Reply& reply) {
   finish(one, id, made);
   reply(made ? Answer{} : failed(made.error()));
   end_job(one);
-}
-
-// Whoever has it already wakes it.
-void Templates::wake_if_clean(const TemplatePointer& one, int id) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = one->tests.find(id);
-    if (one->discarded || found == one->tests.end()) return;
-    if (found->second.state != Test::State::kClean) return;
-  }
-  if (auto woken = databases_.wake(one->branch_of(id)); !woken) {
-    const std::lock_guard lock(mutex_);
-    if (!one->discarded && !stopping_)
-      log::warn("pool: waking {}: {}", one->branch_of(id), woken.error().to_string());
-  }
 }
 
 void Templates::drop(const TemplatePointer& one, const Reply& reply) {

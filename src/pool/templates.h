@@ -35,6 +35,8 @@ class Templates {
     // sessions is reset and given out again; where there are plenty, already when half as many were
     // given out since.
     std::size_t max_databases = 500;
+    // Of one template, at most: made, and woken, before somebody asks. Small pools have fewer.
+    std::size_t ahead = 8;
     std::chrono::milliseconds finalize_timeout{60'000};  // that a test waits for its template
     std::size_t workers = 3;
   };
@@ -83,7 +85,6 @@ class Templates {
   void make(const TemplatePointer& one, int id);
   void recycle(const TemplatePointer& one, std::size_t count);
   void reset(const TemplatePointer& one, int id, const Reply& reply);
-  void wake_if_clean(const TemplatePointer& one, int id);
   void drop(const TemplatePointer& one, const Reply& reply);
 
   Databases& databases_;

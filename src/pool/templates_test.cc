@@ -5,6 +5,7 @@
 
 #include <future>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 namespace calf::pool {
 namespace {
@@ -27,7 +28,6 @@ class FakeDatabases final : public Databases {
     resets_.push_back(name);
     return {};
   }
-  Result<void> wake(const std::string&) override { return {}; }
   Result<void> drop(const std::string& name) override {
     const std::lock_guard lock(mutex_);
     names_.erase(name);
@@ -94,10 +94,11 @@ class TemplatesTest : public testing::Test {
     EXPECT_EQ(answer.status, 200) << answer.body;
     return nlohmann::json::parse(answer.body).value("id", 0);
   }
+  void start(Templates::Options options) {
+    templates_ = std::make_unique<Templates>(databases_, options);
+  }
   void start(std::size_t max_databases, std::chrono::milliseconds timeout = 60s) {
-    templates_ = std::make_unique<Templates>(
-        databases_,
-        Templates::Options{.max_databases = max_databases, .finalize_timeout = timeout});
+    start({.max_databases = max_databases, .finalize_timeout = timeout});
   }
   void finalized_template(std::size_t max_databases) {
     start(max_databases);
@@ -217,6 +218,21 @@ TEST_F(TemplatesTest, a_large_pool_makes_some_ahead_and_never_more_than_allowed)
   for (int i = 0; i < 200; i++) take();
   EXPECT_THAT(databases_.names(), Contains("pool-1-40"));
   EXPECT_THAT(databases_.names(), Not(Contains("pool-1-41")));
+}
+
+TEST_F(TemplatesTest, as_many_are_made_ahead_as_asked_for) {
+  for (const std::size_t ahead : {std::size_t{0}, std::size_t{3}}) {
+    start({.max_databases = 100, .ahead = ahead});
+    EXPECT_EQ(status(Kind::kInitialize), 200);
+    EXPECT_EQ(status(Kind::kFinalize), 204);
+    take();
+    for (int i = 0; i < 1000 && databases_.names().size() < 1 + 1 + ahead; i++) {
+      std::this_thread::sleep_for(10ms);
+    }
+    std::this_thread::sleep_for(20ms);  // for one too many
+    EXPECT_EQ(databases_.names().size(), 1 + 1 + ahead);
+    EXPECT_EQ(status(Kind::kDiscard), 204);
+  }
 }
 
 TEST_F(TemplatesTest, a_large_pool_resets_old_ones_before_it_makes_more) {

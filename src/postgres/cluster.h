@@ -42,6 +42,8 @@ class Cluster {
     // …) when it has been idle for so long, ten times as long after its start at the latest, or
     // when one is needed.
     int64_t helpers_idle_ns = 20'000'000;
+    // Then the time before the first client, and while there is none, does not count.
+    bool helpers_wait_for_clients = false;
     // Shared with the program's other clusters; null: a thread of its own.
     std::shared_ptr<TickThread> ticks;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.

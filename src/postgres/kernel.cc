@@ -263,7 +263,7 @@ Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
   processes_.emplace(pid, std::move(process));
   runnable_.push_back(started);
   if (started->client() != nullptr) {
-    clients_ += 1;
+    if (clients_++ == 0 && options_.helpers_wait_for_clients) put_off_deferred();
     if (started->client()->is_in_process()) clients_in_process_ += 1;
     if (auto attached = started->client()->attach(*poller_, started, waker(*started)); !attached) {
       log::error("{}", attached.error().to_string());

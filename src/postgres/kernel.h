@@ -40,6 +40,7 @@ class Kernel {
     // after it was resumed at the latest; or later, while the program has many mappings
     // (os::MappingBudget).
     int64_t helpers_idle_ns = 20'000'000;
+    bool helpers_wait_for_clients = false;  // see Cluster::Options
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
 
@@ -174,6 +175,7 @@ class Kernel {
   [[nodiscard]] bool has_deferred(int pid) const;
   int signal_deferred(int pid, int signal);
   void make_deferred(std::deque<SnapshotState::Child>::iterator child);
+  void put_off_deferred();
   void start_deferred_if_due();
   [[nodiscard]] int64_t deferred_due_ns() const;
   Result<wasm::SharedRegion> restore_shared_file(const Snapshot& snapshot,

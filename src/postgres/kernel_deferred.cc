@@ -59,6 +59,10 @@ void Kernel::make_deferred(std::deque<SnapshotState::Child>::iterator child) {
   postmaster.post(kSigChild);
 }
 
+void Kernel::put_off_deferred() {
+  deferred_until_ns_ = now_ns() + 10 * options_.helpers_idle_ns;
+}
+
 void Kernel::start_deferred_if_due() {
   const int64_t now = now_ns();
   if (now < deferred_due_ns()) return;
@@ -70,6 +74,7 @@ void Kernel::start_deferred_if_due() {
 }
 
 int64_t Kernel::deferred_due_ns() const {
+  if (options_.helpers_wait_for_clients && clients_ == 0) return Process::kNever;
   const int64_t idle_until =
       nobody_is_runnable() ? idle_since_ns_ + options_.helpers_idle_ns : Process::kNever;
   return std::max(deferred_not_before_ns_, std::min(idle_until, deferred_until_ns_));

@@ -297,7 +297,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   snapshot_image_ = snapshot.memory();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());
-  deferred_until_ns_ = now_ns() + 10 * options_.helpers_idle_ns;
+  put_off_deferred();
   runnable_.push_back(postmaster.get());
   processes_.emplace(postmaster->pid(), std::move(postmaster));
   return {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "vfs/branched_directory.h"
 #include "vfs/path.h"
 
 namespace calf::vfs {

@@ -18,8 +18,6 @@
 
 namespace calf::vfs {
 
-inline constexpr std::string_view kBranchesFolder = "calf_branches";
-
 // The branches that share blocks with a tree. Any thread.
 class Sharers {
  public:

@@ -1,6 +1,7 @@
 #include "vfs/branched_directory.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -19,6 +20,7 @@ using os::Resolve;
 
 constexpr size_t kMaxBranchName = 63;  // as PostgreSQL's names
 constexpr const char* kInfoFile = "branch.json";
+constexpr const char* kDataFolder = "data";
 constexpr const char* kFresh = ".new-";  // what create() has not finished
 constexpr const char* kDead = ".old-";   // what drop() has not finished
 constexpr size_t kMaxInfoSize = 4096;
@@ -106,6 +108,17 @@ Expected<uint64_t> plain_bytes(os::Files& files, int directory, BranchBlocks* bl
 }
 
 }  // namespace
+
+std::optional<BranchPlace> branch_at(const std::string& path) {
+  std::error_code error;
+  const auto data = std::filesystem::weakly_canonical(path, error);
+  const auto folder = data.parent_path();
+  if (data.filename() != kDataFolder || folder.parent_path().filename() != kBranchesFolder ||
+      !std::filesystem::exists(folder / kInfoFile, error))
+    return std::nullopt;
+  return BranchPlace{.directory = folder.parent_path().parent_path().string(),
+                     .name = folder.filename().string()};
+}
 
 struct BranchedDirectory::State {
   struct Entry {
@@ -248,7 +261,7 @@ Result<void> BranchedDirectory::State::open_blocks(Entry& entry) {
   CALF_TRY(auto blocks, BranchBlocks::open({.files = options.files,
                                             .directory = entry.folder.get(),
                                             .boot_id = options.boot_id}));
-  auto data = open_directory(files(), entry.folder.get(), "data");
+  auto data = open_directory(files(), entry.folder.get(), kDataFolder);
   auto gone = open_directory(files(), entry.folder.get(), "gone");
   if (!data || !gone) return error("opening " + path_of(entry.info.name), Errno::kNoEntry);
   if (auto counted = count_names(files(), data->get(), *blocks); !counted)
@@ -310,7 +323,8 @@ Result<BranchedDirectory::State::Entry*> BranchedDirectory::State::find(std::str
 Result<std::shared_ptr<BranchTree>> BranchedDirectory::State::make_tree(Entry& entry) {
   if (auto there = entry.tree.lock()) return there;
   const std::string path = path_of(entry.info.name);
-  CALF_TRY(auto names, DirectoryFileSystem::open({.path = path + "/data", .files = options.files}));
+  CALF_TRY(auto names,
+           DirectoryFileSystem::open({.path = path + "/" + kDataFolder, .files = options.files}));
   CALF_TRY(auto folder, DirectoryFileSystem::open({.path = path, .files = options.files}));
   auto tree = std::make_shared<BranchTree>(BranchTree::Options{.names = std::move(names),
                                                                .folder = std::move(folder),
@@ -353,16 +367,16 @@ Result<void> BranchedDirectory::State::build(const CreateOptions& create, int fo
   if (!create.parent.empty()) {
     CALF_TRY(Entry * parent, find(create.parent));
     chain = chain_of(*parent);
-    auto opened = open_directory(files(), parent->folder.get(), "data");
+    auto opened = open_directory(files(), parent->folder.get(), kDataFolder);
     if (!opened) return error("opening " + path_of(create.parent), opened.error());
     from_owned = std::move(*opened);
     from = from_owned.get();
   }
-  for (const char* name : {"data", "gone"}) {
+  for (const char* name : {kDataFolder, "gone"}) {
     if (auto made = files().mkdirat(folder, name, 0700); !made)
       return error(std::string("creating ") + name, made.error());
   }
-  auto data = open_directory(files(), folder, "data");
+  auto data = open_directory(files(), folder, kDataFolder);
   if (!data) return error("opening the branch's data", data.error());
   entry.info.overlay = !chain.empty() || !can_reflink(folder);
   std::vector<std::string> leave_out = create.leave_out;
@@ -431,14 +445,16 @@ Result<std::shared_ptr<FileSystem>> BranchedDirectory::create(const CreateOption
   auto made = state.files().mkdirat(branches.get(), fresh.c_str(), 0700);
   if (!made) return error("creating a folder for the branch", made.error());
   State::Entry entry;
-  entry.info = {.name = create.name,
+  entry.info = {.name = create.scratch ? fresh : create.name,
                 .parent = create.parent,
-                .created_at_ns = state.options.clock->realtime_ns()};
+                .created_at_ns = state.options.clock->realtime_ns(),
+                .scratch = create.scratch};
   auto built = [&]() -> Result<void> {
     auto folder = open_directory(state.files(), branches.get(), fresh);
     if (!folder) return error("opening the branch's folder", folder.error());
     entry.folder = std::move(*folder);
     CALF_CHECK_OK(state.build(create, entry.folder.get(), entry));
+    if (create.scratch) return {};
     auto renamed =
         state.files().renameat(branches.get(), fresh.c_str(), branches.get(), create.name.c_str());
     return renamed ? Result<void>() : error("naming the branch's folder", renamed.error());
@@ -448,7 +464,8 @@ Result<std::shared_ptr<FileSystem>> BranchedDirectory::create(const CreateOption
     (void)remove_tree(state.files(), branches.get(), fresh);  // else the next open() does
     return calf::fail(std::move(built).error());
   }
-  State::Entry& kept = state.branches[create.name] = std::move(entry);
+  const std::string name = entry.info.name;
+  State::Entry& kept = state.branches[name] = std::move(entry);
   if (kept.blocks != nullptr) state.attach(kept);
   return state.make_tree(kept);
 }
@@ -526,7 +543,7 @@ Result<uint64_t> BranchedDirectory::own_bytes(std::string_view name) {
   State& state = *state_;
   std::lock_guard lock(state.mutex);
   CALF_TRY(State::Entry * entry, state.find(name));
-  auto data = open_directory(state.files(), entry->folder.get(), "data");
+  auto data = open_directory(state.files(), entry->folder.get(), kDataFolder);
   if (!data) return error("opening the branch's data", data.error());
   auto plain = plain_bytes(state.files(), data->get(), entry->blocks.get());
   if (!plain) return error("measuring the branch", plain.error());

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,16 @@
 #include "vfs/file_system.h"
 
 namespace calf::vfs {
+
+inline constexpr std::string_view kBranchesFolder = "calf_branches";
+
+// What is a branch's data is not whole on its own: blocks may be its parent's.
+struct BranchPlace {
+  std::string directory;  // which the branch belongs to
+  std::string name;
+};
+// If the path of a directory of the host is that of a branch's data.
+std::optional<BranchPlace> branch_at(const std::string& path);
 
 // Any thread, except where said otherwise. The file systems that it hands out each belong to one
 // cluster's thread, and keep what they need alive.
@@ -50,6 +61,7 @@ class BranchedDirectory {
     int64_t created_at_ns = 0;
     bool overlay = false;
     bool damaged = false;  // may only be dropped
+    bool scratch = false;  // see CreateOptions
   };
   // By name.
   [[nodiscard]] std::vector<Branch> list() const;
@@ -58,6 +70,9 @@ class BranchedDirectory {
     std::string name;    // a letter or digit, then letters, digits, '_', '-', '.'; at most 63
     std::string parent;  // "" for the directory, or a branch
     std::vector<std::string> leave_out;  // files at the top of the tree: "postmaster.pid"
+    // Never finished, so that the next open() removes it if nobody drops it before; list() has the
+    // name that drop() takes.
+    bool scratch = false;
   };
   // The parent's files as they are now. Call it on the thread of the parent's cluster while nobody
   // uses its files. Survives the end of the program at once, a power cut after make_durable().

@@ -307,6 +307,43 @@ TEST_F(BranchedDirectoryTest, leftovers_of_a_killed_program_are_removed) {
   EXPECT_FALSE(std::filesystem::exists(host_.path() + "/calf_branches/.old-y"));
 }
 
+TEST_F(BranchedDirectoryTest, a_scratch_copy_goes_with_the_program_if_nobody_drops_it) {
+  put(*fs_, "f", "root");
+  auto b = branch("b");
+  write_at(*b, "f", 0, "bran");
+  for (const bool is_dropped : {true, false}) {
+    auto scratch = branched_->create({.name = "s", .parent = "b", .scratch = true}).value();
+    EXPECT_EQ(get(*scratch, "f"), "bran");
+    write_at(*scratch, "f", 0, "scra");
+    put(*scratch, "new", "scratch");
+    EXPECT_EQ(get(*scratch, "f"), "scra");
+    scratch.reset();
+    if (is_dropped) {
+      ASSERT_TRUE(branched_->drop(names(*branched_).front()));
+      EXPECT_THAT(names(*branched_), ElementsAre("b"));
+    }
+  }
+  b.reset();
+  reopen();
+  EXPECT_THAT(names(*branched_), ElementsAre("b"));
+  EXPECT_EQ(get(*open("b"), "f"), "bran");
+  EXPECT_EQ(get(*open("b"), "new"), "errno 2");
+  EXPECT_EQ(get(*fs_, "f"), "root");
+}
+
+TEST_F(BranchedDirectoryTest, knows_the_place_of_a_branch) {
+  branch("b");
+  const std::string folder = host_.path() + "/calf_branches/b";
+  for (const char* data : {"/data", "/data/", "/gone/../data"}) {
+    const auto place = branch_at(folder + data);
+    ASSERT_TRUE(place) << data;
+    EXPECT_EQ(place->name, "b");
+    EXPECT_EQ(place->directory, std::filesystem::weakly_canonical(host_.path()));
+  }
+  for (const std::string& other : {host_.path(), folder, host_.path() + "/calf_branches/c/data"})
+    EXPECT_FALSE(branch_at(other)) << other;
+}
+
 TEST_F(BranchedDirectoryTest, damaged_branches_can_only_be_dropped) {
   put(*fs_, "f", "abc");
   branch("a");

@@ -1,13 +1,9 @@
 #include "vfs/tree_copy.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 
-#include "vfs/directory_file_system.h"
+#include "vfs/whole_directory.h"
 
 namespace calf::vfs {
 namespace {
@@ -169,15 +165,6 @@ Result<uint64_t> bytes_below(FileSystem& tree, const std::string& path,
   return total;
 }
 
-Result<void> make_durable(os::Files& files, const std::string& path) {
-  auto fd = files.open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY, 0, os::Resolve::kAnywhere);
-  if (!fd) return error("opening " + path, fd.error());
-  os::FileDescriptor directory(files, *fd);
-  // One flush of the whole file system: an fsync for each of a thousand files takes seconds.
-  auto synced = files.syncfs(*fd);
-  return synced ? Result<void>() : error("syncing " + path, synced.error());
-}
-
 }  // namespace
 
 Result<uint64_t> tree_bytes(FileSystem& tree, const std::vector<std::string>& leave_out) {
@@ -188,43 +175,11 @@ Result<void> copy_tree(FileSystem& from, FileSystem& to, const CopyOptions& opti
   return Copier(from, to, options).run();
 }
 
-Result<void> create_directory_whole(const std::string& path,
-                                    const std::function<Result<void>(FileSystem& fresh)>& fill) {
-  namespace stdfs = std::filesystem;
-  auto files = std::make_shared<os::SystemFiles>();
-  std::error_code code;
-  const stdfs::path target = stdfs::absolute(stdfs::path(path) / "").parent_path();
-  if (stdfs::exists(target, code) &&
-      (!stdfs::is_directory(target, code) || !stdfs::is_empty(target, code))) {
-    return calf::fail(ErrorCode::kAlreadyExists, "\"" + path + "\" exists already",
-                      "choose a directory that does not exist or is empty");
-  }
-  stdfs::create_directories(target.parent_path(), code);
-  if (code)
-    return calf::fail(Error::from_errno("creating " + target.parent_path().string(), code.value()));
-  const stdfs::path fresh = target.parent_path() / ("." + target.filename().string() + ".new-" +
-                                                    std::to_string(::getpid()));
-  stdfs::remove_all(fresh, code);
-  auto done = [&]() -> Result<void> {
-    auto made = files->mkdirat(AT_FDCWD, fresh.c_str(), 0700);
-    if (!made) return error("creating " + fresh.string(), made.error());
-    {
-      CALF_TRY(auto tree, DirectoryFileSystem::open({.path = fresh.string(), .files = files}));
-      CALF_CHECK_OK(fill(*tree));
-    }
-    CALF_CHECK_OK(make_durable(*files, fresh.string()));
-    auto renamed = files->renameat(AT_FDCWD, fresh.c_str(), AT_FDCWD, target.c_str());
-    if (!renamed) return error("naming " + target.string(), renamed.error());
-    return make_durable(*files, target.parent_path().string());
-  }();
-  if (!done) stdfs::remove_all(fresh, code);
-  return done;
-}
-
 Result<void> write_directory(FileSystem& tree, const std::string& path,
                              const CopyOptions& options) {
-  return create_directory_whole(path,
-                                [&](FileSystem& fresh) { return copy_tree(tree, fresh, options); });
+  return create_directory_whole(
+      std::make_shared<os::SystemFiles>(), path,
+      [&](const FreshDirectory& fresh) { return copy_tree(tree, fresh.tree, options); });
 }
 
 }  // namespace calf::vfs

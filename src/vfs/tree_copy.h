@@ -32,14 +32,7 @@ Result<uint64_t> tree_bytes(FileSystem& tree, const std::vector<std::string>& le
 // of zeros become holes. Both belong to the calling thread. Errors name the path. Blocks.
 Result<void> copy_tree(FileSystem& from, FileSystem& to, const CopyOptions& options);
 
-// Makes the directory `path` of the host: `fill` writes into an empty directory beside it, which is
-// then synced and renamed, so that `path` is there whole or not at all. Its parents are created.
-// kAlreadyExists when it exists and is not an empty directory; then, and when `fill` fails, nothing
-// is left. Blocks.
-Result<void> create_directory_whole(const std::string& path,
-                                    const std::function<Result<void>(FileSystem& fresh)>& fill);
-
-// The tree as the plain directory `path` of the host, whole or not at all.
+// The tree as the plain directory `path` of the host: see create_directory_whole().
 Result<void> write_directory(FileSystem& tree, const std::string& path, const CopyOptions& options);
 
 }  // namespace calf::vfs

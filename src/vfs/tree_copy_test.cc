@@ -76,15 +76,5 @@ TEST(TreeCopy, directories_appear_whole) {
   expect_example(*directory(host.path() + "/empty"));
 }
 
-TEST(TreeCopy, nothing_is_left_of_a_directory_that_failed) {
-  TemporaryDirectory host;
-  auto failed = create_directory_whole(host.path() + "/x", [](FileSystem& fresh) {
-    put(fresh, "f", "abc");
-    return calf::fail(ErrorCode::kIo, "no");
-  });
-  ASSERT_FALSE(failed);
-  EXPECT_TRUE(std::filesystem::is_empty(host.path()));
-}
-
 }  // namespace
 }  // namespace calf::vfs

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <utility>
 
 #ifndef MADV_COLLAPSE  // Linux 6.1
 #define MADV_COLLAPSE 25
@@ -41,7 +42,8 @@ LargePages::~LargePages() {
 
 void LargePages::look(int64_t now_ns, const LinearMemory& memory) {
   if (now_ns < due_ns_) return;
-  due_ns_ = now_ns + kLookEveryNs;
+  const bool is_new = std::exchange(due_ns_, now_ns + kLookEveryNs) == 0;
+  if (is_new) return;  // most clusters that live short have no whole piece
   watch(memory);
   look_at_pieces();
 }

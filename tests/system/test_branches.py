@@ -239,6 +239,48 @@ def test_a_branch_sleeps_and_wakes_with_its_data(own_server, directory, kind, co
         branch.close()
 
 
+def test_a_branch_that_woke_ahead_for_nobody_begins_again_where_it_began(own_server):
+    server = own_server()
+    boss = Session(server.connect())
+    boss.run("create table t as select 1 as n")
+    names = [f"b{i}" for i in range(310)]  # more than stay awake
+    for name in names:
+        boss.run(f"select calf.branch('{name}'), calf.command('wake', '{name}', '')")
+    slept = eventually(lambda: [name for name, state in states(boss).items() if state == "asleep" and name in names[2:20]])
+    boss.run("insert into t values (2)")
+    for name in (slept[0], names[-1]):
+        branch = on(server, name)
+        assert branch.rows("table t") == [(1,)]
+        branch.run("insert into t values (3)")
+        branch.close()
+    boss.run(f"select calf.reset_branch('{slept[0]}'), calf.command('wake', '{slept[0]}', '')")
+    assert on(server, slept[0]).rows("table t order by n") == [(1,), (2,)]
+    with pytest.raises(psycopg.errors.UndefinedObject):
+        boss.run("select calf.command('wake', 'none', '')")
+
+
+def test_a_branch_has_helpers_only_while_somebody_is_there(own_server):
+    server = own_server()
+    boss = Session(server.connect())
+
+    def checkpointers(session):
+        return session.value("select count(*) from pg_stat_activity where backend_type = 'checkpointer'")
+
+    for name in (f"b{i}" for i in range(50)):  # the first ones boot, with helpers
+        boss.run(f"select calf.branch('{name}')")
+        branch = on(server, name)
+        if checkpointers(branch) == 0:
+            break
+        branch.close()
+    branch.close()
+    longer_than_idle_s = 6
+    time.sleep(longer_than_idle_s)
+    branch = on(server, name)
+    assert checkpointers(branch) == 0
+    time.sleep(longer_than_idle_s)
+    assert checkpointers(branch) == 1
+
+
 def test_what_needs_the_checkpointer_does_not_wait_for_the_cluster_to_be_idle(cluster):
     """Whether a fresh branch's helpers have started is a matter of chance: several tries."""
     server, boss = cluster

@@ -25,8 +25,8 @@ def sql(data, *statements) -> list[str]:
     return done.stdout.splitlines()
 
 
-def check(data) -> tuple[int, dict]:
-    done = calf("check", data, "--json")
+def check(data, *options) -> tuple[int, dict]:
+    done = calf("check", data, "--json", *options)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -184,3 +184,68 @@ def test_what_is_no_cluster_is_refused_and_not_made_one(directory):
         done = calf("check", path)
         assert done.returncode == 1 and "holds no cluster" in done.stderr
     assert list(directory.iterdir()) == []
+
+
+@pytest.fixture
+def branched(own_server, directory):
+    """A stopped cluster whose branch `b` has blocks of its own, and was not shut down; and the parent wrote since."""
+    data = directory / "data"
+    server = own_server(data=data)
+    boss = Session(server.connect())
+    boss.run("create table t as select i, repeat('x', 500) as note from generate_series(1, 2000) i")
+    boss.run("alter table t add primary key (i)")
+    boss.run("checkpoint")
+    boss.run("select calf.branch('b')")
+    branch = Session(server.connect("postgres@b"))
+    branch.run("update t set note = 'of the branch' where i % 2 = 0")
+    branch.run("checkpoint")
+    branch.run("insert into t values (0, 'after the checkpoint')")
+    boss.run("update t set note = 'of the parent' where i % 3 = 0")
+    boss.run("checkpoint")
+    file = branch.value("select pg_relation_filepath('t')")
+    server.kill()
+    return data, file
+
+
+def contents(folder) -> dict:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_branch_is_checked_and_stays_as_it_is(branched, own_server):
+    data, _ = branched
+    calf("sql", data, "-c", "select 1")  # the directory itself recovers, and knows its branches
+    before, parents = contents(data / "calf_branches"), contents(data / "base")
+    code, result = check(data, "--branch", "b")
+    assert code == 0 and result["problems"] == [] and result["branch"] == "b"
+    assert result["recovered"] and result["pages"] > 1000 and result["databases"] == 2
+    after = contents(data / "calf_branches")
+    assert after.keys() == before.keys()
+    assert [name for name in before if after[name] != before[name] and not name.endswith("/journal")] == []
+    assert contents(data / "base") == parents
+    assert check(data, "--branch", "none")[0] == 1
+    server = own_server(data=data)
+    branch = Session(server.connect("postgres@b"))
+    assert branch.rows("select count(*), count(*) filter (where note = 'of the branch') from t") == [(2001, 1000)]
+
+
+def test_a_flipped_bit_of_a_branch_is_found_there_only(branched):
+    data, file = branched
+    assert check(data)[0] == 0
+    assert check(data, "--branch", "b")[0] == 0
+    slots = data / "calf_branches" / "b" / "blocks"
+    content = slots.read_bytes()
+    # A row that the branch alone has, in a block of its own.
+    flip_bit(slots, content.index(b"of the branch"))
+    code, result = check(data, "--branch", "b")
+    assert code == 1
+    assert problem(result, where="page", file=file)["relation"] == "public.t"
+    assert check(data)[0] == 0
+
+
+def test_the_files_of_a_branch_are_no_directory_to_start_in(branched):
+    data, _ = branched
+    inside = data / "calf_branches" / "b" / "data"
+    for command in ("check", "sql"):
+        refused = calf(command, inside, *(("-c", "select 1") if command == "sql" else ()))
+        assert refused.returncode != 0
+        assert f'is branch "b" of "{data}"' in refused.stderr and "--branch b" in refused.stderr

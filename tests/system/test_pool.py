@@ -116,6 +116,22 @@ def test_the_pool_of_a_directory(own_server, directory):
     assert add_ada(client.take()) == 1
 
 
+def test_databases_are_awake_before_somebody_asks(own_server):
+    server = own_server(arguments=("--pool", "0", "--pool-ahead", "3"))
+    client = Client(server)
+    client.set_up()
+    boss = Session(server.connect())
+
+    def tests():
+        return boss.rows("select state from calf.branches() where name like 'pool-1-%'")
+
+    for taken in range(3):
+        # Those that were taken are awake as well, though nobody has connected to them.
+        eventually(lambda: tests() == [("awake",)] * (taken + 3))
+        client.take()
+    assert add_ada(client.take()) == 1
+
+
 def test_statuses(pool):
     _, client = pool
     for body in ({}, {"hash": ""}, []):

@@ -22,4 +22,8 @@ Result<std::unique_ptr<DirectoryOwner>> own_directory(const std::filesystem::pat
   return fail(ErrorCode::kUnsupported, "a proxy has no data directory");
 }
 
+Result<std::unique_ptr<BranchView>> view_branch(const std::filesystem::path&, const std::string&) {
+  return fail(ErrorCode::kUnsupported, "a proxy has no data directory");
+}
+
 }  // namespace calf::cli
