@@ -23,6 +23,8 @@ namespace calf::node {
 namespace {
 
 constexpr int64_t kFastShutdownMs = 5000;
+constexpr int64_t kImmediateShutdownMs = 3000;
+constexpr int64_t kHaltMs = 2000;
 constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessions like
 
 // Any thread.
@@ -72,7 +74,11 @@ class PostgresEngine final : public server::Engine, public cli::SnapshotSaver {
       log::warn("fast shutdown has taken too long: stopping at once; the next start recovers");
     }
     cluster_->request_shutdown(Mode::kImmediate);
-    return cluster_->wait_stopped(kFastShutdownMs);
+    auto stopped = cluster_->wait_stopped(kImmediateShutdownMs);
+    if (stopped || stopped.error().code != ErrorCode::kDeadlineExceeded) return stopped;
+    // A process that waits for a slow disk, say. For the files it is the same: nothing is flushed.
+    cluster_->halt();
+    return cluster_->wait_stopped(kHaltMs);
   }
 
   void set_exit_handler(std::function<void(Error)> on_exit) override {

@@ -459,7 +459,8 @@ void Kernel::idle() {
   // Clients in this program look for themselves, and want the baton for it.
   if (typical_idle_ns_ < kLongestSpinNs && clients_in_process_ == 0) {
     const int64_t spin_until = std::min(began + kLongestSpinNs, deadline);
-    while (nobody_is_runnable() && now_ns() < spin_until) poll_events(0);
+    while (nobody_is_runnable() && !ends() && now_ns() < spin_until) poll_events(0);
+    if (ends()) return;  // what has woken the poller is used up
   }
   if (nobody_is_runnable() && clients_in_process_ > 0) {
     sleep_without_baton(deadline);
