@@ -179,6 +179,7 @@ struct Place {
 Result<Place> open_directory(const cli::ClusterOptions& options,
                              const std::filesystem::path& path) {
   if (options.from) CALF_CHECK_OK(create_from_snapshot(*options.from, path, options.observer));
+  if (options.archive) CALF_CHECK_OK(create_from_archive(options.archive, path));
   CALF_TRY(auto opened, DataDirectory::open(path));
   CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched,
            vfs::BranchedDirectory::open({.path = path.string(),
@@ -199,6 +200,11 @@ Result<Place> open_memory(const cli::ClusterOptions& options) {
               .snapshot = nullptr};
   if (options.from) {
     CALF_TRY(place.data, load_snapshot(*options.from, options.observer));
+    place.created = false;
+    return place;
+  }
+  if (options.archive) {
+    CALF_TRY(place.data, load_archive(options.archive));
     place.created = false;
     return place;
   }
