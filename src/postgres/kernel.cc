@@ -17,6 +17,14 @@ constexpr size_t kSpareStacks = 16;
 // PGShmemHeader: magic 0, creator's pid 4, total size 8.
 constexpr uint32_t kShmemMagic = 679834894;
 
+// May a process go on on another thread? Where a thread-local pointer leads to linear memory,
+// compilers may keep that variable's address across a wait; on x86-64 they have no reason to.
+#if CALF_MEMORY_GS || defined(__x86_64__)
+constexpr bool kProcessesMayMove = true;
+#else
+constexpr bool kProcessesMayMove = false;
+#endif
+
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> Kernel::create(Options options) {
@@ -507,6 +515,7 @@ bool Kernel::has_work_for_own_thread() const {
 }
 
 bool Kernel::help(const std::function<bool()>& done) {
+  if (!kProcessesMayMove) return false;
   std::unique_lock baton(baton_, std::try_to_lock);
   if (!baton.owns_lock()) return false;
   if (over_) return true;

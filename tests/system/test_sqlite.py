@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 
+from harness.measure import assert_below
 from harness.sqlite import SqliteServer
 
 
@@ -242,4 +243,4 @@ def test_memory_of_an_idle_server_is_small(sqlite_server):
     with sqlite_server.connect() as c:
         c.execute("create table t (id serial primary key, v text)")
         c.execute("insert into t (v) select 'x' || g from generate_series(1, 1000) g")
-        assert sqlite_server.resident_kb() < 10 * 1024
+        assert_below(sqlite_server.resident_kb(), 10 * 1024, "kB of an idle server")
