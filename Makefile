@@ -66,7 +66,7 @@ portable: ## Unit tests, and system tests that ask most of it, on the image with
 	  test_streaming.py test_extensions.py test_branches.py
 
 fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
-	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz snapshot_file_fuzz
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz snapshot_file_fuzz tar_read_fuzz
 	@scripts/fuzz $(ARGS)
 
 clean: ## Remove build/; the cache in ~/.cache/calf stays
