@@ -58,7 +58,7 @@ asan: ## Build with address and undefined-behaviour sanitizers and run the unit 
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(MAKE) --no-print-directory unit PRESET=asan
 
 tsan: ## The same with the thread sanitizer
-	@$(MAKE) --no-print-directory unit PRESET=tsan
+	@TSAN_OPTIONS=die_after_fork=0 $(MAKE) --no-print-directory unit PRESET=tsan
 
 portable: ## Unit tests, and system tests that ask most of it, on the image without the GS segment
 	@$(MAKE) --no-print-directory unit PRESET=portable
