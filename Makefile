@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 PRESET ?= release
 
-.PHONY: help demo test unit system build node-package python bench install uninstall format format-check lint asan tsan fuzz clean
+.PHONY: help demo test unit system build node-package python bench install uninstall format format-check lint portable asan tsan fuzz clean
 
 help: ## This list
 	@echo 'make demo                  see it work: builds, starts a server, two psql sessions'
@@ -13,7 +13,7 @@ help: ## This list
 	@echo
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-20s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo 'Variables: PRESET=release|asan|tsan|fuzz  PREFIX=/usr/local  DESTDIR=  ARGS="…" (for unit, system, bench)'
+	@echo 'Variables: PRESET=release|portable|asan|tsan|fuzz  PREFIX=/usr/local  DESTDIR=  ARGS="…" (for unit, system, bench)'
 
 demo: ## Install what is missing, build, show two sessions in real psql
 	@scripts/demo
@@ -58,10 +58,15 @@ asan: ## Build with address and undefined-behaviour sanitizers and run the unit 
 	@UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 $(MAKE) --no-print-directory unit PRESET=asan
 
 tsan: ## The same with the thread sanitizer
-	@$(MAKE) --no-print-directory unit PRESET=tsan
+	@TSAN_OPTIONS=die_after_fork=0 $(MAKE) --no-print-directory unit PRESET=tsan
+
+portable: ## Unit tests, and system tests that ask most of it, on the image without the GS segment
+	@$(MAKE) --no-print-directory unit PRESET=portable
+	@CALF_BINARY=$(CURDIR)/build/portable/calf tests/system/run test_isolation.py test_locks.py test_crash.py test_sessions_apart.py \
+	  test_streaming.py test_extensions.py test_branches.py
 
 fuzz: ## Build the fuzz targets and run each for 30 s; ARGS go to libFuzzer
-	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz snapshot_file_fuzz
+	@scripts/build fuzz fuzz_startup fuzz_backend fuzz_scram fuzz_pgfiles fuzz_page_set fuzz_sql_splitter pack_fuzz snapshot_file_fuzz tar_read_fuzz
 	@scripts/fuzz $(ARGS)
 
 clean: ## Remove build/; the cache in ~/.cache/calf stays

@@ -151,6 +151,11 @@ CALF_API void calf_error_free(calf_error* error);
  * may not call the library. */
 typedef void (*calf_log_function)(void* context, const char* line, size_t size);
 
+/* Puts the next bytes of an archive, at most `size`, into `buffer`, and returns how many; 0 at its
+ * end, negative when they cannot be had. Called by the thread that is in calf_open. It may not call
+ * the library. */
+typedef int64_t (*calf_read_function)(void* context, void* buffer, size_t size);
+
 typedef struct calf_options {
   size_t struct_size;
   /* "memory://" or "memory://name" (gone when closed; the name is for people), a path, or
@@ -177,12 +182,19 @@ typedef struct calf_options {
   /* A file of calf_snapshot_save (or of `calf snapshot save`) that the cluster starts with; a
    * directory must be missing or empty then. NULL: none. */
   const char* snapshot;
+  /* Instead of a snapshot: a tar archive of a data directory that the cluster starts with, not
+   * compressed, as pg_basebackup -Ft -X fetch or tar (of a stopped cluster) makes it; no
+   * tablespaces. A directory must be missing or empty then. It is read while calf_open runs, and
+   * goes straight to where the data will be. NULL: none. */
+  calf_read_function archive;
+  void* archive_context;
 } calf_options;
 
 /* Starts a cluster and returns when it serves; recovery, if it is needed, is done then. `options`
- * may be NULL. Any thread. Blocks: some 10 ms in memory, longer for a directory or a snapshot.
- * Errors: INVALID, IN_USE, NOT_FOUND (the snapshot), PERMISSION, CORRUPT, IO, RESOURCES,
- * UNAVAILABLE, SQL (extensions, user, database). Close with calf_close. */
+ * may be NULL. Any thread. Blocks: some 10 ms in memory, longer for a directory, a snapshot or
+ * an archive. Errors: INVALID, IN_USE, NOT_FOUND (the snapshot), PERMISSION, CORRUPT, UNSUPPORTED
+ * (what is in the archive), IO, RESOURCES, UNAVAILABLE, SQL (extensions, user, database). Close
+ * with calf_close. */
 CALF_API calf_status calf_open(const calf_options* options, calf_cluster** cluster,
                                calf_error** error);
 

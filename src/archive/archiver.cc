@@ -104,12 +104,13 @@ Result<void> Archiver::Impl::begin(const blob::Limits& limits) {
 }
 
 void Archiver::Impl::end_threads() {
-  for (std::jthread* thread : {&ship_thread_, &lease_thread_, &base_thread_}) {
-    thread->request_stop();
-  }
-  for (std::jthread* thread : {&ship_thread_, &lease_thread_, &base_thread_}) {
+  for (std::jthread* thread : {&ship_thread_, &lease_thread_}) thread->request_stop();
+  for (std::jthread* thread : {&ship_thread_, &lease_thread_}) {
     if (thread->joinable()) thread->join();
   }
+  // The ship thread's until it has ended.
+  base_thread_.request_stop();
+  if (base_thread_.joinable()) base_thread_.join();
 }
 
 Error Archiver::Impl::lost_error() const {

@@ -62,10 +62,29 @@ bool needs_bootstrap(const cli::ServeOptions& options) {
          !options.password.empty() || !options.extensions.empty() || options.auth.has_value();
 }
 
+// The archive of `given`, a buffer at a time.
+cli::ArchiveSource archive_source(const calf_options& given) {
+  return [read = given.archive,
+          context = given.archive_context](std::span<std::byte> buffer) -> Result<size_t> {
+    size_t done = 0;
+    while (done < buffer.size()) {
+      const size_t room = buffer.size() - done;
+      const int64_t got = read(context, buffer.data() + done, room);
+      if (got < 0) return calf::fail(ErrorCode::kIo, "the archive could not be read");
+      if (static_cast<uint64_t>(got) > room)
+        return calf::fail(ErrorCode::kInvalidArgument, "the archive has more bytes than asked for");
+      if (got == 0) break;
+      done += static_cast<size_t>(got);
+    }
+    return done;
+  };
+}
+
 cli::ClusterOptions to_cluster_options(const cli::ServeOptions& options,
                                        const calf_options& given) {
   cli::ClusterOptions cluster{.location = options.location, .settings = options.settings};
   if (given.snapshot != nullptr) cluster.from = given.snapshot;
+  if (given.archive != nullptr) cluster.archive = archive_source(given);
   if (options.auth) cluster.pg_hba_conf = cli::hba_text(*options.auth);
   if (given.log != nullptr) {
     cluster.log_sink = [log = given.log, context = given.log_context](std::string_view line) {
@@ -78,6 +97,9 @@ cli::ClusterOptions to_cluster_options(const cli::ServeOptions& options,
 Answer<std::unique_ptr<calf_cluster>> open(const calf_options* options) {
   constexpr size_t kLeastSize = offsetof(calf_options, snapshot);  // the first version's
   CAPI_TRY(const calf_options given, read_options(options, kLeastSize));
+  if (given.snapshot != nullptr && given.archive != nullptr)
+    return fail(CALF_ERROR_INVALID,
+                "a cluster starts with a snapshot or with an archive, not both");
   auto cluster = std::make_unique<calf_cluster>();
   cluster->generation = process_generation();
   CAPI_TRY(cluster->options, to_serve_options(given));

@@ -2,11 +2,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
 
 #include "capi/test_support.h"
@@ -212,6 +215,81 @@ TEST_F(Snapshot, that_is_none_is_refused) {
   // Options of a program that was built before there were snapshots.
   options.struct_size = offsetof(calf_options, snapshot);
   EXPECT_NE(open_cluster(&options), nullptr);
+}
+
+// A tar archive in memory, read a few bytes at a time.
+struct Archive {
+  std::string bytes;
+  size_t at = 0;
+  static int64_t read(void* self, void* buffer, size_t size) {
+    auto& archive = *static_cast<Archive*>(self);
+    const size_t part = std::min({size, size_t{10'007}, archive.bytes.size() - archive.at});
+    archive.bytes.copy(static_cast<char*>(buffer), part, archive.at);
+    archive.at += part;
+    return static_cast<int64_t>(part);
+  }
+  calf_options options(const char* data_dir = nullptr) {
+    at = 0;
+    calf_options options = {};
+    options.struct_size = sizeof options;
+    options.data_dir = data_dir;
+    options.archive = &Archive::read;
+    options.archive_context = this;
+    return options;
+  }
+};
+
+class FromArchive : public Snapshot {
+ protected:
+  // Of a directory in which the table t has the row 7.
+  Archive archive_of_cluster() {
+    const std::string data = folder_ / "data";
+    calf_options options = {};
+    options.struct_size = sizeof options;
+    options.data_dir = data.c_str();
+    ask(open_session(open_cluster(&options)), "create table t as select 7 as n");
+    const std::string tar = folder_ / "data.tar";
+    EXPECT_EQ(std::system(("tar -cf " + tar + " -C " + data + " .").c_str()), 0);
+    std::ifstream file(tar, std::ios::binary);
+    return {.bytes = {std::istreambuf_iterator<char>(file), {}}};
+  }
+};
+
+TEST_F(FromArchive, starts_in_memory_and_in_a_directory) {
+  Archive archive = archive_of_cluster();
+  const std::string copy = folder_ / "copy";
+  for (const char* place : {"memory://", copy.c_str()}) {
+    const auto options = archive.options(place);
+    EXPECT_EQ(ask(open_session(open_cluster(&options)), "select n from t"), "7") << place;
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 3) << "left behind";
+  calf_cluster* cluster = nullptr;
+  const auto again = archive.options(copy.c_str());
+  EXPECT_EQ(calf_open(&again, &cluster, error_.out()), CALF_ERROR_IN_USE) << error_.message();
+}
+
+TEST_F(FromArchive, is_refused_when_it_is_none) {
+  Archive archive = archive_of_cluster();
+  calf_cluster* cluster = nullptr;
+  const std::string place = folder_ / "half";
+  const auto refuse = [&](const calf_options& options, calf_status status) {
+    EXPECT_EQ(calf_open(&options, &cluster, error_.out()), status) << error_.message();
+    EXPECT_FALSE(std::filesystem::exists(place));
+  };
+  auto both = archive.options();
+  both.snapshot = file_.c_str();
+  refuse(both, CALF_ERROR_INVALID);
+  Archive cut{.bytes = archive.bytes.substr(0, archive.bytes.size() / 2)};
+  refuse(cut.options(place.c_str()), CALF_ERROR_CORRUPT);
+  Archive empty{.bytes = std::string(1024, '\0')};
+  refuse(empty.options(place.c_str()), CALF_ERROR_INVALID);
+  for (const int64_t answer : {int64_t{-1}, INT64_MAX}) {
+    auto broken = archive.options(place.c_str());
+    static int64_t lie = 0;
+    lie = answer;
+    broken.archive = [](void*, void*, size_t) { return lie; };
+    refuse(broken, answer < 0 ? CALF_ERROR_IO : CALF_ERROR_INVALID);
+  }
 }
 
 TEST(Misuse, is_an_error_and_no_crash) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,6 +37,9 @@ using LogSink = std::function<void(std::string_view line)>;
 // Long work tells how far it is, in bytes; an error ends it.
 using WorkObserver = std::function<Result<void>(std::uint64_t done, std::uint64_t total)>;
 
+// Fills the buffer as far as there is something: fewer bytes only at the end.
+using ArchiveSource = std::function<Result<std::size_t>(std::span<std::byte> buffer)>;
+
 enum class EngineKind { kPostgres, kSqlite };
 
 // Who may come in: for an engine that has no roles of its own.
@@ -62,6 +66,8 @@ struct ClusterOptions {
   std::optional<StorageOptions> storage{};  // of kSqlite
   // A snapshot file that the cluster starts with. A directory must be missing or empty then.
   std::optional<std::filesystem::path> from{};
+  // Instead: a tar archive of a data directory, which is read by the thread that opens the cluster.
+  ArchiveSource archive{};
   WorkObserver observer{};  // of reading it, or of restoring from storage; may be empty
   // Settings for this run, as with `postgres -c name=value`; later ones win. Includes port,
   // max_connections, … so that SHOW tells the truth.
@@ -94,7 +100,7 @@ class SnapshotSaver {
 
 struct OpenedCluster {
   std::unique_ptr<server::Engine> engine;  // recovered, accepting connections
-  bool created = false;  // the cluster was made by this call, and not from a snapshot file
+  bool created = false;                // by this call, and not from a snapshot file or an archive
   SnapshotSaver* snapshots = nullptr;  // the engine's; null: it has none
 };
 
@@ -112,8 +118,8 @@ Result<SavedSnapshot> save_snapshot(const SaveSnapshotOptions& options);
 // template0 and template1; returns when it accepts connections. Further roles, passwords, databases
 // and extensions are made by the caller through SQL over an in-process connection. Errors:
 // kAlreadyExists/kUnavailable when another process has the directory open; kPermissionDenied,
-// kDataCorrupted, kInvalidArgument for a bad setting; kIo. With `from`, also what a snapshot file
-// can have wrong. Blocks; any thread.
+// kDataCorrupted, kInvalidArgument for a bad setting; kIo. With `from` or `archive`, also what
+// these can have wrong. Blocks; any thread.
 Result<OpenedCluster> open_cluster(const ClusterOptions& options);
 
 // Held by who works on a data directory's files: nobody starts the cluster meanwhile.

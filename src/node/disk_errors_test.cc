@@ -186,6 +186,26 @@ TEST_P(DiskErrors, other_sessions_learn_that_the_cluster_went_down) {
   EXPECT_EQ(ask(one(), "select count(*) from other where n = 7"), "0");
 }
 
+// The checkpoint of a fast shutdown syncs file after file, with no place in between where
+// PostgreSQL itself looks for signals.
+TEST(SlowDisk, keeps_no_immediate_shutdown_waiting) {
+  using Mode = postgres::Cluster::Shutdown;
+  const DiskPointer disk = fresh_disk();
+  auto cluster = ClusterOnDisk::start(disk);
+  ASSERT_TRUE(cluster) << cluster.error().to_string();
+  auto session = (*cluster)->connect();
+  ASSERT_TRUE(session) << session.error().to_string();
+  for (int n = 0; n < 30; ++n) {
+    const std::string table = "t" + std::to_string(n);
+    ASSERT_EQ(state_of(**session, "create table " + table + " as select 1 as n"), "00000");
+  }
+  ASSERT_EQ(state_of(**session, "begin; insert into t0 values (2)"), "00000");
+  disk->slow_down_syncs(300);
+  EXPECT_FALSE((*cluster)->stop(Mode::kFast, 1000)) << "the checkpoint is too quick for this test";
+  const auto stopped = (*cluster)->stop(Mode::kImmediate, 3000);
+  EXPECT_TRUE(stopped) << stopped.error().to_string();
+}
+
 TEST(DiskErrorsAtStart, are_named) {
   const DiskPointer disk = fresh_disk();
   disk->fail({.call = DiskCall::kRead, .where = under("data/global/pg_control")});

@@ -23,6 +23,8 @@ namespace calf::node {
 namespace {
 
 constexpr int64_t kFastShutdownMs = 5000;
+constexpr int64_t kImmediateShutdownMs = 3000;
+constexpr int64_t kHaltMs = 2000;
 constexpr int64_t kSmartShutdownMs = INT64_C(1) << 40;  // as long as the sessions like
 
 // Any thread.
@@ -72,7 +74,11 @@ class PostgresEngine final : public server::Engine, public cli::SnapshotSaver {
       log::warn("fast shutdown has taken too long: stopping at once; the next start recovers");
     }
     cluster_->request_shutdown(Mode::kImmediate);
-    return cluster_->wait_stopped(kFastShutdownMs);
+    auto stopped = cluster_->wait_stopped(kImmediateShutdownMs);
+    if (stopped || stopped.error().code != ErrorCode::kDeadlineExceeded) return stopped;
+    // A process that waits for a slow disk, say. For the files it is the same: nothing is flushed.
+    cluster_->halt();
+    return cluster_->wait_stopped(kHaltMs);
   }
 
   void set_exit_handler(std::function<void(Error)> on_exit) override {
@@ -180,6 +186,7 @@ Result<std::unique_ptr<vfs::BranchedDirectory>> open_branched(const std::filesys
 Result<Place> open_directory(const cli::ClusterOptions& options,
                              const std::filesystem::path& path) {
   if (options.from) CALF_CHECK_OK(create_from_snapshot(*options.from, path, options.observer));
+  if (options.archive) CALF_CHECK_OK(create_from_archive(options.archive, path));
   CALF_TRY(auto opened, DataDirectory::open(path));
   CALF_TRY(std::shared_ptr<vfs::BranchedDirectory> branched, open_branched(path));
   return Place{.directory = std::move(opened.directory),
@@ -196,6 +203,11 @@ Result<Place> open_memory(const cli::ClusterOptions& options) {
               .snapshot = nullptr};
   if (options.from) {
     CALF_TRY(place.data, load_snapshot(*options.from, options.observer));
+    place.created = false;
+    return place;
+  }
+  if (options.archive) {
+    CALF_TRY(place.data, load_archive(options.archive));
     place.created = false;
     return place;
   }

@@ -8,6 +8,7 @@
 #include "os/files.h"
 #include "vfs/directory_file_system.h"
 #include "vfs/memory_file_system.h"
+#include "vfs/tar_read.h"
 #include "vfs/tree_copy.h"
 #include "vfs/whole_directory.h"
 
@@ -31,7 +32,8 @@ vfs::CopyObserver copy_observer(const cli::WorkObserver& observer) {
   };
 }
 
-Result<void> check_version(vfs::FileSystem& tree) {
+// `what` the tree came from: "snapshot".
+Result<void> check_version(vfs::FileSystem& tree, const std::string& what) {
   CALF_TRY(auto pack, template_pack());
   const auto entry = pack->find(kVersionFile);
   if (!entry) return fail(ErrorCode::kInternal, "the template has no PG_VERSION");
@@ -39,14 +41,14 @@ Result<void> check_version(vfs::FileSystem& tree) {
   std::string found(expected.size() + 1, '\0');
   auto file = tree.open(kVersionFile, {});
   if (!file) {
-    return fail(ErrorCode::kInvalidArgument, "the snapshot holds no cluster of PostgreSQL");
+    return fail(ErrorCode::kInvalidArgument, "the " + what + " holds no cluster of PostgreSQL");
   }
   auto size = (*file)->pread(std::as_writable_bytes(std::span(found)), 0);
   if (!size) return error(std::string("reading ") + kVersionFile, size.error());
   found.resize(*size);
   if (found == expected) return {};
-  return fail(ErrorCode::kInvalidArgument, "the snapshot is of another version of PostgreSQL",
-              "start it with the version of Calf that saved it, and dump and restore it");
+  return fail(ErrorCode::kInvalidArgument, "the " + what + " is of another version of PostgreSQL",
+              "start it with the version that it comes from, and dump and restore it");
 }
 
 Result<void> read_file(const fs::path& path, vfs::FileSystem& target,
@@ -70,8 +72,37 @@ Result<void> read_file(const fs::path& path, vfs::FileSystem& target,
   };
   auto read = vfs::read_snapshot_file(source, target, copy_observer(observer));
   if (!read) return fail(std::move(read).error().with_context(path.string()));
-  auto checked = check_version(target);
+  auto checked = check_version(target, "snapshot");
   return checked ? Result<void>() : fail(std::move(checked).error().with_context(path.string()));
+}
+
+Result<void> read_archive(const cli::ArchiveSource& source, vfs::FileSystem& target) {
+  CALF_CHECK_OK(vfs::read_tar(source, target, kLeftOut));
+  return check_version(target, "archive");
+}
+
+// An empty tree in memory, filled.
+Result<std::shared_ptr<vfs::FileSystem>> in_memory(
+    const std::function<Result<void>(vfs::FileSystem&)>& fill) {
+  vfs::MemoryFileSystem::Options options;
+  options.clock = std::make_shared<os::SystemClock>();
+  auto tree = vfs::MemoryFileSystem::create(options);
+  if (!tree) return error("making a file system", tree.error());
+  CALF_CHECK_OK(fill(**tree));
+  return std::shared_ptr<vfs::FileSystem>(std::move(*tree));
+}
+
+// A data directory of the host, filled, whole or not at all.
+Result<void> in_directory(const fs::path& path, const std::string& hint,
+                          const std::function<Result<void>(vfs::FileSystem&)>& fill) {
+  std::error_code ignored;
+  if (fs::exists(path / kVersionFile, ignored)) {
+    return fail(ErrorCode::kAlreadyExists, "\"" + path.string() + "\" holds a cluster already",
+                hint);
+  }
+  return vfs::create_directory_whole(
+      std::make_shared<os::SystemFiles>(), path.string(),
+      [&](const vfs::FreshDirectory& fresh) { return fill(fresh.tree); });
 }
 
 // A file beside `target` that takes its place, or nothing of it is left.
@@ -128,24 +159,22 @@ class Replacement {
 
 Result<std::shared_ptr<vfs::FileSystem>> load_snapshot(const fs::path& file,
                                                        const cli::WorkObserver& observer) {
-  vfs::MemoryFileSystem::Options options;
-  options.clock = std::make_shared<os::SystemClock>();
-  auto tree = vfs::MemoryFileSystem::create(options);
-  if (!tree) return error("making a file system", tree.error());
-  CALF_CHECK_OK(read_file(file, **tree, observer));
-  return std::shared_ptr<vfs::FileSystem>(std::move(*tree));
+  return in_memory([&](vfs::FileSystem& tree) { return read_file(file, tree, observer); });
 }
 
 Result<void> create_from_snapshot(const fs::path& file, const fs::path& path,
                                   const cli::WorkObserver& observer) {
-  std::error_code ignored;
-  if (fs::exists(path / kVersionFile, ignored)) {
-    return fail(ErrorCode::kAlreadyExists, "\"" + path.string() + "\" holds a cluster already",
-                "start it without --from, or give a directory that does not exist yet");
-  }
-  return vfs::create_directory_whole(
-      std::make_shared<os::SystemFiles>(), path.string(),
-      [&](const vfs::FreshDirectory& fresh) { return read_file(file, fresh.tree, observer); });
+  return in_directory(path, "start it without --from, or give a directory that does not exist yet",
+                      [&](vfs::FileSystem& fresh) { return read_file(file, fresh, observer); });
+}
+
+Result<std::shared_ptr<vfs::FileSystem>> load_archive(const cli::ArchiveSource& source) {
+  return in_memory([&](vfs::FileSystem& tree) { return read_archive(source, tree); });
+}
+
+Result<void> create_from_archive(const cli::ArchiveSource& source, const fs::path& path) {
+  return in_directory(path, "open it without the archive, or give a directory that does not exist",
+                      [&](vfs::FileSystem& fresh) { return read_archive(source, fresh); });
 }
 
 Result<vfs::SnapshotFileInfo> save_tree(vfs::FileSystem& tree, const fs::path& file,

@@ -1,4 +1,5 @@
-// Snapshot files of the host (vfs/snapshot_file.h) as clusters' data, in both directions.
+// Snapshot files of the host (vfs/snapshot_file.h) as clusters' data, in both directions; and tar
+// archives of data directories, in one.
 #pragma once
 
 #include <filesystem>
@@ -21,6 +22,12 @@ Result<std::shared_ptr<vfs::FileSystem>> load_snapshot(const std::filesystem::pa
 Result<void> create_from_snapshot(const std::filesystem::path& file,
                                   const std::filesystem::path& path,
                                   const cli::WorkObserver& observer);
+
+// The same for a tar archive of a data directory (vfs/tar_read.h). The source is read by the
+// calling thread; kUnsupported for what cannot be loaded.
+Result<std::shared_ptr<vfs::FileSystem>> load_archive(const cli::ArchiveSource& source);
+Result<void> create_from_archive(const cli::ArchiveSource& source,
+                                 const std::filesystem::path& path);
 
 // Writes the data directory `tree`, which belongs to the calling thread and does not change, into
 // `file`: beside, synced, then renamed over what was there. Blocks.

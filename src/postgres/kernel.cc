@@ -17,6 +17,14 @@ constexpr size_t kSpareStacks = 16;
 // PGShmemHeader: magic 0, creator's pid 4.
 constexpr uint32_t kShmemMagic = 679834894;
 
+// May a process go on on another thread? Where a thread-local pointer leads to linear memory,
+// compilers may keep that variable's address across a wait; on x86-64 they have no reason to.
+#if CALF_MEMORY_GS || defined(__x86_64__)
+constexpr bool kProcessesMayMove = true;
+#else
+constexpr bool kProcessesMayMove = false;
+#endif
+
 }  // namespace
 
 Result<std::unique_ptr<Kernel>> Kernel::create(Options options) {
@@ -436,7 +444,8 @@ void Kernel::idle() {
   // Clients in this program look for themselves, and want the baton for it.
   if (typical_idle_ns_ < kLongestSpinNs && clients_in_process_ == 0) {
     const int64_t spin_until = std::min(began + kLongestSpinNs, deadline);
-    while (nobody_is_runnable() && now_ns() < spin_until) poll_events(0);
+    while (nobody_is_runnable() && !ends() && now_ns() < spin_until) poll_events(0);
+    if (ends()) return;  // what has woken the poller is used up
   }
   if (nobody_is_runnable() && clients_in_process_ > 0) {
     sleep_without_baton(deadline);
@@ -483,6 +492,7 @@ bool Kernel::has_work_for_own_thread() const {
 }
 
 bool Kernel::help(const std::function<bool()>& done) {
+  if (!kProcessesMayMove) return false;
   std::unique_lock baton(baton_, std::try_to_lock);
   if (!baton.owns_lock()) return false;
   if (over_) return true;

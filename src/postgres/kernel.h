@@ -110,8 +110,8 @@ class Kernel {
 
   // The process waits for its condition; it is looked at whenever another process has run.
   void await_condition(Process& process) { conditional_.push_back(&process); }
-  // With one session nobody would use the time that a sync on another thread frees; it would only
-  // come later.
+  // Does a session's sync run on another thread? With one session nobody would use the time; the
+  // answer would only come later.
   [[nodiscard]] bool syncs_elsewhere() const { return clients_ > 1; }
   // Syncs on the sync thread; the process goes on afterwards.
   void sync(Process& process, wasm::GuestFiles::PendingSync pending) {

@@ -254,7 +254,8 @@ void Process::sleep_ns(int64_t duration_ns) {
 }
 
 int Process::sync_file(int fd, vfs::File::SyncKind kind) {
-  if (!kernel_.syncs_elsewhere()) {
+  deliver_signals();  // as a native process would handle them in the middle of fsync()
+  if (client_ != nullptr && !kernel_.syncs_elsewhere()) {
     return kind == vfs::File::SyncKind::kAll ? files().fd_sync(fd) : -files().fdatasync(fd);
   }
   auto pending = files().begin_sync(fd, kind);

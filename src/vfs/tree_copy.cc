@@ -109,34 +109,12 @@ class Copier {
       auto got = source.pread(buffer_, offset);
       if (!got) return error("reading " + path, got.error());
       if (*got == 0) return {};
-      auto put = this->put(target, std::span(buffer_).first(*got), offset);
+      auto put = write_sparsely(target, std::span(buffer_).first(*got), offset);
       if (!put) return error("writing " + path, put.error());
       offset += *got;
       progress_.done_bytes += *got;
       if (options_.observer) CALF_CHECK_OK(options_.observer(progress_));
     }
-  }
-
-  static Expected<void> put(File& target, std::span<const std::byte> bytes, uint64_t offset) {
-    for (size_t at = 0; at < bytes.size();) {
-      size_t length = std::min(kHoleSize, bytes.size() - at);
-      if (is_zero(bytes.subspan(at, length))) {
-        at += length;
-        continue;
-      }
-      size_t end = at + length;
-      while (end < bytes.size()) {
-        length = std::min(kHoleSize, bytes.size() - end);
-        if (is_zero(bytes.subspan(end, length))) break;
-        end += length;
-      }
-      while (at < end) {
-        CALF_ERRNO_TRY(size_t written, target.pwrite(bytes.subspan(at, end - at), offset + at));
-        if (written == 0) return fail(Errno::kNoSpace);
-        at += written;
-      }
-    }
-    return {};
   }
 
   FileSystem& from_;
@@ -166,6 +144,28 @@ Result<uint64_t> bytes_below(FileSystem& tree, const std::string& path,
 }
 
 }  // namespace
+
+Expected<void> write_sparsely(File& target, std::span<const std::byte> bytes, uint64_t offset) {
+  for (size_t at = 0; at < bytes.size();) {
+    size_t length = std::min(kHoleSize, bytes.size() - at);
+    if (is_zero(bytes.subspan(at, length))) {
+      at += length;
+      continue;
+    }
+    size_t end = at + length;
+    while (end < bytes.size()) {
+      length = std::min(kHoleSize, bytes.size() - end);
+      if (is_zero(bytes.subspan(end, length))) break;
+      end += length;
+    }
+    while (at < end) {
+      CALF_ERRNO_TRY(size_t written, target.pwrite(bytes.subspan(at, end - at), offset + at));
+      if (written == 0) return fail(Errno::kNoSpace);
+      at += written;
+    }
+  }
+  return {};
+}
 
 Result<uint64_t> tree_bytes(FileSystem& tree, const std::vector<std::string>& leave_out) {
   return bytes_below(tree, "", leave_out);

@@ -25,6 +25,10 @@ struct CopyOptions {
   CopyObserver observer;               // may be empty
 };
 
+// Writes all of `bytes` but long runs of zeros: into a new file they are holes, whose size the
+// caller sets in the end.
+Expected<void> write_sparsely(File& target, std::span<const std::byte> bytes, uint64_t offset);
+
 // The contents of regular files in a tree.
 Result<uint64_t> tree_bytes(FileSystem& tree, const std::vector<std::string>& leave_out);
 

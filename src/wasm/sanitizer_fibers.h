@@ -48,25 +48,31 @@ class SanitizerFiber {
 
 #elif defined(CALF_THREAD_SANITIZER)
 
+// Whoever switches must not return before the stacks are switched, too: each function's end is
+// counted on the fiber on which it is. So what switches is part of its caller.
+#define CALF_IN_CALLER __attribute__((always_inline))
+
 class SanitizerFiber {
  public:
   SanitizerFiber(const std::byte*, size_t) : own_(__tsan_create_fiber(0)) {}
   ~SanitizerFiber() { __tsan_destroy_fiber(own_); }
   SanitizerFiber(const SanitizerFiber&) = delete;
   SanitizerFiber& operator=(const SanitizerFiber&) = delete;
-  void before_resume() {
+  CALF_IN_CALLER void before_resume() {
     caller_ = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(own_, 0);
   }
   void after_resume() {}
   void arrive() {}
-  void before_suspend() { __tsan_switch_to_fiber(caller_, 0); }
-  void before_leaving_for_ever() { before_suspend(); }
+  CALF_IN_CALLER void before_suspend() { __tsan_switch_to_fiber(caller_, 0); }
+  CALF_IN_CALLER void before_leaving_for_ever() { __tsan_switch_to_fiber(caller_, 0); }
 
  private:
   void* own_;
   void* caller_ = nullptr;
 };
+
+#undef CALF_IN_CALLER
 
 #else
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 
 from harness import proc
+from harness.measure import assert_below
 from harness.sessions import Pending, Session, eventually
 from test_crash import CRASHING_FUNCTION
 
@@ -314,9 +315,9 @@ def test_branching_is_quick_and_leaves_nothing_behind(own_server):
     memory, files = proc.rss_kb(server.pid), proc.open_files(server.pid)
     times = sorted(one_test(i) for i in range(200))
     # 5 ms on a quiet machine; this one is shared with other tests.
-    assert times[100] < 0.05, times[100]
+    assert_below(times[100], 0.05, "seconds for a branch, the median")
     eventually(lambda: proc.open_files(server.pid) <= files + 20)
-    assert proc.rss_kb(server.pid) < memory + 20_000
+    assert_below(proc.rss_kb(server.pid), memory + 20_000, "kB after 200 branches")
 
 
 def use_one_more(server, boss, sessions):
@@ -336,7 +337,8 @@ def test_many_branches_in_use_at_once(own_server, count):
     memory, sessions = proc.pss_kb(server.pid), []
     for _ in range(count):
         use_one_more(server, boss, sessions)
-    assert proc.pss_kb(server.pid) - memory < count * 4 * 1024 + 100_000  # the first branches start without a recording
+    # The first branches start without a recording.
+    assert_below(proc.pss_kb(server.pid) - memory, count * 4 * 1024 + 100_000, f"kB of {count} branches")
     for i, session in enumerate(sessions):
         assert session.rows("select v from t order by v") == [("parent",), (f"u{i}",)]
     assert states(boss) == {f"u{i}": "awake" for i in range(count)}

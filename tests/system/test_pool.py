@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from harness import proc
+from harness.measure import assert_below
 from harness.sessions import Session, eventually
 
 pytestmark = pytest.mark.calf_only
@@ -339,9 +340,9 @@ def test_databases_in_a_row_leave_nothing_behind(own_server, request):
     memory, files = proc.rss_kb(server.pid), proc.open_files(server.pid)
     times = rounds(10_000 if request.config.getoption("--slow") else 200)
     # 5 ms on a quiet machine; this one is shared with other tests.
-    assert times[len(times) // 2] < 0.1
+    assert_below(times[len(times) // 2], 0.1, "seconds for a test's database, the median")
     eventually(lambda: proc.open_files(server.pid) <= files + 100)
-    assert proc.rss_kb(server.pid) < memory + 100_000
+    assert_below(proc.rss_kb(server.pid), memory + 100_000, "kB")
 
 
 def test_shutdown_with_a_waiting_client_is_quick(pool):

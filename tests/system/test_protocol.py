@@ -8,6 +8,7 @@ import time
 import pytest
 
 from harness import proc, wire
+from harness.measure import assert_below
 from harness.sessions import Session, eventually
 
 
@@ -231,7 +232,7 @@ def test_a_huge_announced_message_takes_no_memory_in_advance(target):
     grown = proc.private_kb(target.pid) - before
     for each in held:
         each.close()
-    assert grown < 60_000, f"{grown} kB for five announced gigabytes"
+    assert_below(grown, 60_000, "kB for five announced gigabytes")
 
 
 def test_malformed_bodies_are_errors_and_the_session_goes_on(target):
@@ -384,7 +385,7 @@ def test_a_thousand_quick_connections_leave_nothing_behind(target):
     round_of(1000)
     assert proc.open_files(target.pid) <= files + 12
     assert proc.threads(target.pid) <= threads + 2
-    assert proc.private_kb(target.pid) <= memory + 12_000, "private memory in kB grew"
+    assert_below(proc.private_kb(target.pid), memory + 12_000, "private memory in kB after 1000 connections")
 
 
 def test_a_huge_pipeline_without_reading_does_not_deadlock(target):
@@ -402,7 +403,7 @@ def test_a_huge_pipeline_without_reading_does_not_deadlock(target):
             sent += connected.socket.send(data[offset:])
     except TimeoutError:
         pass  # back-pressure: it does not take more
-    assert proc.private_kb(target.pid) < 400_000
+    assert_below(proc.private_kb(target.pid), 400_000, "private memory in kB")
     assert Session(target.connect()).value("select 1") == 1, "others are not affected"
     # Now read: everything that was asked for completely is answered, in order.
     whole, rest = divmod(sent, len(batch))
@@ -425,8 +426,8 @@ def test_a_slow_reader_does_not_block_the_others_or_fill_memory(target):
     started = time.monotonic()
     for _ in range(100):
         other.value("select 1")
-    assert time.monotonic() - started < 3
-    assert proc.private_kb(target.pid) < 400_000
+    assert_below(time.monotonic() - started, 3, "seconds for 100 statements")
+    assert_below(proc.private_kb(target.pid), 400_000, "private memory in kB")
     other.close()
     slow.close()
 

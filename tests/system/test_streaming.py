@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from harness import proc, wire
+from harness.measure import assert_below
 from harness.sessions import Session
 
 MB = 1 << 20
@@ -57,7 +58,7 @@ def copy_in(server, megabytes: int, sink: str) -> tuple[int, Memory]:
 )
 def test_copy_in_streams(roomy, megabytes):
     _, memory = copy_in(roomy, megabytes, "trigger")
-    assert memory.peak_kb < 48_000, f"{memory.peak_kb} kB to take {megabytes} MB"
+    assert_below(memory.peak_kb, 48_000, f"kB to take {megabytes} MB")
 
 
 def test_copy_in_arrives_completely(roomy):
@@ -82,7 +83,7 @@ def test_copy_out_streams(roomy, megabytes):
                 memory.look()
     assert size > megabytes * MB * 0.99
     # generate_series in FROM is kept in a tuple store of work_mem (4 MB), then on disk.
-    assert memory.peak_kb < 48_000 + megabytes * 20, f"{memory.peak_kb} kB to send {megabytes} MB"
+    assert_below(memory.peak_kb, 48_000 + megabytes * 20, f"kB to send {megabytes} MB")
     one.close()
 
 
@@ -122,7 +123,7 @@ def test_a_result_larger_than_memory_s_bound(roomy):
             break
     assert b"SELECT 5000000\0" in tail
     assert size > 80_000_000
-    assert memory.peak_kb < 32_000, f"{memory.peak_kb} kB for the server"
+    assert_below(memory.peak_kb, 32_000, "kB for the server")
     connected.close()
 
 

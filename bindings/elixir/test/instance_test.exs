@@ -172,33 +172,6 @@ defmodule Pglite.InstanceTest do
     assert sql(manager, "select current_user") == [["postgres"]]
   end
 
-  @tag :p1_pgsql
-  test "an independent driver logs in over TCP" do
-    {:ok, _} = Application.ensure_all_started(:p1_pgsql)
-    {:ok, _} = Application.ensure_all_started(:stringprep)
-    manager = start(tcp_port: 0, password: "over tcp")
-    port = Pglite.get_socket_info(manager).tcp_port
-
-    {:ok, connection} =
-      :pgsql.connect(
-        host: ~c"127.0.0.1",
-        port: port,
-        user: ~c"postgres",
-        password: ~c"over tcp",
-        database: ~c"postgres"
-      )
-
-    assert {:ok, [{_tag, _columns, [["42"]]}]} =
-             :pgsql.squery(connection, "select 6 * 7 as answer") |> to_strings()
-
-    assert {:error, _} = :pgsql.connect(host: ~c"127.0.0.1", port: port, user: ~c"postgres", password: ~c"no")
-    :pgsql.terminate(connection)
-  end
-
-  defp to_strings({:ok, [{tag, columns, rows}]}) do
-    {:ok, [{tag, columns, Enum.map(rows, fn row -> Enum.map(row, &to_string/1) end)}]}
-  end
-
   describe "a failed start" do
     test "is a value, and leaves the caller alone" do
       assert {:error, %Error{reason: :invalid_option, message: message}} =

@@ -1,7 +1,9 @@
 #include "cluster.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,11 +36,26 @@ struct OpenOptions {
     for (std::uint32_t i = 0; i < list.Length(); ++i) {
       settings.push_back(list.Get(i).As<Napi::String>().Utf8Value());
     }
+    if (const Napi::Value value = options.Get("archive"); value.IsTypedArray()) {
+      const auto array = value.As<Napi::Uint8Array>();
+      archive_owner = Napi::Persistent(array);
+      archive = {array.Data(), array.ByteLength()};
+    }
   }
 
   std::optional<std::string> data_dir, user, database, password, snapshot;
   std::vector<std::string> settings;
+  Napi::Reference<Napi::Uint8Array> archive_owner;  // keeps what `archive` is of
+  std::span<const std::uint8_t> archive;            // what is still to be read; null: none
 };
+
+std::int64_t read_archive(void* context, void* buffer, std::size_t size) {
+  auto& archive = *static_cast<std::span<const std::uint8_t>*>(context);
+  const std::size_t part = std::min(size, archive.size());
+  std::copy_n(archive.begin(), part, static_cast<std::uint8_t*>(buffer));
+  archive = archive.subspan(part);
+  return static_cast<std::int64_t>(part);
+}
 
 using Log = Napi::ThreadSafeFunction;
 
@@ -70,6 +87,10 @@ class OpenWorker : public Napi::AsyncWorker {
     options.database = c_str(options_.database);
     options.password = c_str(options_.password);
     options.snapshot = c_str(options_.snapshot);
+    if (!options_.archive_owner.IsEmpty()) {
+      options.archive = read_archive;
+      options.archive_context = &options_.archive;
+    }
     options.auth = options_.password ? "scram-sha-256" : nullptr;
     options.settings = settings.data();
     options.settings_count = settings.size();

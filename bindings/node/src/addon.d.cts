@@ -7,6 +7,8 @@ declare namespace addon {
     password?: string
     /** A file of `saveSnapshot` to start with. */
     snapshot?: string
+    /** A tar archive of a data directory to start with instead. Nobody may change it meanwhile. */
+    archive?: Uint8Array
     /** Each "name=value". */
     settings: string[]
     /** Called with lines of PostgreSQL's log; does not keep the process alive. */

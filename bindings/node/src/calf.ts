@@ -221,18 +221,11 @@ export class Calf extends BaseCalf implements AsyncDisposable {
     const inits = await this.#setUpExtensions(options.extensions ?? {}, preload)
     const settings = settingsOf(options, preload)
     try {
-      if (options.loadDataDir) {
-        const path = await load(options.loadDataDir, location.memory ? undefined : location.path)
-        if (location.memory) {
-          directories.push(path)
-          settings.unshift('fsync=off', 'full_page_writes=off')
-        }
-        location.path = path
-      }
+      const archive = options.loadDataDir && (await load(options.loadDataDir, location.memory ? undefined : location.path))
       const { username: user = 'postgres', database = 'postgres', password } = options
       const snapshot = options.snapshot && resolve(options.snapshot)
       const log = this.#logger(options)
-      const cluster = await addon.open({ dataDir: location.path, user, database, password, snapshot, settings, log })
+      const cluster = await addon.open({ dataDir: location.path, user, database, password, snapshot, archive, settings, log })
       if (!exitIsHandled) process.on('exit', closeAllNow)
       exitIsHandled = true
       opened.add((this.#opened = { cluster, directories }))

@@ -1,12 +1,11 @@
-/** Data directories as tar archives: out of a cluster that runs, and back into a directory that one can be opened on. */
+/** Data directories as tar archives: out of a cluster that runs, and on the way back into one. */
 import * as buffer from 'node:buffer'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
 import type { DumpTarCompressionOptions, Results } from './interface.js'
-import { tar, type TarEntry, untar } from './tar.js'
+import { tar, type TarEntry } from './tar.js'
 
 // A global since Node 20.
 const File = globalThis.File ?? (buffer.File as unknown as typeof globalThis.File)
@@ -85,31 +84,11 @@ export async function dump(query: Query, name: string, compression: DumpTarCompr
   return new File([zipped as BlobPart], `${name}.tar.gz`, { type: 'application/x-gzip' })
 }
 
-/** Unpacks an archive into `directory`, whole or not at all, or into a fresh temporary one. Returns the directory. */
-export async function load(source: Blob, directory?: string): Promise<string> {
-  let bytes: Buffer = Buffer.from(await source.arrayBuffer())
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) bytes = await promisify(gunzip)(bytes)
-  if (!directory) return unpack(bytes, join(tmpdir(), 'calf-'))
-  if (existsSync(join(directory, 'PG_VERSION'))) throw new Error('Database already exists, cannot load from tarball')
-  mkdirSync(dirname(directory), { recursive: true })
-  const complete = unpack(bytes, `${directory}-`)
-  renameSync(complete, directory)
-  return directory
-}
-
-/** Into a fresh directory whose name begins with `prefix`. */
-function unpack(bytes: Buffer, prefix: string): string {
-  const target = mkdtempSync(prefix)
-  try {
-    for (const entry of untar(bytes)) {
-      const path = join(target, entry.path)
-      mkdirSync(entry.directory ? path : dirname(path), { recursive: true, mode: 0o700 })
-      if (!entry.directory && entry.path !== 'postmaster.pid') writeFileSync(path, entry.data, { mode: 0o600 })
-    }
-    if (!existsSync(join(target, 'PG_VERSION'))) throw new Error('loadDataDir: the archive is not a data directory')
-    return target
-  } catch (error) {
-    rmSync(target, { recursive: true, force: true })
-    throw error
+/** An archive, unzipped, for the engine to start with. `directory`: where it is going to be, unless that is memory. */
+export async function load(source: Blob, directory?: string): Promise<Uint8Array> {
+  if (directory && existsSync(join(directory, 'PG_VERSION'))) {
+    throw new Error('Database already exists, cannot load from tarball')
   }
+  const bytes = Buffer.from(await source.arrayBuffer())
+  return bytes[0] === 0x1f && bytes[1] === 0x8b ? promisify(gunzip)(bytes) : bytes
 }

@@ -1,4 +1,4 @@
-/** Tar archives (ustar), as far as data directories need them: files and directories. */
+/** Tar archives (ustar), as far as data directories need them: files and directories. The engine itself reads them. */
 
 const BLOCK = 512
 const NAME_BYTES = 100
@@ -46,30 +46,4 @@ export function* tar(entries: Iterable<TarEntry>): Generator<Uint8Array> {
     yield Buffer.alloc(padding(entry.data.byteLength))
   }
   yield Buffer.alloc(2 * BLOCK)
-}
-
-function textAt(block: Buffer, at: number, size: number): string {
-  const field = block.subarray(at, at + size)
-  const zero = field.indexOf(0)
-  return field.toString('utf8', 0, zero < 0 ? size : zero)
-}
-
-/** The entries of an archive. Paths that lead out of it, links and devices are errors. */
-export function* untar(archive: Buffer): Generator<TarEntry> {
-  for (let at = 0; at + BLOCK <= archive.length; ) {
-    const block = archive.subarray(at, at + BLOCK)
-    if (block.every((byte) => byte === 0)) return
-    const sum = block.reduce((total, byte, index) => total + (index >= CHECKSUM_AT && index < CHECKSUM_AT + 8 ? 32 : byte), 0)
-    if (parseInt(textAt(block, CHECKSUM_AT, 8), 8) !== sum) throw new Error('not a tar archive, or a broken one')
-    const ustar = textAt(block, MAGIC_AT, 5) === 'ustar'
-    const prefix = ustar ? textAt(block, PREFIX_AT, PREFIX_BYTES) : ''
-    const path = [prefix, textAt(block, 0, NAME_BYTES)].join('/').split('/').filter((part) => part !== '' && part !== '.')
-    const size = parseInt(textAt(block, SIZE_AT, 12), 8)
-    const type = String.fromCharCode(block[TYPE_AT])
-    at += BLOCK
-    if (path.includes('..') || !(size >= 0) || at + size > archive.length) throw new Error('not a tar archive, or a broken one')
-    if (type !== '0' && type !== '\0' && type !== '5') throw new Error(`tar archive: ${path.join('/')} is neither file nor directory`)
-    if (path.length > 0) yield { path: path.join('/'), directory: type === '5', data: archive.subarray(at, at + size) }
-    at += size + padding(size)
-  }
 }

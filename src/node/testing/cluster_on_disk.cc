@@ -102,6 +102,11 @@ Result<void> ClusterOnDisk::stop() {
   return engine_->shutdown(server::ShutdownMode::kFast);
 }
 
+Result<void> ClusterOnDisk::stop(postgres::Cluster::Shutdown mode, int64_t timeout_ms) {
+  cluster_->request_shutdown(mode);
+  return cluster_->wait_stopped(timeout_ms);
+}
+
 std::string ClusterOnDisk::log() const {
   const std::lock_guard lock(log_->mutex);
   return log_->text;

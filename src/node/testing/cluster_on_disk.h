@@ -36,6 +36,8 @@ class ClusterOnDisk {
   Result<std::unique_ptr<client::Session>> connect(const std::string& database = "postgres");
   // A fast shutdown.
   Result<void> stop();
+  // kDeadlineExceeded when it takes longer.
+  Result<void> stop(postgres::Cluster::Shutdown mode, int64_t timeout_ms);
   [[nodiscard]] std::string log() const;
   [[nodiscard]] SimulatedDisk& disk() { return *disk_; }
 

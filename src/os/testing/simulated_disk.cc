@@ -3,7 +3,9 @@
 #include <dirent.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 namespace calf::os::testing {
 namespace {
@@ -367,6 +369,7 @@ Expected<void> SimulatedDisk::fallocate(int fd, int mode, uint64_t offset, uint6
 }
 
 Expected<void> SimulatedDisk::sync_file(int fd) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(sync_takes_ms_));
   std::lock_guard lock(mutex_);
   CALF_ERRNO_TRY(Handle * open, handle(fd));
   const FilePointer file = open->file;

@@ -12,6 +12,7 @@
 // Not here: symbolic links (EPERM, as on file systems without them), mappings.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -58,6 +59,8 @@ class SimulatedDisk final : public Files {
   // --- Faults. They last until cleared.
   void fail(DiskFault fault);
   void clear_faults();
+  // From now on each sync takes so long, in which other calls go on.
+  void slow_down_syncs(int64_t milliseconds) { sync_takes_ms_ = milliseconds; }
   // How many calls have failed or were cut short by faults.
   [[nodiscard]] uint64_t faults_met() const;
 
@@ -137,6 +140,7 @@ class SimulatedDisk final : public Files {
   uint64_t cut_at_ = UINT64_MAX;
   std::vector<DiskFault> faults_;
   uint64_t faults_met_ = 0;
+  std::atomic<int64_t> sync_takes_ms_{0};
 };
 
 }  // namespace calf::os::testing
