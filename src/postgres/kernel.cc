@@ -412,7 +412,7 @@ void Kernel::flush_held() {
 }
 
 void Kernel::flush_held_if_due() {
-  constexpr size_t kTogether = 4;
+  constexpr size_t kTogether = 6;
   constexpr int64_t kLongestNs = 50'000;
   if (held_.empty()) return;
   if (runnable_.empty() || held_.size() >= kTogether || now_ns() - held_since_ns_ > kLongestNs)
