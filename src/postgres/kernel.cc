@@ -1,9 +1,6 @@
 #include "postgres/kernel.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -214,7 +211,8 @@ Result<void> Kernel::check_shared_memory(Process& postmaster) {
     return postmaster.load<u32>(region.address) == kShmemMagic &&
            postmaster.load<s32>(region.address + 4) == Process::kPostmasterPid;
   });
-  if (!found) return fail(ErrorCode::kInternal, "PostgreSQL's shared memory segment was not found");
+  if (!found || postmaster.memory().has_unshared_block())
+    return fail(ErrorCode::kInternal, "PostgreSQL's shared memory is not shared");
   return {};
 }
 

@@ -262,6 +262,7 @@ void LinearMemory::clear_pages(uint8_t* begin, uint8_t* end) {
   if (!is_shared && shares_large_blocks_ && address % kWasmPageBytes == 0) {
     auto shared = make_shared(static_cast<uint32_t>(address), static_cast<uint32_t>(size_bytes));
     if (shared) return;
+    has_unshared_block_ = true;
     log::error("{}", shared.error().to_string());
   }
   // Pages of a private mapping that are given back would come back with the file's bytes.

@@ -117,6 +117,8 @@ class LinearMemory {
   // that is how the image's mmap() makes anonymous memory, and PostgreSQL its shared memory.
   // Later would be a copy of it.
   void share_large_blocks() { shares_large_blocks_ = true; }
+  // Is there one that could not be shared? The log says why.
+  [[nodiscard]] bool has_unshared_block() const { return has_unshared_block_; }
   [[nodiscard]] const std::vector<SharedRegion>& shared_regions() const { return shared_; }
 
   // Copies what is not zero outside the shared regions below `heap_end`, and the side modules'
@@ -155,6 +157,7 @@ class LinearMemory {
   os::MappingShare mappings_{os::MappingBudget::of_program()};
   std::vector<SharedRegion> shared_;
   bool shares_large_blocks_ = false;
+  bool has_unshared_block_ = false;
   std::vector<std::pair<uint64_t, uint64_t>> module_ranges_;
   std::vector<std::pair<uint64_t, uint64_t>> image_ranges_;  // private mappings of an image's file
 };
