@@ -10,6 +10,8 @@ defmodule Pglite.MixProject do
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
       elixirc_paths: elixirc_paths(Mix.env()),
+      # Mix sometimes fails at it in a fresh build ("could not write to file …/consolidated/…"), and tests need it not.
+      consolidate_protocols: Mix.env() != :test,
       deps: deps(System.get_env("PGLITE_WITHOUT_HEX")),
       description:
         "PostgreSQL 18 as a child of your application: no server to install, ready in milliseconds",
