@@ -9,6 +9,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/use_future.hpp>
 #include <cerrno>
 #include <list>
 #include <thread>
@@ -167,12 +168,13 @@ class ServerThread final : public Server {
   }
 
   void serve(Engine& engine) override {
-    asio::post(io_, [this, &engine] {
-      engine_ = &engine;
-      patience_timer_.cancel();
-      accept_from_all();
-    });
+    const auto taken = asio::post(io_, asio::use_future([this, &engine] {
+                                    engine_ = &engine;
+                                    patience_timer_.cancel();
+                                    accept_from_all();
+                                  }));
     if (!thread_.joinable()) start_thread();
+    taken.wait();  // whoever comes afterwards is not sent away any more
   }
 
   // io_.run() returns when the last coroutine has ended.
