@@ -337,7 +337,8 @@ export class Connection {
     if (this.#patient > 0 || !haste.allowed(performance.now())) {
       this.#patient = Math.max(0, this.#patient - 1)
       this.#flush()
-      this.#wire.receive()
+      // Not at once: the answer might be there already, and the event loop would not have had its turn.
+      setImmediate(() => this.#wire.receive())
       return
     }
     const { bytes, size } = this.#writer
