@@ -18,7 +18,7 @@
 #include "cli/progress.h"
 #include "cli/ready.h"
 #include "cli/signals.h"
-#include "os/program_pages.h"
+#include "os/idle_memory.h"
 #include "pool/pool.h"
 #include "server/server.h"
 
@@ -31,6 +31,9 @@ using Clock = std::chrono::steady_clock;
 // signal.
 constexpr auto kSameSignal = std::chrono::milliseconds(300);
 constexpr auto kQuickStart = std::chrono::seconds(1);  // clients wait for that, or are sent away
+// After that the engine's helpers run, too, and what only the start has needed can go: a server may
+// be one of many on a machine, most of them idle.
+constexpr int kStartIsOverMs = 250;
 constexpr int kChildGraceMs = 3000;  // for --run's command after it was told to end
 
 // Where lines go: JSON to standard output when a program reads it, words to standard error.
@@ -215,8 +218,14 @@ int wait_for_end(const ServeOptions& options, const Announcer& announcer, Signal
                                   {engine_exit.event.descriptor(), POLLIN, 0},
                                   {child ? child->descriptor() : -1, POLLIN, 0},
                                   {options.exit_with_stdin ? STDIN_FILENO : -1, POLLIN, 0}}};
+  bool is_trimmed = false;
   while (true) {
-    if (::poll(fds.data(), fds.size(), -1) < 0) continue;
+    const int events = ::poll(fds.data(), fds.size(), is_trimmed ? -1 : kStartIsOverMs);
+    if (events == 0) {
+      os::trim_idle_memory();
+      is_trimmed = true;
+    }
+    if (events <= 0) continue;
     if (fds[kEngine].revents != 0) {
       const std::lock_guard lock(engine_exit.mutex);
       announcer.failed(*engine_exit.error);
@@ -280,8 +289,6 @@ int run(const ServeOptions& options, Signals& signals, const Announcer& announce
                        .tls_fingerprint = running.self_signed ? running.tls->fingerprint() : "",
                        .pool_url = pool_url(options, running)};
   announcer.ready(info);
-  // A server of this engine may be one of many on a machine, and most of them idle.
-  if (options.engine == EngineKind::kSqlite) os::release_program_pages();
   std::optional<Child> child;
   int code = 0;
   if (!options.command.empty()) {

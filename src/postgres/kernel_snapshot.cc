@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "base/assert.h"
 #include "os/mapping_budget.h"
@@ -212,8 +213,11 @@ Result<wasm::SharedRegion> Kernel::restore_shared(const Snapshot& snapshot,
   if (!segment) return fail(os::to_error("creating shared memory", segment.error()));
   CALF_TRY(auto region,
            wasm::SharedRegion::adopt_fd(shared.address, shared.size_bytes, segment->fd(), offset));
-  const bool is_crowded = os::MappingBudget::of_program().is_crowded();
-  region.frozen = snapshot.freeze(shared.extents, is_crowded ? kFewFrozenRuns : kManyFrozenRuns);
+  size_t most_runs = kManyFrozenRuns;
+  if (os::MappingBudget::of_program().is_crowded()) most_runs = kFewFrozenRuns;
+  // Then each piece is to show whether it is written to.
+  if (options_.for_snapshot) most_runs = std::numeric_limits<size_t>::max();
+  region.frozen = snapshot.freeze(shared.extents, most_runs);
   CALF_CHECK_OK(region.frozen->prepare(region.fd, region.offset));
   return region;
 }

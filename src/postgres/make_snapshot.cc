@@ -76,7 +76,8 @@ struct Booted {
   std::unique_ptr<Kernel> kernel;
 };
 
-Result<Booted> boot(const RecordOptions& options) {
+// One without a process.
+Result<Booted> make_kernel(const RecordOptions& options) {
   wasm::install_trap_handler();
   wasm::prepare_thread();
   auto clock = std::make_shared<os::SystemClock>();
@@ -90,8 +91,14 @@ Result<Booted> boot(const RecordOptions& options) {
           .random = std::make_shared<os::SystemRandom>(),
           .log_sink = [log = booted.messages](int, std::string_view bytes) { log->append(bytes); },
           .environment = guest_environment(),
+          .helpers_idle_ns = INT64_C(3'600'000'000'000),  // after all sessions
           .for_snapshot = true,
       }));
+  return booted;
+}
+
+Result<Booted> boot(const RecordOptions& options) {
+  CALF_TRY(Booted booted, make_kernel(options));
   CALF_CHECK_OK(booted.kernel->start_postmaster(postmaster_arguments(options.settings)));
   auto settled = booted.kernel->settle();
   if (settled && booted.messages->find(kReady) == std::string::npos)
@@ -101,16 +108,28 @@ Result<Booted> boot(const RecordOptions& options) {
   return booted;
 }
 
+// What the first session of a cluster writes to that goes on from `snapshot`: every one will, so
+// these pages need not wait for a fault.
+Result<std::vector<uint32_t>> find_hot_pieces(const Snapshot& snapshot,
+                                              const RecordOptions& options) {
+  CALF_TRY(const Booted resumed, make_kernel(options));
+  CALF_CHECK_OK(resumed.kernel->resume_postmaster(snapshot, {}, [] {}));
+  if (auto served = serve_one_session(*resumed.kernel, options.database); !served)
+    return fail(std::move(served).error().with_context(*resumed.messages));
+  return snapshot.hot_pieces();
+}
+
 }  // namespace
 
 Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
                                   std::shared_ptr<vfs::MemoryFileSystem> data) {
   CALF_TRY(auto settings,
            boot_settings(installation, std::shared_ptr<vfs::FileSystem>(data->clone())));
-  CALF_TRY(const Booted booted, boot({.installation = std::move(installation),
-                                      .data = data,
-                                      .settings = {},
-                                      .database = "postgres"}));
+  RecordOptions options{.installation = std::move(installation),
+                        .data = data,
+                        .settings = {},
+                        .database = "postgres"};
+  CALF_TRY(const Booted booted, boot(options));
   if (booted.messages->find("ERROR") != std::string::npos ||
       booted.messages->find("FATAL") != std::string::npos) {
     return fail(ErrorCode::kInternal, "the first session has failed: " + *booted.messages);
@@ -121,14 +140,17 @@ Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
   vfs::PackBuilder pack({});
   CALF_CHECK_OK(pack.add_tree(*data, "", ""));
   CALF_TRY(const std::string packed, std::move(pack).finish());
-  return std::move(builder).finish(state, packed);
+  CALF_TRY(const auto unlearned, Snapshot::adopt(builder.finish(state, packed)));
+  options.data = std::shared_ptr<vfs::FileSystem>(data->clone());
+  CALF_TRY(state.hot_pieces, find_hot_pieces(*unlearned, options));
+  return builder.finish(state, packed);
 }
 
 Result<std::shared_ptr<const Snapshot>> record_snapshot(RecordOptions options) {
   CALF_TRY(const Booted booted, boot(options));
   SnapshotBuilder builder;
   CALF_TRY(const SnapshotState state, booted.kernel->record(builder));
-  return Snapshot::adopt(std::move(builder).finish(state, ""));
+  return Snapshot::adopt(builder.finish(state, ""));
 }
 
 }  // namespace calf::postgres

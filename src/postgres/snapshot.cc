@@ -14,7 +14,7 @@ namespace calf::postgres {
 namespace {
 
 constexpr char kMagic[8] = {'C', 'A', 'L', 'F', 'S', 'N', 'A', 'P'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr uint64_t kPage = 4096;
 
 // docs/formats/snapshot.md
@@ -136,6 +136,7 @@ void fields(Visitor& v, SnapshotState& state) {
   v.visit(state.frame);
   v.visit(state.memory);
   v.visit(state.shared);
+  v.visit(state.hot_pieces);
   v.visit(state.descriptors);
   v.visit(state.working_directory);
   v.visit(state.umask);
@@ -229,6 +230,7 @@ Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> by
         !extents_fit(shared.extents, header, shared.size_bytes + kPage))
       return damaged();
   }
+  snapshot->heat_ = std::make_shared<wasm::PieceHeat>(state.hot_pieces);
   snapshot->bytes_ = bytes;
   snapshot->data_pack_ = bytes.subspan(header.pack_offset, header.pack_size);
   auto file = os::find_backing_file(bytes);
@@ -280,7 +282,7 @@ uint64_t SnapshotBuilder::add_pages(std::span<const std::byte> bytes) {
   return offset;
 }
 
-std::string SnapshotBuilder::finish(const SnapshotState& state, std::string_view data_pack) && {
+std::string SnapshotBuilder::finish(const SnapshotState& state, std::string_view data_pack) const {
   SnapshotState placed = state;
   Writer sizing;
   fields(sizing, placed);

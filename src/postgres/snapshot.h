@@ -38,6 +38,9 @@ struct SnapshotState {
   std::vector<uint64_t> frame;  // calf_checkpoint_frame()
   std::vector<wasm::MemoryImage::Extent> memory;
   std::vector<SharedMemory> shared;
+  // Of PostgreSQL's main segment, what the first session of a fresh cluster writes to: see
+  // wasm::PieceHeat. May be empty.
+  std::vector<uint32_t> hot_pieces;
   std::vector<wasm::GuestFiles::Descriptor> descriptors;
   std::string working_directory;
   uint32_t umask = 0;
@@ -67,6 +70,8 @@ class Snapshot {
   // `most_runs`: see FrozenPages.
   [[nodiscard]] std::shared_ptr<wasm::FrozenPages> freeze(
       std::span<const wasm::MemoryImage::Extent> extents, size_t most_runs) const;
+  // The pieces of it that the clusters which went on from here have written to.
+  [[nodiscard]] std::vector<uint32_t> hot_pieces() const { return heat_->hot(); }
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
@@ -86,7 +91,7 @@ class Snapshot {
   std::span<const std::byte> data_pack_;
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
-  std::shared_ptr<wasm::PieceHeat> heat_ = std::make_shared<wasm::PieceHeat>();
+  std::shared_ptr<wasm::PieceHeat> heat_;
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };
@@ -96,7 +101,7 @@ class SnapshotBuilder {
  public:
   // Appends a page-aligned piece of memory; its offset.
   uint64_t add_pages(std::span<const std::byte> bytes);
-  std::string finish(const SnapshotState& state, std::string_view data_pack) &&;
+  [[nodiscard]] std::string finish(const SnapshotState& state, std::string_view data_pack) const;
 
  private:
   std::string pages_;

@@ -10,8 +10,23 @@ namespace calf::wasm {
 
 void PieceHeat::begin_region(size_t count) {
   std::lock_guard lock(mutex_);
-  if (written_ == nullptr) written_ = std::make_unique<std::atomic<uint32_t>[]>(count);
+  if (written_ == nullptr) {
+    written_ = std::make_unique<std::atomic<uint32_t>[]>(count);
+    count_ = count;
+    for (const uint32_t piece : known_) {
+      if (piece < count) note(piece);
+    }
+  }
   regions_.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::vector<uint32_t> PieceHeat::hot() {
+  std::lock_guard lock(mutex_);
+  std::vector<uint32_t> pieces;
+  for (size_t i = 0; i < count_; ++i) {
+    if (is_hot(i)) pieces.push_back(static_cast<uint32_t>(i));
+  }
+  return pieces;
 }
 
 FrozenPages::FrozenPages(Recording recording, std::span<const MemoryImage::Extent> extents,
@@ -85,11 +100,23 @@ Result<void> FrozenPages::fill(const Run& run, int region_file, uint64_t region_
   return {};
 }
 
+FrozenPages::Run FrozenPages::hot_run(size_t i) const {
+  Run run{.first = i, .last = i};
+  while (run.last < pieces_.size() && heat_->is_hot(run.last) &&
+         (run.last == i || continues(run.last)))
+    ++run.last;
+  return run;
+}
+
 Result<void> FrozenPages::prepare(int region_file, uint64_t region_offset) {
-  for (size_t i = 0; i < pieces_.size(); ++i) {
-    if (!heat_->is_hot(i)) continue;
-    CALF_CHECK_OK(fill({.first = i, .last = i + 1}, region_file, region_offset));
-    heat_->note(i);
+  for (size_t i = 0; i < pieces_.size();) {
+    const Run hot = hot_run(i);
+    if (hot.first == hot.last) {
+      ++i;
+      continue;
+    }
+    CALF_CHECK_OK(fill(hot, region_file, region_offset));
+    for (; i < hot.last; ++i) heat_->note(i);
   }
   CALF_CHECK_OK(thaw_short(region_file, region_offset));
   return {};

@@ -21,6 +21,10 @@ namespace calf::wasm {
 // it have needed so far. Any thread.
 class PieceHeat {
  public:
+  PieceHeat() = default;
+  // Begins with what was learned of the same recording before: what hot() has told.
+  explicit PieceHeat(std::span<const uint32_t> hot) : known_(hot.begin(), hot.end()) {}
+
   // Every region of a recording has the same pieces; `count` is how many.
   void begin_region(size_t count);
   void note(size_t piece) { written_[piece].fetch_add(1, std::memory_order_relaxed); }
@@ -28,9 +32,13 @@ class PieceHeat {
     return 2 * written_[piece].load(std::memory_order_relaxed) >
            regions_.load(std::memory_order_relaxed);
   }
+  // The numbers of the hot pieces, ascending.
+  [[nodiscard]] std::vector<uint32_t> hot();
 
  private:
   std::mutex mutex_;
+  std::vector<uint32_t> known_;
+  size_t count_ = 0;
   std::unique_ptr<std::atomic<uint32_t>[]> written_;
   std::atomic<uint32_t> regions_ = 0;
 };
@@ -97,6 +105,8 @@ class FrozenPages {
   [[nodiscard]] Run run_around(size_t i) const;
   [[nodiscard]] Run next_run(size_t i) const;
   [[nodiscard]] bool continues(size_t i) const;
+  // The hot pieces from `i` on that lie side by side; empty if piece `i` is not hot.
+  [[nodiscard]] Run hot_run(size_t i) const;
   [[nodiscard]] uint64_t size_of(const Run& run) const;
   // What thawing piece `i` of `run` thaws: more than the piece if it would make a run too many.
   [[nodiscard]] Run part_to_thaw(const Run& run, size_t i) const;
