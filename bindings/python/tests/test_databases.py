@@ -249,9 +249,14 @@ def test_ctrl_c_cancels_the_statement():
         import calf, os, signal, threading
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         with calf.open() as database, database.connect(autocommit=True) as connection:
-            threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            def interrupt():
+                with database.connect(autocommit=True) as observer:
+                    while not observer.execute("select 1 from pg_stat_activity where pid = %s and state = 'active'", (connection.pid,)).fetchone():
+                        pass
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=interrupt).start()
             try:
-                connection.execute("select pg_sleep(30)")
+                connection.execute("select pg_sleep(100)")
             except KeyboardInterrupt:
                 print("interrupted", connection.execute("select 1").fetchone())
         """
