@@ -19,7 +19,7 @@ size_t entries_of(const char* path) {
   DIR* directory = ::opendir(path);
   while (::readdir(directory) != nullptr) count += 1;
   ::closedir(directory);
-  return count;
+  return count - 2;  // . and ..
 }
 
 // The system lists a thread for a moment after it was joined.

@@ -281,7 +281,7 @@ def test_a_replica_follows_and_only_reads(directory):
                 reader.execute("insert into t values (2)")
             connection.execute("alter table t add column word text")
             connection.execute("insert into t values (2, 'two')")
-            eventually(lambda: rows_unless_stale(reader, "select n, word from t order by n") == [(1, None), (2, "two")])
+            eventually(lambda: rows_unless_stale(reader, "select * from t order by n") == [(1, None), (2, "two")])
             # A store that is gone makes it stale, which is said.
             (directory / "store").rename(directory / "elsewhere")
             eventually(lambda: rows_unless_stale(reader, "select 1") is None)
