@@ -156,5 +156,14 @@ TEST(FreshCluster, stops_in_order_at_once_and_later) {
   }
 }
 
+// It may have been on its way when somebody else ended the cluster.
+TEST(FreshCluster, closes_clients_that_come_after_its_end) {
+  auto cluster = fresh();
+  EXPECT_TRUE(cluster.engine->shutdown(server::ShutdownMode::kHalt));
+  const auto session = Session::connect(*cluster.engine, {.timeout = std::chrono::seconds(10)});
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, ErrorCode::kUnavailable) << session.error().to_string();
+}
+
 }  // namespace
 }  // namespace calf::node

@@ -58,8 +58,7 @@ defmodule Pglite.IndependentDriverTest do
     assert eventually(fn -> rows(hd(others), "select count(*) from pg_locks where not granted") == [["1"]] end)
 
     # Sessions that wait keep nobody else from working, and nobody sees what is not committed.
-    sleeps =
-      for other <- others, do: Task.async(fn -> rows(other, "select n, pg_sleep(1) from counter") end)
+    sleeps = for other <- others, do: Task.async(fn -> rows(other, "select n, pg_sleep(1) from counter") end)
 
     began = System.monotonic_time(:millisecond)
     assert Task.await_many(sleeps, 20_000) == List.duplicate([["0", ""]], 4)
