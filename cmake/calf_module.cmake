@@ -20,7 +20,9 @@ function(calf_module name)
   target_link_libraries(calf_${name} ${scope} ${ARG_LIBRARIES})
   if(ARG_TESTS AND CALF_BUILD_TESTS)
     add_executable(${name}_test ${ARG_TESTS})
-    target_link_libraries(${name}_test PRIVATE calf_${name} gtest gmock gtest_main Threads::Threads)
+    # The standard library before the modules: an instance of one of its templates is not to be taken from a module's
+    # object, which may need what this test does not have (the image).
+    target_link_libraries(${name}_test PRIVATE stdc++ calf_${name} gtest gmock gtest_main Threads::Threads)
     add_test(NAME ${name} COMMAND ${name}_test)
   endif()
 endfunction()

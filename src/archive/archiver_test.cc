@@ -74,7 +74,7 @@ TEST_F(Archive, ships_by_itself_within_the_interval) {
   auto archiver = open("a.db");
   Database db(folder_ / "a.db");
   db.run("create table t(x); insert into t values (5)");
-  for (int i = 0; i < 200 && restored("select x from t") != "5|"; ++i) {
+  for (int i = 0; i < 1000 && restored("select x from t") != "5|"; ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_EQ(restored("select x from t"), "5|");
@@ -316,7 +316,7 @@ TEST_F(Archive, bridges_a_lost_network_up_to_a_bound) {
   EXPECT_EQ((*archiver)->commit_barrier(limits(50)).error().code, ErrorCode::kDeadlineExceeded);
   store_.set_offline(false);
   ASSERT_TRUE((*archiver)->commit_barrier(limits()));
-  for (int i = 0; i < 100 && !(*archiver)->check_writable(); ++i) {
+  for (int i = 0; i < 1000 && !(*archiver)->check_writable(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_TRUE((*archiver)->check_writable());
@@ -360,7 +360,7 @@ TEST_F(Archive, feeds_read_replicas_while_they_are_read) {
   EXPECT_EQ(reader.query("select sum(x) from t"), "1|");
   db.run("insert into t values (10); create table u(y); insert into u values ('new')");
   ASSERT_TRUE(archiver->commit_barrier(limits()));
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     Database other(folder_ / "replica.db");
     if (other.query("select y from u") == "new|") break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -369,6 +369,9 @@ TEST_F(Archive, feeds_read_replicas_while_they_are_read) {
   reader.run("commit");
   EXPECT_EQ(reader.query("select sum(x) from t"), "11|");
   EXPECT_EQ(reader.query("select y from u"), "new|");
+  for (int i = 0; i < 1000 && !(*follower)->check_fresh(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   EXPECT_TRUE((*follower)->check_fresh());
   store_.set_offline(true);
   std::this_thread::sleep_for(std::chrono::milliseconds(400));

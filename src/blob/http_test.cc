@@ -25,6 +25,8 @@ std::unique_ptr<S3Store> store_at(const std::string& url, int attempts = 10) {
   return std::move(*store);
 }
 
+constexpr int kNoAnswerMs = 15'000;  // so long does a server keep its client waiting
+
 Limits limits() {
   return Limits::within(20'000);
 }
@@ -103,28 +105,28 @@ TEST(Http, knows_its_own_put_when_the_acknowledgement_was_lost) {
 }
 
 TEST(Http, ends_at_its_deadline) {
-  HttpServer server([](const Request&) -> Reply { return {.delay_ms = 5000}; });
-  const auto began = Limits::within(10'000);
+  HttpServer server([](const Request&) -> Reply { return {.delay_ms = kNoAnswerMs}; });
+  const auto before_the_answer = Limits::within(kNoAnswerMs);
   const auto fetched = fetch(*store_at(server.url()), "k", 100, Limits::within(200));
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().code, ErrorCode::kDeadlineExceeded);
-  EXPECT_GT(began.remaining_ms(), 8'000);
+  EXPECT_GT(before_the_answer.remaining_ms(), 0);
 }
 
 TEST(Http, ends_when_it_is_cancelled) {
-  HttpServer server([](const Request&) -> Reply { return {.delay_ms = 8000}; });
+  HttpServer server([](const Request&) -> Reply { return {.delay_ms = kNoAnswerMs}; });
   std::stop_source stop;
   std::thread canceller([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     stop.request_stop();
   });
-  const auto began = Limits::within(10'000);
+  const auto before_the_answer = Limits::within(kNoAnswerMs);
   const auto store = store_at(server.url());
-  const auto fetched = fetch(*store, "k", 100, Limits::within(9'000, stop.get_token()));
+  const auto fetched = fetch(*store, "k", 100, Limits::within(2 * kNoAnswerMs, stop.get_token()));
   canceller.join();
   ASSERT_FALSE(fetched);
   EXPECT_EQ(fetched.error().code, ErrorCode::kCancelled);
-  EXPECT_GT(began.remaining_ms(), 7'000);
+  EXPECT_GT(before_the_answer.remaining_ms(), 0);
 }
 
 TEST(Http, shows_no_secret_in_errors) {

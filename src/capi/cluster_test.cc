@@ -34,7 +34,7 @@ TEST(Cluster, ends_with_sessions_open) {
   std::thread waiting([&busy] {
     EXPECT_EQ(calf_execute(busy.get(), "select pg_sleep(30)", nullptr, nullptr), CALF_ERROR_CLOSED);
   });
-  std::this_thread::sleep_for(100ms);
+  wait_until_active(cluster, calf_session_pid(busy.get()));
   EXPECT_EQ(calf_close(cluster.release(), nullptr), CALF_OK);
   waiting.join();
   ErrorHandle error;

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "calf/calf.h"
@@ -98,6 +100,20 @@ inline std::string ask(calf_session* session, const char* sql) {
 }
 inline std::string ask(const SessionHandle& session, const char* sql) {
   return ask(session.get(), sql);
+}
+
+// Waits until the backend of this process number is at work on a statement.
+inline void wait_until_active(const ClusterHandle& cluster, int pid) {
+  const auto observer = open_session(cluster);
+  const std::string sql =
+      "select count(*) from pg_stat_activity where state = 'active' and pid = " +
+      std::to_string(pid);
+  std::string seen;
+  for (int i = 0; i < 2000 && seen != "1"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    seen = ask(observer, sql.c_str());
+  }
+  EXPECT_EQ(seen, "1");
 }
 
 // A session each on one cluster for the whole suite.

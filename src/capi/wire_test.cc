@@ -1,13 +1,10 @@
 // The wire protocol by calf.h: messages on a session, and connections in raw bytes.
-#include <chrono>
 #include <thread>
 
 #include "capi/test_support.h"
 
 namespace calf::capi {
 namespace {
-
-using namespace std::chrono_literals;
 
 // --- Raw messages
 
@@ -130,12 +127,10 @@ class Wire : public Session {
     buffer.resize(received);
     return buffer;
   }
-  // Until the session is idle.
-  std::string answer() {
-    std::string all;
-    do {
-      all += receive();
-    } while (status_ == CALF_OK && !all.ends_with(message('Z', "I")));
+  // Until the session is idle; `all` is what has come already.
+  std::string answer(std::string all = {}) {
+    status_ = CALF_OK;
+    while (status_ == CALF_OK && !all.ends_with(message('Z', "I"))) all += receive();
     return all;
   }
   static std::string startup() {
@@ -169,17 +164,18 @@ TEST_F(Wire, exchanges_a_question_for_an_answer_in_one_call) {
                                &received, nullptr),
             CALF_ERROR_TIMEOUT);
   // Without waiting, the engine is at work all the same.
-  ASSERT_EQ(calf_wire_exchange(wire_.get(), question.data(), question.size(), nullptr,
-                               buffer.data(), buffer.size(), 0, &received, nullptr),
-            CALF_ERROR_TIMEOUT);
-  EXPECT_NE(answer().find("asked at once"), std::string::npos);
+  calf_wire_exchange(wire_.get(), question.data(), question.size(), nullptr, buffer.data(),
+                     buffer.size(), 0, &received, nullptr);
+  EXPECT_NE(answer(buffer.substr(0, received)).find("asked at once"), std::string::npos);
 }
 
 TEST_F(Wire, speaks_the_protocol_from_the_startup_packet_on) {
   send(std::string("\0\0\0\x8\x4\xd2\x16\x2f", 8));  // SSLRequest
   EXPECT_EQ(receive(), "N");
   send(startup() + message('Q', "select 'over the wire'" + zeros(1)));
-  EXPECT_NE((answer() + answer()).find("over the wire"), std::string::npos);
+  std::string all = answer();
+  if (all.find("over the wire") == std::string::npos) all = answer();
+  EXPECT_NE(all.find("over the wire"), std::string::npos);
   EXPECT_EQ(receive(0), "");
   EXPECT_EQ(status_, CALF_ERROR_TIMEOUT);
   send(message('X', ""));
@@ -202,9 +198,14 @@ TEST_F(Wire, shows_answers_to_event_loops) {
 
 TEST_F(Wire, is_cancelled_by_another_thread) {
   send(startup());
-  answer();
-  send(message('Q', "select pg_sleep(30)" + zeros(1)));
-  std::this_thread::sleep_for(100ms);
+  const std::string greeting = answer();
+  int pid = 0;
+  const size_t key_data = greeting.find(std::string("K\0\0\0\f", 5));
+  for (size_t i = key_data + 5; i < key_data + 9; ++i) {
+    pid = pid << 8 | static_cast<uint8_t>(greeting.at(i));
+  }
+  send(message('Q', "select pg_sleep(100)" + zeros(1)));
+  wait_until_active(*cluster_, pid);
   EXPECT_EQ(calf_wire_cancel(wire_.get(), nullptr), CALF_OK);
   EXPECT_NE(answer().find("57014"), std::string::npos);
 }

@@ -53,6 +53,7 @@ void Kernel::connect(ClientConnection connection) {
   auto socket = std::make_unique<ClientSocket>(std::move(connection));
   {
     std::lock_guard lock(mutex_);
+    if (is_closed_) return;  // which closes the connection
     connecting_.push_back(std::move(socket));
   }
   request();
@@ -535,6 +536,7 @@ wasm::ExitStatus Kernel::run() {
   accepted_.clear();
   {
     std::lock_guard lock(mutex_);
+    is_closed_ = true;
     connecting_.clear();
   }
   return postmaster_status_.value_or(wasm::ExitStatus{.signal = kSigKill});

@@ -50,7 +50,8 @@ class Kernel {
   Kernel& operator=(const Kernel&) = delete;
 
   // --- Any thread
-  // Hands a client over; its backend starts as soon as the postmaster accepts it.
+  // Hands a client over; its backend starts as soon as the postmaster accepts it. Closes it when
+  // the cluster has ended.
   void connect(ClientConnection connection);
   // Clients that have a process.
   [[nodiscard]] int sessions() const { return clients_; }
@@ -230,6 +231,7 @@ class Kernel {
   // Requests of other threads
   std::mutex mutex_;
   std::deque<std::unique_ptr<ClientSocket>> connecting_;
+  bool is_closed_ = false;  // run() has ended
   std::vector<int> signals_for_postmaster_;
   std::vector<int> wakeups_;  // pids whose in-process pipe, or host program, has moved
   struct Synced {

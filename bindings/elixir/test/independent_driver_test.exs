@@ -58,16 +58,15 @@ defmodule Pglite.IndependentDriverTest do
     assert eventually(fn -> rows(hd(others), "select count(*) from pg_locks where not granted") == [["1"]] end)
 
     # Sessions that wait keep nobody else from working, and nobody sees what is not committed.
-    sleeps =
-      for other <- others, do: Task.async(fn -> rows(other, "select n, pg_sleep(0.3) from counter") end)
+    sleeps = for other <- others, do: Task.async(fn -> rows(other, "select n, pg_sleep(1) from counter") end)
 
     began = System.monotonic_time(:millisecond)
-    assert Task.await_many(sleeps) == List.duplicate([["0", ""]], 4)
-    assert System.monotonic_time(:millisecond) - began < 4 * 300
+    assert Task.await_many(sleeps, 20_000) == List.duplicate([["0", ""]], 4)
+    assert System.monotonic_time(:millisecond) - began < 4 * 1_000
     assert Task.yield(waiting, 0) == nil
 
     assert rows(holder, "commit") == "COMMIT"
-    assert Task.await(waiting) == "UPDATE 1"
+    assert Task.await(waiting, 20_000) == "UPDATE 1"
     assert rows(holder, "select n from counter") == [["11"]]
   end
 

@@ -43,17 +43,22 @@ defmodule Pglite.InstanceTest do
   test "a pool of two has two sessions at work at once" do
     manager = start(driver: TestDriver.module(), pool_size: 2)
     driver = TestDriver.module()
-    statement = "select pg_sleep(0.6)::text, pg_backend_pid()::text"
-    began = System.monotonic_time(:millisecond)
+    # Each one waits for the other.
+    sql(manager, """
+    create function meet() returns text language plpgsql as $$ begin
+      perform pg_advisory_lock_shared(1);
+      while (select count(*) from pg_locks where locktype = 'advisory') < 2 loop perform pg_sleep(0.01); end loop;
+      return pg_backend_pid();
+    end $$
+    """)
 
     pids =
       1..2
-      |> Enum.map(fn _ -> Task.async(fn -> driver.query(Pglite.conn(manager), statement, []) end) end)
-      |> Task.await_many()
-      |> Enum.map(fn {:ok, %{rows: [["", pid]]}} -> pid end)
+      |> Enum.map(fn _ -> Task.async(fn -> driver.query(Pglite.conn(manager), "select meet()", []) end) end)
+      |> Task.await_many(20_000)
+      |> Enum.map(fn {:ok, %{rows: [[pid]]}} -> pid end)
 
     assert length(Enum.uniq(pids)) == 2
-    assert System.monotonic_time(:millisecond) - began < 1_100
   end
 
   test "ten instances at once are ten databases" do
@@ -233,9 +238,9 @@ defmodule Pglite.InstanceTest do
       began = System.monotonic_time(:millisecond)
 
       assert {:error, %Error{reason: :startup_timeout}} =
-               Pglite.start_link(driver: false, calf_path: path, startup_timeout: 400)
+               Pglite.start_link(driver: false, calf_path: path, startup_timeout: 1_500)
 
-      assert System.monotonic_time(:millisecond) - began < 3_000
+      assert System.monotonic_time(:millisecond) - began < 15_000
       assert pid_file |> File.read!() |> String.trim() |> OsProcess.identify() == :gone
     end
 
@@ -258,7 +263,7 @@ defmodule Pglite.InstanceTest do
       on_exit(fn -> thaw(process) end)
       began = System.monotonic_time(:millisecond)
       assert {:error, %Error{}} = Pglite.health_check(manager, 300)
-      assert System.monotonic_time(:millisecond) - began < 2_000
+      assert System.monotonic_time(:millisecond) - began < 4_500
       thaw(process)
       assert Pglite.health_check(manager) == :ok
     end
@@ -270,7 +275,7 @@ defmodule Pglite.InstanceTest do
         Task.async(fn -> TestDriver.module().query(Pglite.conn(manager), "select pg_sleep(2)::text", []) end)
 
       assert eventually(fn -> match?({:error, %Error{}}, Pglite.health_check(manager, 200)) end)
-      Task.await(busy)
+      Task.await(busy, 20_000)
       assert eventually(fn -> Pglite.health_check(manager) == :ok end)
     end
 

@@ -75,7 +75,7 @@ defmodule Pglite.SupervisionTest do
 
     assert_receive {:started, process}, 10_000
     Process.exit(starter, :kill)
-    assert_receive {:DOWN, ^reference, :process, _, _}
+    assert_receive {:DOWN, ^reference, :process, _, _}, 10_000
     assert eventually(fn -> not OsProcess.alive?(process) end)
   end
 

@@ -110,6 +110,12 @@ describe('sessions', { timeout: 60_000 }, () => {
   })
 })
 
+/** Waits until this backend is at work on a statement. */
+async function untilActive(observer, pid) {
+  const sql = `select 1 from pg_stat_activity where pid = $1 and state = 'active'`
+  while ((await observer.query(sql, [pid])).rows.length === 0) await pause(10)
+}
+
 describe('a query that runs for long', { timeout: 60_000 }, () => {
   let db
   before(async () => (db = await Calf.create()))
@@ -145,21 +151,24 @@ describe('a query that runs for long', { timeout: 60_000 }, () => {
   })
 
   test('ends by cancel(), by statement_timeout, and by another session', async () => {
-    setTimeout(() => db.cancel(), 50)
-    await assert.rejects(db.exec('select pg_sleep(30)'), cancelled)
+    const session = await db.session()
+    const [{ pid }] = (await db.query('select pg_backend_pid() as pid')).rows
+    const sleeping = db.exec('select pg_sleep(100)')
+    await untilActive(session, pid)
+    db.cancel()
+    await assert.rejects(sleeping, cancelled)
     db.cancel()
     assert.deepEqual((await db.query('select 1 as a')).rows, [{ a: 1 }])
-    await assert.rejects(db.exec(`set statement_timeout = '50ms'; select pg_sleep(30)`), cancelled)
-    await db.exec('set statement_timeout = 0')
-    const session = await db.session()
-    const query = session.query('select pg_sleep(30)')
-    await pause(50)
+    await assert.rejects(db.exec(`begin; set local statement_timeout = '50ms'; select pg_sleep(100)`), cancelled)
+    await db.exec('rollback')
+    const query = session.query('select pg_sleep(100)')
+    await untilActive(db, session.pid)
     await db.query('select pg_terminate_backend($1)', [session.pid])
     await assert.rejects(query, { code: '57P01' })
     await assert.rejects(session.query('select 1'), /closed/)
     const idle = await db.session()
     await db.query('select pg_terminate_backend($1)', [idle.pid])
-    for (let i = 0; i < 100 && !idle.closed; i++) await pause(10)
+    for (let i = 0; i < 1000 && !idle.closed; i++) await pause(10)
     await assert.rejects(idle.query('select 1'), /closed/)
   })
 })

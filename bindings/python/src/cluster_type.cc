@@ -25,7 +25,12 @@ Cluster* self_of(PyObject* self) {
 void log_line(void* context, const char* line, size_t size) {
   // When the interpreter is going away it must not be entered any more.
   if (!Py_IsInitialized()) return;
-  const PyGILState_STATE state = PyGILState_Ensure();
+  PyGILState_STATE state;
+  {
+    StaysWhenEnded thread;
+    state = PyGILState_Ensure();
+    thread.has_lock();
+  }
   {
     const Ref text(to_python({line, size}));
     const Ref done(

@@ -11,6 +11,12 @@ Shared& shared() {
   return state;
 }
 
+void restore_thread(PyThreadState* state) {
+  StaysWhenEnded thread;
+  PyEval_RestoreThread(state);
+  thread.has_lock();
+}
+
 namespace {
 
 // Puts a new reference to `module`.`name` into `slot`.

@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <unistd.h>
 
 #include <string>
 #include <string_view>
@@ -41,11 +42,30 @@ class Ref {
   PyObject* object_ = nullptr;
 };
 
+// Around what takes Python's lock. While the interpreter is going away it ends other threads there
+// (before 3.14), which would unwind our frames without the lock: such a thread stays where it is,
+// until the process has ended.
+class StaysWhenEnded {
+ public:
+  StaysWhenEnded() = default;
+  StaysWhenEnded(const StaysWhenEnded&) = delete;
+  StaysWhenEnded& operator=(const StaysWhenEnded&) = delete;
+  ~StaysWhenEnded() {
+    while (!has_lock_) pause();
+  }
+  void has_lock() { has_lock_ = true; }
+
+ private:
+  bool has_lock_ = false;
+};
+
+void restore_thread(PyThreadState* state);  // PyEval_RestoreThread()
+
 // Lets other Python threads run while it lives. Nothing of Python may be touched then.
 class Unlocked {
  public:
   Unlocked() : state_(PyEval_SaveThread()) {}
-  ~Unlocked() { PyEval_RestoreThread(state_); }
+  ~Unlocked() noexcept(false) { restore_thread(state_); }
   Unlocked(const Unlocked&) = delete;
   Unlocked& operator=(const Unlocked&) = delete;
 

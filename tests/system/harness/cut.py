@@ -1,17 +1,17 @@
-"""A TCP forwarder that can be cut, as a network that is lost for a while, or is far away."""
+"""A TCP forwarder that can be cut, as a network that is lost for a while, or stand still, as one that is very slow."""
 
 import contextlib
 import socket
 import threading
-import time
 
 
 class Cut:
-    """A context manager. Connections to `port` go to `target` until cut() and after mend(); answers come `delay_s` later."""
+    """A context manager. Connections to `port` go to `target` until cut() and after mend(); answers wait from hold() until let_go()."""
 
-    def __init__(self, target: int, delay_s: float = 0):
+    def __init__(self, target: int):
         self._target = target
-        self.delay_s = delay_s
+        self._flows = threading.Event()
+        self._flows.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -27,6 +27,12 @@ class Cut:
     def mend(self):
         with self._lock:
             self._is_cut = False
+
+    def hold(self):
+        self._flows.clear()
+
+    def let_go(self):
+        self._flows.set()
 
     def _drop(self):
         for each in self._open:
@@ -47,14 +53,14 @@ class Cut:
                     continue
                 server = socket.create_connection(("127.0.0.1", self._target))
                 self._open += [client, server]
-            for source, sink, late in ((client, server, False), (server, client, True)):
-                threading.Thread(target=self._move, args=(source, sink, late), daemon=True).start()
+            for source, sink, is_answer in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._move, args=(source, sink, is_answer), daemon=True).start()
 
-    def _move(self, source: socket.socket, sink: socket.socket, late: bool):
+    def _move(self, source: socket.socket, sink: socket.socket, is_answer: bool):
         with contextlib.suppress(OSError):
             while chunk := source.recv(65536):
-                if late and self.delay_s > 0:
-                    time.sleep(self.delay_s)
+                if is_answer:
+                    self._flows.wait()
                 sink.sendall(chunk)
             sink.shutdown(socket.SHUT_WR)
 
@@ -64,5 +70,6 @@ class Cut:
     def __exit__(self, *_):
         self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
         self._listener.close()
+        self._flows.set()
         with self._lock:
             self._drop()

@@ -4,6 +4,7 @@ down, so with such a build what was measured is told and not judged; the test's 
 import functools
 import re
 import subprocess
+import time
 import warnings
 
 from harness import places
@@ -17,6 +18,14 @@ def sanitizers() -> str:
     version = subprocess.run([places.CALF, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
     found = re.search(r"sanitizers: ([a-z,]+)", version)
     return found[1] if found else ""
+
+
+def assert_soon_below(measure, bound: float, what: str, timeout_s: float = 20):
+    """For what shrinks by itself a moment later."""
+    deadline = time.monotonic() + timeout_s
+    while measure() >= bound and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert_below(measure(), bound, what)
 
 
 def assert_below(measured: float, bound: float, what: str):

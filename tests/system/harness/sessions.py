@@ -85,6 +85,14 @@ class Session:
         self.connection.close()
 
 
+def until_active(observer: Session, pid: int) -> None:
+    """Waits until this backend is at work on a statement."""
+    eventually(
+        lambda: observer.value("select count(*) from pg_stat_activity where pid = %s and state = 'active'", (pid,)),
+        what=f"backend {pid} is active",
+    )
+
+
 def eventually(condition, timeout_s: float = DEADLINE_S, every_s: float = 0.02, what: str = ""):
     """Waits until `condition()` is truthy and returns that value."""
     deadline = time.monotonic() + timeout_s
