@@ -17,6 +17,7 @@ namespace calf::branches {
 // How a cluster is started, by whoever knows the installation and the settings.
 struct StartOptions {
   bool is_branch = true;
+  bool expects_client = false;  // see postgres::Cluster::Options
   LogSink log_sink;
   std::shared_ptr<vfs::FileSystem> data;
   std::shared_ptr<const postgres::Snapshot> snapshot;  // null: it boots

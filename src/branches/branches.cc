@@ -242,7 +242,7 @@ Result<Branches::Started> Branches::start_cluster(const std::shared_ptr<Branch>&
     branch->files = started.files;
     if (beginning.should_record) post([this, branch, point] { record(*branch, *point); });
   }
-  CALF_CHECK_OK(start(started, std::move(snapshot)));
+  CALF_CHECK_OK(start(started, std::move(snapshot), For::kClient));
   return started;
 }
 
@@ -254,9 +254,11 @@ Branches::Started Branches::prepare_start() {
 }
 
 // With everything but the cluster in `started`.
-Result<void> Branches::start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot) {
+Result<void> Branches::start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot,
+                             For whom) {
   CALF_TRY(started.cluster,
-           options_.start_branch({.log_sink = [log = started.log](auto line) { log->write(line); },
+           options_.start_branch({.expects_client = whom == For::kLater,
+                                  .log_sink = [log = started.log](auto line) { log->write(line); },
                                   .data = started.files,
                                   .snapshot = std::move(snapshot),
                                   .commands = started.commands}));

@@ -95,7 +95,9 @@ class Branches {
   void wake_next_ahead(std::unique_lock<std::mutex>& lock);
   Result<Started> start_cluster(const std::shared_ptr<Branch>& branch);
   [[nodiscard]] Started prepare_start();
-  Result<void> start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot);
+  enum class For { kClient, kLater };
+  Result<void> start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot,
+                     For whom);
   void take_over(Branch& branch, Started started);
   void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);

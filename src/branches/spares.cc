@@ -54,7 +54,7 @@ void Branches::make_spare(const std::shared_ptr<BranchPoint>& point) {
   auto made = [&]() -> Result<void> {
     CALF_TRY(auto beginning, point->begin());
     started.files = std::move(beginning.files);
-    return start(started, std::move(beginning.snapshot));
+    return start(started, std::move(beginning.snapshot), For::kLater);
   }();
   if (!made) log::debug("no cluster was started ahead: {}", made.error().to_string());
   std::lock_guard lock(mutex_);

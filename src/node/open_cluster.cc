@@ -247,6 +247,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                        .programs = programs,
                                        .helpers_idle_ns = helpers_idle_ns,
                                        .helpers_wait_for_clients = start.is_branch,
+                                       .expects_client = start.expects_client,
                                        .ticks = ticks,
                                        .ephemeral = in_memory,
                                        .log_sink = std::move(start.log_sink)});

@@ -193,12 +193,12 @@ Result<void> Kernel::spare_mappings() {
     const size_t less = region.frozen->most_runs() - kFewFrozenRuns;
     CALF_TRY(const auto thawed,
              region.frozen->limit_runs(kFewFrozenRuns, region.fd, region.offset));
-    for (const auto& [pid, process] : processes_) {
+    for (wasm::LinearMemory* memory : memories()) {
       for (const auto& piece : thawed) {
-        if (!process->memory().remap_shared(region, piece.begin, piece.size_bytes))
+        if (!memory->remap_shared(region, piece.begin, piece.size_bytes))
           return fail(Error::from_errno("mapping shared memory", errno));
       }
-      process->memory().note_fewer_runs(less);
+      memory->note_fewer_runs(less);
     }
   }
   return {};
@@ -255,6 +255,8 @@ bool Kernel::thaw(Process& process, uint64_t address) {
     bool done = true;
     for (const auto& [pid, one] : processes_)
       done = one->memory().remap_shared(region, piece->begin, piece->size_bytes) && done;
+    if (next_memory_ != nullptr)
+      done = next_memory_->remap_shared(region, piece->begin, piece->size_bytes) && done;
     return done;
   }
   return false;
@@ -295,6 +297,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
                           .control_file = std::move(control_file),
                           .on_ready = std::move(on_ready)});
   snapshot_image_ = snapshot.memory();
+  if (options_.expects_client) usual_pages_ = snapshot.usual_pages();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());
   put_off_deferred();

@@ -16,6 +16,7 @@
 #include "wasm/files/guest_files.h"
 #include "wasm/frozen_pages.h"
 #include "wasm/linear_memory.h"
+#include "wasm/usual_pages.h"
 
 namespace calf::postgres {
 
@@ -69,6 +70,11 @@ class Snapshot {
       std::span<const wasm::MemoryImage::Extent> extents, size_t most_runs) const;
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
+  // What backends of the clusters write to that go on from here.
+  [[nodiscard]] const std::shared_ptr<wasm::UsualPages>& usual_pages() const {
+    return usual_pages_;
+  }
+
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
   // they are read.
   void forget_pages() const;
@@ -87,6 +93,7 @@ class Snapshot {
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
   std::shared_ptr<wasm::PieceHeat> heat_ = std::make_shared<wasm::PieceHeat>();
+  std::shared_ptr<wasm::UsualPages> usual_pages_ = std::make_shared<wasm::UsualPages>();
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

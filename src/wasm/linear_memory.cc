@@ -375,6 +375,28 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   return extents;
 }
 
+std::vector<uint32_t> LinearMemory::written_pages() const {
+  std::vector<uint32_t> written;
+  for (const auto& [from, to] : private_ranges(0, state().pages * kWasmPageBytes)) {
+    const TouchedPages pages(base_ + from, to - from);
+    if (!pages.known()) return {};
+    for (uint64_t at = from; at < to; at += kHostPage) {
+      if (pages.anonymous((at - from) / kHostPage))
+        written.push_back(static_cast<uint32_t>(at / kHostPage));
+    }
+  }
+  return written;
+}
+
+void LinearMemory::populate(std::span<const uint32_t> pages) const {
+  for (size_t i = 0; i < pages.size();) {
+    size_t end = i + 1;
+    while (end < pages.size() && pages[end] == pages[end - 1] + 1) ++end;
+    madvise(base_ + uint64_t{pages[i]} * kHostPage, (end - i) * kHostPage, MADV_POPULATE_WRITE);
+    i = end;
+  }
+}
+
 Result<std::shared_ptr<MemoryImage>> LinearMemory::write_image(
     std::vector<MemoryImage::Extent> extents, std::shared_ptr<const MemoryImage> base) const {
   for (const auto& [address, size_bytes] : module_ranges_) {
