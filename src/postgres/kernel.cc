@@ -278,7 +278,10 @@ void Kernel::bury(Process& process) {
     process.client()->flush();
     clients_ -= 1;
     if (process.client()->is_in_process()) clients_in_process_ -= 1;
-    if (usual_pages_ != nullptr && !usual_pages_->is_known()) usual_pages_->learn(process.memory());
+    if (usual_ != nullptr) {
+      usual_->backends.learn(process.memory());
+      usual_->postmasters.learn(find(Process::kPostmasterPid)->memory());
+    }
   }
   if (spare_stacks_.size() < kSpareStacks) {
     wasm::Stack stack = process.fiber().take_stack();
@@ -403,7 +406,7 @@ Process* Kernel::choose() {
 // moment before it sleeps.
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
-  if (usual_pages_ != nullptr && fork_image_ == nullptr) make_next_memory();
+  if (usual_ != nullptr && fork_image_ == nullptr) make_next_memory();
   take_requests();
   const int64_t began = now_ns();
   idle_since_ns_ = began;

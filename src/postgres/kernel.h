@@ -21,7 +21,6 @@
 #include "postgres/snapshot.h"
 #include "postgres/sync_thread.h"
 #include "wasm/large_pages.h"
-#include "wasm/usual_pages.h"
 
 namespace calf::postgres {
 
@@ -214,7 +213,7 @@ class Kernel {
   std::shared_ptr<wasm::MemoryImage> fork_image_;
   std::shared_ptr<const wasm::MemoryImage>
       snapshot_image_;  // what the postmaster's memory started from; or null
-  std::shared_ptr<wasm::UsualPages> usual_pages_;  // with Options::expects_client; else null
+  std::shared_ptr<Snapshot::UsualPages> usual_;  // with Options::expects_client; else null
   std::shared_ptr<wasm::MemoryImage> next_memory_image_;
   std::unique_ptr<wasm::LinearMemory> next_memory_;  // the first backend's, made ahead of it
   std::deque<SnapshotState::Child> deferred_;

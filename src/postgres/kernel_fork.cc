@@ -3,7 +3,6 @@
 
 #include "base/log.h"
 #include "postgres/kernel.h"
-#include "wasm/frozen_pages.h"
 
 namespace calf::postgres {
 namespace {
@@ -51,8 +50,7 @@ Result<std::unique_ptr<wasm::LinearMemory>> Kernel::child_memory(Process& postma
   return wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions());
 }
 
-// While the postmaster waits for the first client. What that one's backend will write to is made
-// writable now.
+// While the postmaster waits for the first client.
 void Kernel::make_next_memory() {
   Process* postmaster = find(Process::kPostmasterPid);
   if (postmaster == nullptr) return;
@@ -66,10 +64,7 @@ void Kernel::make_next_memory() {
     log::debug("the first session's memory was not made ahead: {}", made.error().to_string());
     return;
   }
-  next_memory_->populate(usual_pages_->pages());
-  for (const wasm::SharedRegion& region : next_memory_->shared_regions()) {
-    if (region.frozen != nullptr) region.frozen->populate(next_memory_->base() + region.address);
-  }
+  next_memory_->populate(usual_->backends.pages());
 }
 
 // Whose page tables must know what has become of shared memory.

@@ -274,6 +274,10 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   snapshot.forget_pages();
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
   memory->share_large_blocks();  // after a crash
+  if (options_.expects_client) {
+    usual_ = snapshot.usual_pages();
+    memory->populate(usual_->postmasters.pages());
+  }
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
       .tree = options_.tree,
@@ -297,7 +301,6 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
                           .control_file = std::move(control_file),
                           .on_ready = std::move(on_ready)});
   snapshot_image_ = snapshot.memory();
-  if (options_.expects_client) usual_pages_ = snapshot.usual_pages();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());
   put_off_deferred();

@@ -70,10 +70,11 @@ class Snapshot {
       std::span<const wasm::MemoryImage::Extent> extents, size_t most_runs) const;
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
-  // What backends of the clusters write to that go on from here.
-  [[nodiscard]] const std::shared_ptr<wasm::UsualPages>& usual_pages() const {
-    return usual_pages_;
-  }
+  // What the processes use of the clusters that go on from here.
+  struct UsualPages {
+    wasm::UsualPages postmasters, backends;
+  };
+  [[nodiscard]] const std::shared_ptr<UsualPages>& usual_pages() const { return usual_pages_; }
 
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
   // they are read.
@@ -93,7 +94,7 @@ class Snapshot {
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
   std::shared_ptr<wasm::PieceHeat> heat_ = std::make_shared<wasm::PieceHeat>();
-  std::shared_ptr<wasm::UsualPages> usual_pages_ = std::make_shared<wasm::UsualPages>();
+  std::shared_ptr<UsualPages> usual_pages_ = std::make_shared<UsualPages>();
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

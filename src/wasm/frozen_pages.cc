@@ -118,17 +118,6 @@ Result<std::vector<FrozenPages::Piece>> FrozenPages::limit_runs(size_t most_runs
   return thaw_short(region_file, region_offset);
 }
 
-void FrozenPages::populate(uint8_t* region_begin) const {
-  for (size_t i = 0; i < pieces_.size(); ++i) {
-    if (!pieces_[i].thawed) continue;
-    const uint64_t begin = pieces_[i].begin;
-    uint64_t end = begin + pieces_[i].size_bytes;
-    for (; i + 1 < pieces_.size() && pieces_[i + 1].thawed && pieces_[i + 1].begin == end; ++i)
-      end += pieces_[i + 1].size_bytes;
-    madvise(region_begin + begin, end - begin, MADV_POPULATE_READ);
-  }
-}
-
 Result<void> FrozenPages::map(uint8_t* region_begin) const {
   for (Run run = next_run(0); run.first < run.last; run = next_run(run.last)) {
     const FrozenPiece& first = pieces_[run.first];

@@ -60,10 +60,6 @@ class FrozenPages {
   // smallest runs if there are too many. Before the region is mapped anywhere.
   Result<void> prepare(int region_file, uint64_t region_offset);
 
-  // Puts what has been thawed into the page tables of who maps the region at `region_begin`, so
-  // that it need not fault. Nothing where the system cannot.
-  void populate(uint8_t* region_begin) const;
-
   // Maps what is still frozen, read only, over the region's mapping that begins at `region_begin`.
   Result<void> map(uint8_t* region_begin) const;
 

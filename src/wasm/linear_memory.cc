@@ -375,24 +375,28 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   return extents;
 }
 
-std::vector<uint32_t> LinearMemory::written_pages() const {
-  std::vector<uint32_t> written;
-  for (const auto& [from, to] : private_ranges(0, state().pages * kWasmPageBytes)) {
-    const TouchedPages pages(base_ + from, to - from);
-    if (!pages.known()) return {};
-    for (uint64_t at = from; at < to; at += kHostPage) {
-      if (pages.anonymous((at - from) / kHostPage))
-        written.push_back(static_cast<uint32_t>(at / kHostPage));
-    }
+LinearMemory::UsedPages LinearMemory::used_pages() const {
+  const uint64_t end = state().pages * kWasmPageBytes;
+  const TouchedPages pages(base_, end);
+  UsedPages used;
+  if (!pages.known()) return used;
+  for (uint32_t page = 0; page < end / kHostPage; ++page) {
+    if (!pages.touched(page)) continue;
+    (pages.anonymous(page) ? used.written : used.others).push_back(page);
   }
-  return written;
+  return used;
 }
 
-void LinearMemory::populate(std::span<const uint32_t> pages) const {
+void LinearMemory::populate(const UsedPages& pages) const {
+  populate(pages.written, MADV_POPULATE_WRITE);
+  populate(pages.others, MADV_POPULATE_READ);
+}
+
+void LinearMemory::populate(std::span<const uint32_t> pages, int advice) const {
   for (size_t i = 0; i < pages.size();) {
     size_t end = i + 1;
     while (end < pages.size() && pages[end] == pages[end - 1] + 1) ++end;
-    madvise(base_ + uint64_t{pages[i]} * kHostPage, (end - i) * kHostPage, MADV_POPULATE_WRITE);
+    madvise(base_ + uint64_t{pages[i]} * kHostPage, (end - i) * kHostPage, advice);
     i = end;
   }
 }

@@ -4,27 +4,31 @@
 #include <iterator>
 
 namespace calf::wasm {
+namespace {
 
-bool UsualPages::is_known() const {
-  const std::lock_guard lock(mutex_);
-  return learned_from_ >= kTeachers;
+std::vector<uint32_t> in_both(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
+  std::vector<uint32_t> both;
+  std::ranges::set_intersection(a, b, std::back_inserter(both));
+  return both;
 }
+
+}  // namespace
 
 void UsualPages::learn(const LinearMemory& memory) {
-  const std::vector<uint32_t> written = memory.written_pages();
   const std::lock_guard lock(mutex_);
-  if (learned_from_++ == 0) {
-    common_ = written;
-    return;
+  if (teachers_ >= kTeachers) return;
+  LinearMemory::UsedPages used = memory.used_pages();
+  if (teachers_++ == 0) {
+    common_ = std::move(used);
+  } else {
+    common_ = {.written = in_both(common_.written, used.written),
+               .others = in_both(common_.others, used.others)};
   }
-  std::vector<uint32_t> both;
-  std::ranges::set_intersection(common_, written, std::back_inserter(both));
-  common_ = std::move(both);
 }
 
-std::vector<uint32_t> UsualPages::pages() const {
+LinearMemory::UsedPages UsualPages::pages() const {
   const std::lock_guard lock(mutex_);
-  return learned_from_ >= kTeachers ? common_ : std::vector<uint32_t>{};
+  return teachers_ >= kTeachers ? common_ : LinearMemory::UsedPages{};
 }
 
 }  // namespace calf::wasm

@@ -1,9 +1,8 @@
-// Which of its private pages a process writes to whatever it does, as far as others that began with
-// the same image show. They can be made writable in advance.
+// Which pages a process uses whatever it does, as far as others that began with the same image
+// show. They can be made ready in advance.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -14,19 +13,18 @@ namespace calf::wasm {
 // Any thread.
 class UsualPages {
  public:
-  // Is nothing more to be learned?
-  [[nodiscard]] bool is_known() const;
-  // From a process that has ended: usual is what the first two have in common.
+  // From a process that has done its work. Usual is what the first two have in common; later ones
+  // are not looked at.
   void learn(const LinearMemory& memory);
-  // By number, ascending; none before they are known.
-  [[nodiscard]] std::vector<uint32_t> pages() const;
+  // None before they are known.
+  [[nodiscard]] LinearMemory::UsedPages pages() const;
 
  private:
   static constexpr int kTeachers = 2;
 
   mutable std::mutex mutex_;
-  int learned_from_ = 0;
-  std::vector<uint32_t> common_;
+  int teachers_ = 0;
+  LinearMemory::UsedPages common_;
 };
 
 }  // namespace calf::wasm
