@@ -13,7 +13,6 @@ namespace {
 
 constexpr const char* kBlocksFile = "blocks";
 constexpr const char* kJournalFile = "journal";
-constexpr uint32_t kNoSlot = UINT32_MAX;
 constexpr std::byte kZeros[kBlockSize] = {};
 
 }  // namespace

@@ -121,6 +121,7 @@ class BranchBlocks {
 
  private:
   struct Record;
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
 
   explicit BranchBlocks(Options options);
   Expected<void> open_files(int flags);
@@ -139,7 +140,7 @@ class BranchBlocks {
                             std::span<std::byte> bytes, uint64_t at, const ReadBase& read_base);
   // Where an old block of the parent is.
   struct KeptBlock {
-    uint32_t slot = UINT32_MAX;
+    uint32_t slot = kNoSlot;
     std::shared_ptr<BranchBlocks> holder = {};  // null: this branch
   };
   [[nodiscard]] KeptBlock find_kept(const SharedInode& inode, uint64_t block);

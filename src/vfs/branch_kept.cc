@@ -2,6 +2,7 @@
 // branch keeps a block before the parent overwrites it. An older one that has not kept it, and has
 // not written it itself, takes it from the next newer branch that has.
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/log.h"
 #include "vfs/branch_record.h"
@@ -78,8 +79,9 @@ void BranchBlocks::keep(SharedInode& inode, Range range, const ReadBase& read_ba
       bool is_kept = !lost_ && !retired_;
       if (is_kept) {
         scratch_.assign(count * kBlockSize, std::byte{0});
-        const auto there =
-            std::span(scratch_).first(std::min<uint64_t>(scratch_.size(), inode.base_size - start));
+        // An older branch may see more of the last block than one that has cut it off.
+        const uint64_t wanted = has_older_ ? scratch_.size() : inode.base_size - start;
+        const auto there = std::span(scratch_).first(std::min<uint64_t>(scratch_.size(), wanted));
         auto done = read_base(there, start);
         if (done)
           done = put_fresh(inode, scratch_, block, has_older_ ? Owner::kParent : Owner::kBranch);
@@ -109,14 +111,20 @@ void BranchBlocks::set_has_older(bool has_older) {
   if (!has_older) settle_kept();
 }
 
-// What was kept becomes the branch's own, if it needs it. The journal need not hear of it: it is
-// the same when it is read again. Locked.
+// What was kept becomes the branch's own, if it needs it. The journal need not hear of it, for the
+// same happens when it is read again; but for a block that is the parent's only in part, whose rest
+// may be written from now on. Locked.
 void BranchBlocks::settle_kept() {
+  // The journal may name a slot that was given back, and to another block, since it was kept in.
+  std::unordered_set<uint32_t> own_slots;
+  for (const auto& [number, inode] : inodes_) {
+    for (auto [block, slot] : inode.slots) own_slots.insert(slot);
+  }
   for (auto& [number, inode] : inodes_) {
     for (auto [block, slot] : inode.kept) {
       const uint64_t start = block * kBlockSize;
-      if (inode.slots.contains(block) || start >= inode.base_size) {
-        freed_slots_.push_back(slot);
+      if (inode.slots.contains(block) || start >= inode.base_size || own_slots.contains(slot)) {
+        if (!own_slots.contains(slot)) freed_slots_.push_back(slot);
         --used_slots_;
         continue;
       }
@@ -124,8 +132,9 @@ void BranchBlocks::settle_kept() {
       const uint64_t there = inode.base_size - start;
       if (there >= kBlockSize) continue;
       constexpr std::byte kZeros[kBlockSize] = {};
-      dirty_ = true;
       auto cleared = write_slots(slot, there, std::span(kZeros).subspan(there));
+      const Record record = Record::make(Record::kBlock, number, {block, slot});
+      if (cleared) cleared = append({&record, 1});
       if (!cleared) lose("clearing the end of a kept block", cleared.error());
     }
     inode.kept.clear();
@@ -142,19 +151,25 @@ void BranchBlocks::retire(bool is_retired) {
   retired_ = is_retired;
 }
 
-// Takes a block that a newer branch has kept. False when it does not know the file so far: an older
-// one may.
+// Takes a block that a newer branch has kept. False when older ones need one of their own: if this
+// branch does not know the file so far, or is not durable.
 Expected<bool> BranchBlocks::adopt(InodeNumber number, uint64_t block,
                                    std::span<const std::byte> bytes) {
   std::lock_guard lock(mutex_);
   auto at = inodes_.find(number);
   if (at == inodes_.end()) return false;
   SharedInode& inode = at->second;
-  if (inode.kept.contains(block)) return true;
+  if (inode.kept.contains(block)) return durable_;
   if (block * kBlockSize >= inode.base_size) return false;
-  if (!has_older_ && inode.slots.contains(block)) return true;
-  CALF_ERRNO_CHECK(put_fresh(inode, bytes, block, has_older_ ? Owner::kParent : Owner::kBranch));
-  return true;
+  if (has_older_) {
+    CALF_ERRNO_CHECK(put_fresh(inode, bytes, block, Owner::kParent));
+  } else if (!inode.slots.contains(block)) {
+    std::byte own[kBlockSize] = {};
+    const uint64_t there = std::min(kBlockSize, inode.base_size - block * kBlockSize);
+    std::memcpy(own, bytes.data(), there);
+    CALF_ERRNO_CHECK(put_fresh(inode, own, block, Owner::kBranch));
+  }
+  return durable_;
 }
 
 Expected<void> BranchBlocks::hand_down(std::span<const std::shared_ptr<BranchBlocks>> older) {
