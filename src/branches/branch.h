@@ -28,6 +28,10 @@ struct Branches::Branch {
   [[nodiscard]] bool is_in_hand() const {
     return state == State::kWaking || state == State::kGoingToSleep;
   }
+  // Or may it have some?
+  [[nodiscard]] bool has_clients() const {
+    return is_in_hand() || !waiting.empty() || (cluster != nullptr && cluster->sessions() > 0);
+  }
   [[nodiscard]] const char* state_name() const {
     return cluster != nullptr || state == State::kWaking ? "awake" : "asleep";
   }

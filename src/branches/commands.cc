@@ -133,8 +133,10 @@ CommandAnswer Branches::drop(Branch* asking, const HostCommand& command) {
   }
   const std::shared_ptr<Branch> branch = std::move(branches_.find(name)->second);
   branches_.erase(name);
+  const bool has_clients = branch->has_clients();
   const uint64_t number = end(branch);
-  if (storage_->clones_are_free()) return {};  // nothing of it can fail
+  // Of one in memory nobody sees the rest, and nothing can fail.
+  if (storage_->clones_are_free() && !has_clients) return {};
   return {.sqlstate = Answer::kNotYet, .text = std::to_string(number)};
 }
 
