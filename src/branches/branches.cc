@@ -357,6 +357,11 @@ uint64_t Branches::end(const std::shared_ptr<Branch>& branch) {
 }
 
 void Branches::bury(const std::shared_ptr<Branch>& branch) {
+  if (branch->cluster != nullptr && storage_->clones_are_free()) {
+    branch->cluster->halt();
+    (void)branch->cluster->wait_stopped(kStopMs);
+    clients_are_gone(branch->ending);
+  }
   branch->cluster.reset();
   branch->files.reset();
   branch->own_point.reset();
@@ -400,6 +405,12 @@ uint64_t Branches::settle(const std::string& name) {
   running_.emplace(number, Work{.name = name});
   post([this, number, name] { finish(number, storage_->settle(name)); });
   return number;
+}
+
+// Who waits for the end of a branch in memory need not wait for the rest: nothing of it can fail.
+void Branches::clients_are_gone(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  if (auto at = running_.find(number); at != running_.end()) at->second.is_awaited = false;
 }
 
 void Branches::finish(uint64_t number, const Result<void>& result) {

@@ -107,6 +107,7 @@ class Branches {
   void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);
   Result<std::shared_ptr<vfs::FileSystem>> files_of(const std::shared_ptr<Branch>& branch);
   void bury(const std::shared_ptr<Branch>& branch);
+  void clients_are_gone(uint64_t number);
   void finish(uint64_t number, const Result<void>& result);
   void put_idle_to_sleep();
 
@@ -129,6 +130,7 @@ class Branches {
   struct Work {
     std::string name;
     bool is_end = false;
+    bool is_awaited = true;
   };
   std::map<uint64_t, Work> running_;
   std::map<uint64_t, Error> failed_;

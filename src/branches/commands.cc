@@ -182,7 +182,7 @@ CommandAnswer Branches::await(const HostCommand& command) {
   const char* end = command.name.data() + command.name.size();
   const auto parsed = std::from_chars(command.name.data(), end, number);
   if (parsed.ec != std::errc() || parsed.ptr != end) return refuse("22023", "nothing to wait for");
-  if (running_.contains(number)) {
+  if (const auto work = running_.find(number); work != running_.end() && work->second.is_awaited) {
     return {.sqlstate = Answer::kNotYet, .text = std::string(command.name)};
   }
   auto failed = failed_.extract(number);
