@@ -82,7 +82,8 @@ struct Branches::Started {
 struct Branches::Spare {
   std::weak_ptr<BranchPoint> point;
   Branch::Clock::time_point since = Branch::Clock::now();
-  std::optional<Started> started;  // nothing while a worker starts it
+  std::optional<Started> started;                // nothing while a worker starts it
+  std::shared_ptr<Branch> claimed_by = nullptr;  // who waits for that
 };
 
 }  // namespace calf::branches

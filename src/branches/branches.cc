@@ -97,7 +97,7 @@ void Branches::connect(postgres::ClientConnection connection) {
   branch->waiting.push_back(std::move(connection));
   if (branch->state != Branch::State::kAsleep) return;
   branch->state = Branch::State::kWaking;
-  post([this, branch] { wake(branch); }, Order::kFirst);
+  if (!claim_spare(branch)) post([this, branch] { wake(branch); }, Order::kFirst);
 }
 
 void Branches::cancel(const std::vector<std::byte>& packet,
@@ -172,9 +172,13 @@ void Branches::wake_next_ahead(std::unique_lock<std::mutex>& lock) {
   changed_.notify_one();
 }
 
-// Starts the cluster of a branch that is kWaking, and hands over who waits for it.
+// Starts the cluster of a branch that is kWaking.
 void Branches::wake(const std::shared_ptr<Branch>& branch) {
-  auto started = start_cluster(branch);
+  welcome(branch, start_cluster(branch));
+}
+
+// Hands over who waits for it.
+void Branches::welcome(const std::shared_ptr<Branch>& branch, Result<Started> started) {
   std::deque<postgres::ClientConnection> refused;
   std::unique_lock lock(mutex_);
   if (started && !branch->dropped) {

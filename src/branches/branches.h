@@ -91,6 +91,7 @@ class Branches {
   void post(std::function<void()> job, Order order = Order::kLast);
   void start_workers();
   void wake(const std::shared_ptr<Branch>& branch);
+  void welcome(const std::shared_ptr<Branch>& branch, Result<Started> started);
   [[nodiscard]] bool may_wake_ahead() const;
   void wake_next_ahead(std::unique_lock<std::mutex>& lock);
   Result<Started> start_cluster(const std::shared_ptr<Branch>& branch);
@@ -112,7 +113,10 @@ class Branches {
   void put_idle_to_sleep();
 
   // --- Clusters that are started ahead (spares.cc). With the lock.
+  std::deque<Spare>::iterator spare_for(const BranchPoint* point);
   bool adopt_spare(const std::shared_ptr<Branch>& branch);
+  bool claim_spare(const std::shared_ptr<Branch>& branch);
+  static void give_to(const std::shared_ptr<Branch>& branch, Started& started);
   void want_spare(const std::shared_ptr<BranchPoint>& point);
   void drop_old_spares();
   void make_spare(const std::shared_ptr<BranchPoint>& point);  // without it

@@ -16,21 +16,37 @@ constexpr auto kKeptFor = 10s;     // after the last branch that began where it 
 
 }  // namespace
 
+std::deque<Branches::Spare>::iterator Branches::spare_for(const BranchPoint* point) {
+  return std::ranges::find_if(spares_,
+                              [&](const Spare& one) { return one.point.lock().get() == point; });
+}
+
 // Does the branch, which sleeps, have a cluster now? Only one that has nothing of its own yet.
 bool Branches::adopt_spare(const std::shared_ptr<Branch>& branch) {
   if (branch->files != nullptr || branch->point == nullptr) return false;
-  const auto spare = std::find_if(spares_.begin(), spares_.end(), [&](const Spare& one) {
-    return one.started && one.point.lock() == branch->point;
-  });
-  if (spare == spares_.end()) return false;
+  const auto spare = spare_for(branch->point.get());
+  if (spare == spares_.end() || !spare->started) return false;
   Started started = std::move(*spare->started);
   spares_.erase(spare);
-  started.log->set_name(branch->name);
-  started.commands->belong_to(branch);
+  give_to(branch, started);
   take_over(*branch, std::move(started));
   spare_mappings_if_crowded();
   want_spare(branch->point);
   return true;
+}
+
+// Will the branch, which is waking, have the one that is being started?
+bool Branches::claim_spare(const std::shared_ptr<Branch>& branch) {
+  if (branch->files != nullptr || branch->point == nullptr) return false;
+  const auto spare = spare_for(branch->point.get());
+  if (spare == spares_.end() || spare->claimed_by != nullptr) return false;
+  spare->claimed_by = branch;
+  return true;
+}
+
+void Branches::give_to(const std::shared_ptr<Branch>& branch, Started& started) {
+  started.log->set_name(branch->name);
+  started.commands->belong_to(branch);
 }
 
 // A branch of `point` has just woken, so others may come.
@@ -38,9 +54,7 @@ void Branches::want_spare(const std::shared_ptr<BranchPoint>& point) {
   if (!storage_->clones_are_free() || !point->is_recorded() || stopping_ ||
       os::MappingBudget::of_program().is_filling())
     return;
-  const auto spare = std::find_if(spares_.begin(), spares_.end(),
-                                  [&](const Spare& one) { return one.point.lock() == point; });
-  if (spare != spares_.end()) {
+  if (const auto spare = spare_for(point.get()); spare != spares_.end()) {
     spare->since = Branch::Clock::now();
     return;
   }
@@ -57,14 +71,18 @@ void Branches::make_spare(const std::shared_ptr<BranchPoint>& point) {
     return start(started, std::move(beginning.snapshot), For::kLater);
   }();
   if (!made) log::debug("no cluster was started ahead: {}", made.error().to_string());
-  std::lock_guard lock(mutex_);
-  const auto spare = std::find_if(spares_.begin(), spares_.end(),
-                                  [&](const Spare& one) { return one.point.lock() == point; });
-  if (made) {
+  std::unique_lock lock(mutex_);
+  const auto spare = spare_for(point.get());
+  const std::shared_ptr<Branch> claimed_by = spare->claimed_by;
+  if (made && claimed_by == nullptr) {
     spare->started = std::move(started);
-  } else {
-    spares_.erase(spare);
+    return;
   }
+  spares_.erase(spare);
+  if (claimed_by == nullptr) return;
+  if (made) give_to(claimed_by, started);
+  lock.unlock();
+  made ? welcome(claimed_by, std::move(started)) : wake(claimed_by);
 }
 
 void Branches::drop_old_spares() {
