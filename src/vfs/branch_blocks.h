@@ -144,7 +144,8 @@ class BranchBlocks {
     std::shared_ptr<BranchBlocks> holder = {};  // null: this branch
   };
   [[nodiscard]] KeptBlock find_kept(const SharedInode& inode, uint64_t block);
-  [[nodiscard]] bool newer_has(InodeNumber number, uint64_t block);
+  enum class Among : uint8_t { kAll, kDurable };
+  [[nodiscard]] KeptBlock find_in_newer(InodeNumber number, uint64_t block, Among among);
   void keep(SharedInode& inode, Range range, const ReadBase& read_base, std::vector<Range>& left);
   [[nodiscard]] bool must_keep(const SharedInode& inode, uint64_t block);
   Expected<bool> adopt(InodeNumber number, uint64_t block, std::span<const std::byte> bytes);

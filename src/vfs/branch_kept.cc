@@ -17,11 +17,18 @@ constexpr uint64_t kMaxRun = 16;  // blocks that are kept at once
 // Locked.
 BranchBlocks::KeptBlock BranchBlocks::find_kept(const SharedInode& inode, uint64_t block) {
   if (auto at = inode.kept.find(block); at != inode.kept.end()) return {.slot = at->second};
+  return find_in_newer(inode.number, block, Among::kAll);
+}
+
+// Locked.
+BranchBlocks::KeptBlock BranchBlocks::find_in_newer(InodeNumber number, uint64_t block,
+                                                    Among among) {
   for (std::shared_ptr<BranchBlocks> other = newer_; other != nullptr;) {
-    std::shared_ptr<BranchBlocks> next;
+    std::shared_ptr<BranchBlocks> next;  // `other` may go with its last user, but not locked
     {
       std::lock_guard lock(other->mutex_);
-      if (auto same = other->inodes_.find(inode.number); same != other->inodes_.end()) {
+      auto same = other->inodes_.find(number);
+      if (same != other->inodes_.end() && (among == Among::kAll || other->durable_)) {
         if (auto at = same->second.kept.find(block); at != same->second.kept.end())
           return {.slot = at->second, .holder = other};
       }
@@ -32,23 +39,11 @@ BranchBlocks::KeptBlock BranchBlocks::find_kept(const SharedInode& inode, uint64
   return {};
 }
 
-// Has a newer branch kept the block that a power cut leaves? Locked.
-bool BranchBlocks::newer_has(InodeNumber number, uint64_t block) {
-  for (std::shared_ptr<BranchBlocks> other = newer_; other != nullptr;) {
-    std::lock_guard lock(other->mutex_);
-    auto same = other->inodes_.find(number);
-    if (other->durable_ && same != other->inodes_.end() && same->second.kept.contains(block))
-      return true;
-    other = other->newer_;
-  }
-  return false;
-}
-
 // Does somebody need this branch to keep the block? Locked.
 bool BranchBlocks::must_keep(const SharedInode& inode, uint64_t block) {
   if (inode.kept.contains(block)) return false;
   if (!has_older_ && inode.slots.contains(block)) return false;
-  return !newer_has(inode.number, block);
+  return find_in_newer(inode.number, block, Among::kDurable).slot == kNoSlot;
 }
 
 std::vector<BranchBlocks::Range> BranchBlocks::preserve(InodeNumber number,
