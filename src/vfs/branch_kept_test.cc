@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "base/log.h"
 #include "vfs/branched_directory.h"
@@ -102,6 +104,25 @@ TEST_F(KeptBlocks, a_branch_that_writes_over_them_leaves_them_to_the_older_ones)
   EXPECT_TRUE(contents("a") == old_);
   ASSERT_TRUE(branched_->drop("b"));
   EXPECT_TRUE(contents("a") == old_);
+}
+
+TEST_F(KeptBlocks, are_found_while_the_parent_writes_and_a_newer_branch_is_dropped) {
+  for (const char* name : {"a", "b", "c"}) branch(name);
+  std::atomic<bool> done = false;
+  std::vector<std::thread> threads;
+  for (const char* name : {"a", "b"}) {
+    threads.emplace_back([&, fs = branched_->open_branch(name).value(), name] {
+      while (!done) EXPECT_TRUE(get(*fs, "f") == old_) << name;
+    });
+  }
+  threads.emplace_back([&] {
+    auto file = fs_->open("f", {.access = Access::kReadWrite}).value();
+    for (uint64_t at = 0; at < kFileBytes; at += 5'000) EXPECT_TRUE(file->pwrite(bytes("new"), at));
+    done = true;
+  });
+  EXPECT_TRUE(branched_->drop("c"));
+  for (std::thread& thread : threads) thread.join();
+  for (const char* name : {"a", "b"}) EXPECT_TRUE(contents(name) == old_) << name;
 }
 
 // Its folder may be gone after a power cut.
