@@ -4,6 +4,7 @@
 #include <chrono>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "branches/branches.h"
@@ -27,6 +28,10 @@ struct Branches::Branch {
   [[nodiscard]] bool is_in_hand() const {
     return state == State::kWaking || state == State::kGoingToSleep;
   }
+  // Or may it have some?
+  [[nodiscard]] bool has_clients() const {
+    return is_in_hand() || !waiting.empty() || (cluster != nullptr && cluster->sessions() > 0);
+  }
   [[nodiscard]] const char* state_name() const {
     return cluster != nullptr || state == State::kWaking ? "awake" : "asleep";
   }
@@ -49,9 +54,10 @@ struct Branches::Branch {
 // What one cluster's SQL may ask for.
 class Branches::Commands final : public postgres::HostCommands {
  public:
-  // Of the server's own cluster when `branch` is null.
-  Commands(Branches& branches, const std::shared_ptr<Branch>& branch)
-      : branches_(branches), is_root_(branch == nullptr), branch_(branch) {}
+  enum class Of { kRoot, kBranch };
+  Commands(Branches& branches, Of whom) : branches_(branches), is_root_(whom == Of::kRoot) {}
+  // The branch whose cluster it is. With the lock.
+  void belong_to(const std::shared_ptr<Branch>& branch) { branch_ = branch; }
   Preparation preparation(const postgres::HostCommand& command) override;
   postgres::CommandAnswer run(const postgres::HostCommand& command) override;
 
@@ -61,7 +67,23 @@ class Branches::Commands final : public postgres::HostCommands {
 
   Branches& branches_;
   const bool is_root_;
-  const std::weak_ptr<Branch> branch_;
+  std::weak_ptr<Branch> branch_;
+};
+
+// A cluster that may be any branch's that begins where it has begun, until belong_to().
+struct Branches::Started {
+  std::shared_ptr<vfs::FileSystem> files;
+  std::shared_ptr<BranchLog> log;
+  std::shared_ptr<Commands> commands;
+  std::unique_ptr<postgres::Cluster> cluster;
+};
+
+// For the next branch of a point.
+struct Branches::Spare {
+  std::weak_ptr<BranchPoint> point;
+  Branch::Clock::time_point since = Branch::Clock::now();
+  std::optional<Started> started;                // nothing while a worker starts it
+  std::shared_ptr<Branch> claimed_by = nullptr;  // who waits for that
 };
 
 }  // namespace calf::branches

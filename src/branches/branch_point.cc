@@ -12,14 +12,18 @@ Result<BranchPoint::Beginning> BranchPoint::begin() {
   return beginning;
 }
 
+bool BranchPoint::is_recorded() {
+  std::lock_guard lock(mutex_);
+  return recorded_ != nullptr;
+}
+
 Result<std::shared_ptr<vfs::FileSystem>> BranchPoint::files() {
   std::lock_guard lock(mutex_);
   if (!storage_->clones_are_free()) return files_;
   return storage_->clone(*files_, "", "");
 }
 
-Result<void> BranchPoint::record(const std::string& name, const Starter& start,
-                                 const Recorder& record) {
+Result<void> BranchPoint::record(LogSink log_sink, const Starter& start, const Recorder& record) {
   constexpr int64_t kStopMs = 10'000;
   std::shared_ptr<vfs::FileSystem> files;
   {
@@ -27,8 +31,10 @@ Result<void> BranchPoint::record(const std::string& name, const Starter& start,
     CALF_TRY(files, storage_->clone(*files_, "", ""));
   }
   {
-    CALF_TRY(auto recovering,
-             start({.name = name, .data = files, .snapshot = nullptr, .commands = nullptr}));
+    CALF_TRY(auto recovering, start({.log_sink = std::move(log_sink),
+                                     .data = files,
+                                     .snapshot = nullptr,
+                                     .commands = nullptr}));
     recovering->request_shutdown(postgres::Cluster::Shutdown::kFast);
     CALF_CHECK_OK(recovering->wait_stopped(kStopMs));
   }

@@ -8,14 +8,17 @@
 #include <string>
 
 #include "base/result.h"
+#include "branches/branch_log.h"
 #include "branches/storage.h"
 #include "postgres/cluster.h"
 
 namespace calf::branches {
 
-// How a cluster is started, by whoever knows the installation, the settings and the log.
+// How a cluster is started, by whoever knows the installation and the settings.
 struct StartOptions {
-  std::string name;  // of the branch, for the log; empty for the server's own
+  bool is_branch = true;
+  bool expects_client = false;  // see postgres::Cluster::Options
+  LogSink log_sink;
   std::shared_ptr<vfs::FileSystem> data;
   std::shared_ptr<const postgres::Snapshot> snapshot;  // null: it boots
   std::shared_ptr<postgres::HostCommands> commands;
@@ -52,8 +55,10 @@ class BranchPoint {
   Result<Beginning> begin();
   // The same for somebody who only reads them.
   Result<std::shared_ptr<vfs::FileSystem>> files();
-  // Blocks for some 100 ms. An error only means that branches go on booting. `name`: for the log.
-  Result<void> record(const std::string& name, const Starter& start, const Recorder& record);
+  // Blocks for some 100 ms. An error only means that branches go on booting.
+  Result<void> record(LogSink log_sink, const Starter& start, const Recorder& record);
+  // Do branches that begin here go on from a recording?
+  [[nodiscard]] bool is_recorded();
 
  private:
   std::shared_ptr<Storage> storage_;

@@ -34,11 +34,12 @@ Branches::Branches(Options options)
 Result<std::unique_ptr<Branches>> Branches::start(Options options) {
   std::unique_ptr<Branches> branches(new Branches(std::move(options)));
   branches->adopt_kept();
-  CALF_TRY(branches->root_, branches->options_.start_root(
-                                {.name = "",
-                                 .data = branches->options_.data,
-                                 .snapshot = branches->options_.snapshot,
-                                 .commands = std::make_shared<Commands>(*branches, nullptr)}));
+  CALF_TRY(branches->root_, branches->options_.start_root({.is_branch = false,
+                                                           .log_sink = branches->options_.log_sink,
+                                                           .data = branches->options_.data,
+                                                           .snapshot = branches->options_.snapshot,
+                                                           .commands = std::make_shared<Commands>(
+                                                               *branches, Commands::Of::kRoot)}));
   return branches;
 }
 
@@ -89,10 +90,14 @@ void Branches::connect(postgres::ClientConnection connection) {
     branch->cluster->connect(std::move(connection));
     return;
   }
+  if (branch->state == Branch::State::kAsleep && adopt_spare(branch)) {
+    branch->cluster->connect(std::move(connection));
+    return;
+  }
   branch->waiting.push_back(std::move(connection));
   if (branch->state != Branch::State::kAsleep) return;
   branch->state = Branch::State::kWaking;
-  post([this, branch] { wake(branch); }, Order::kFirst);
+  if (!claim_spare(branch)) post([this, branch] { wake(branch); }, Order::kFirst);
 }
 
 void Branches::cancel(const std::vector<std::byte>& packet,
@@ -156,6 +161,7 @@ void Branches::wake_next_ahead(std::unique_lock<std::mutex>& lock) {
   if (branch->dropped || branch->state != Branch::State::kAsleep ||
       os::MappingBudget::of_program().is_filling())
     return;
+  if (adopt_spare(branch)) return;
   branch->state = Branch::State::kWaking;
   branch->last_used = Branch::Clock::now();
   is_waking_ahead_ = true;
@@ -166,14 +172,18 @@ void Branches::wake_next_ahead(std::unique_lock<std::mutex>& lock) {
   changed_.notify_one();
 }
 
-// Starts the cluster of a branch that is kWaking, and hands over who waits for it.
+// Starts the cluster of a branch that is kWaking.
 void Branches::wake(const std::shared_ptr<Branch>& branch) {
-  auto started = start_cluster(branch);
+  welcome(branch, start_cluster(branch));
+}
+
+// Hands over who waits for it.
+void Branches::welcome(const std::shared_ptr<Branch>& branch, Result<Started> started) {
   std::deque<postgres::ClientConnection> refused;
   std::unique_lock lock(mutex_);
   if (started && !branch->dropped) {
-    branch->state = Branch::State::kAwake;
-    branch->cluster = std::move(*started);
+    take_over(*branch, std::move(*started));
+    if (branch->point != nullptr) want_spare(branch->point);
     for (auto& connection : branch->waiting) branch->cluster->connect(std::move(connection));
     branch->waiting.clear();
     spare_mappings_if_crowded();
@@ -191,8 +201,16 @@ void Branches::wake(const std::shared_ptr<Branch>& branch) {
   // They are closed in any case.
   for (auto& connection : refused)
     (void)connection.transport->write_some(postgres::encode_refusal(error));
-  if (started) started->reset();
+  if (started) started->cluster.reset();
   if (dropped) bury(branch);
+}
+
+// With the lock. The branch is awake from here on.
+void Branches::take_over(Branch& branch, Started started) {
+  branch.state = Branch::State::kAwake;
+  branch.last_used = Branch::Clock::now();
+  branch.files = std::move(started.files);
+  branch.cluster = std::move(started.cluster);
 }
 
 // With the lock. When the program becomes crowded, every cluster that runs hears it once.
@@ -205,36 +223,58 @@ void Branches::spare_mappings_if_crowded() {
   }
 }
 
-Result<std::unique_ptr<postgres::Cluster>> Branches::start_cluster(
-    const std::shared_ptr<Branch>& branch) {
-  StartOptions start{.name = branch->name,
-                     .data = nullptr,
-                     .snapshot = nullptr,
-                     .commands = std::make_shared<Commands>(*this, branch)};
+Result<Branches::Started> Branches::start_cluster(const std::shared_ptr<Branch>& branch) {
+  Started started = prepare_start();
+  started.log->set_name(branch->name);
   std::shared_ptr<BranchPoint> point;
   {
     std::lock_guard lock(mutex_);
-    start.data = branch->files;
+    started.commands->belong_to(branch);
+    started.files = branch->files;
     point = branch->point;
   }
-  if (start.data == nullptr && point == nullptr) {
-    CALF_TRY(start.data, storage_->open(branch->name));
+  std::shared_ptr<const postgres::Snapshot> snapshot;
+  if (started.files == nullptr && point == nullptr) {
+    CALF_TRY(started.files, storage_->open(branch->name));
     std::lock_guard lock(mutex_);
-    branch->files = start.data;
-  } else if (start.data == nullptr) {
+    branch->files = started.files;
+  } else if (started.files == nullptr) {
     CALF_TRY(auto beginning, point->begin());
-    start.data = std::move(beginning.files);
-    start.snapshot = std::move(beginning.snapshot);
+    started.files = std::move(beginning.files);
+    snapshot = std::move(beginning.snapshot);
     std::lock_guard lock(mutex_);
-    branch->files = start.data;
+    branch->files = started.files;
     if (beginning.should_record) post([this, branch, point] { record(*branch, *point); });
   }
-  return options_.start_branch(std::move(start));
+  CALF_CHECK_OK(start(started, std::move(snapshot), For::kClient));
+  return started;
+}
+
+Branches::Started Branches::prepare_start() {
+  return {.files = nullptr,
+          .log = std::make_shared<BranchLog>(options_.log_sink),
+          .commands = std::make_shared<Commands>(*this, Commands::Of::kBranch),
+          .cluster = nullptr};
+}
+
+// With everything but the cluster in `started`.
+Result<void> Branches::start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot,
+                             For whom) {
+  CALF_TRY(started.cluster,
+           options_.start_branch({.expects_client = whom == For::kLater,
+                                  .log_sink = [log = started.log](auto line) { log->write(line); },
+                                  .data = started.files,
+                                  .snapshot = std::move(snapshot),
+                                  .commands = started.commands}));
+  return {};
 }
 
 void Branches::record(const Branch& branch, BranchPoint& point) {
-  if (auto recorded = point.record(branch.name, options_.start_branch, options_.record); !recorded)
-    log::debug("branches go on booting: {}", recorded.error().to_string());
+  auto log = std::make_shared<BranchLog>(options_.log_sink);
+  log->set_name(branch.name);
+  auto recorded =
+      point.record([log](auto line) { log->write(line); }, options_.start_branch, options_.record);
+  if (!recorded) log::debug("branches go on booting: {}", recorded.error().to_string());
 }
 
 // Its files are whole on their own afterwards, or begin again where they began: nobody has used
@@ -301,6 +341,7 @@ void Branches::put_idle_to_sleep() {
   }
   std::sort(idle.begin(), idle.end(),
             [](const auto& a, const auto& b) { return a->last_used > b->last_used; });
+  drop_old_spares();
   size_t most_idle = storage_->clones_are_free() ? kMostIdleInMemory : kMostIdle;
   if (os::MappingBudget::of_program().is_nearly_full()) most_idle = kMostIdleWhenFull;
   for (size_t i = 0; i < idle.size(); ++i) {
@@ -320,6 +361,11 @@ uint64_t Branches::end(const std::shared_ptr<Branch>& branch) {
 }
 
 void Branches::bury(const std::shared_ptr<Branch>& branch) {
+  if (branch->cluster != nullptr && storage_->clones_are_free()) {
+    branch->cluster->halt();
+    (void)branch->cluster->wait_stopped(kStopMs);
+    clients_are_gone(branch->ending);
+  }
   branch->cluster.reset();
   branch->files.reset();
   branch->own_point.reset();
@@ -365,6 +411,12 @@ uint64_t Branches::settle(const std::string& name) {
   return number;
 }
 
+// Who waits for the end of a branch in memory need not wait for the rest: nothing of it can fail.
+void Branches::clients_are_gone(uint64_t number) {
+  std::lock_guard lock(mutex_);
+  if (auto at = running_.find(number); at != running_.end()) at->second.is_awaited = false;
+}
+
 void Branches::finish(uint64_t number, const Result<void>& result) {
   std::lock_guard lock(mutex_);
   running_.erase(number);
@@ -386,6 +438,7 @@ void Branches::stop_branches() {
   }
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
+  spares_.clear();
   // All at the same time, and no longer than one of them may take. In memory only their clients
   // would see the difference to a sudden end.
   const auto deadline = Branch::Clock::now() + std::chrono::milliseconds(kStopMs);

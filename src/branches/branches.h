@@ -26,6 +26,7 @@ class Branches {
     std::shared_ptr<vfs::FileSystem> data;               // of the server's own cluster
     std::shared_ptr<const postgres::Snapshot> snapshot;  // which it goes on from; or null
     std::unique_ptr<Storage> storage;
+    LogSink log_sink;
     // Both are called on threads of this object, and outlive it.
     Starter start_root, start_branch;
     Recorder record;
@@ -58,6 +59,8 @@ class Branches {
  private:
   struct Branch;
   class Commands;
+  struct Started;
+  struct Spare;
   using Answer = postgres::CommandAnswer;
 
   explicit Branches(Options options);
@@ -88,9 +91,15 @@ class Branches {
   void post(std::function<void()> job, Order order = Order::kLast);
   void start_workers();
   void wake(const std::shared_ptr<Branch>& branch);
+  void welcome(const std::shared_ptr<Branch>& branch, Result<Started> started);
   [[nodiscard]] bool may_wake_ahead() const;
   void wake_next_ahead(std::unique_lock<std::mutex>& lock);
-  Result<std::unique_ptr<postgres::Cluster>> start_cluster(const std::shared_ptr<Branch>& branch);
+  Result<Started> start_cluster(const std::shared_ptr<Branch>& branch);
+  [[nodiscard]] Started prepare_start();
+  enum class For { kClient, kLater };
+  Result<void> start(Started& started, std::shared_ptr<const postgres::Snapshot> snapshot,
+                     For whom);
+  void take_over(Branch& branch, Started started);
   void record(const Branch& branch, BranchPoint& point);
   void rest(const std::shared_ptr<Branch>& branch);
   void lay_down(const std::shared_ptr<Branch>& branch);
@@ -99,8 +108,18 @@ class Branches {
   void write_out(const std::shared_ptr<Branch>& branch, const std::string& path);
   Result<std::shared_ptr<vfs::FileSystem>> files_of(const std::shared_ptr<Branch>& branch);
   void bury(const std::shared_ptr<Branch>& branch);
+  void clients_are_gone(uint64_t number);
   void finish(uint64_t number, const Result<void>& result);
   void put_idle_to_sleep();
+
+  // --- Clusters that are started ahead (spares.cc). With the lock.
+  std::deque<Spare>::iterator spare_for(const BranchPoint* point);
+  bool adopt_spare(const std::shared_ptr<Branch>& branch);
+  bool claim_spare(const std::shared_ptr<Branch>& branch);
+  static void give_to(const std::shared_ptr<Branch>& branch, Started& started);
+  void want_spare(const std::shared_ptr<BranchPoint>& point);
+  void drop_old_spares();
+  void make_spare(const std::shared_ptr<BranchPoint>& point);  // without it
   void spare_mappings_if_crowded();
 
   Options options_;
@@ -115,6 +134,7 @@ class Branches {
   struct Work {
     std::string name;
     bool is_end = false;
+    bool is_awaited = true;
   };
   std::map<uint64_t, Work> running_;
   std::map<uint64_t, Error> failed_;
@@ -123,6 +143,7 @@ class Branches {
   std::deque<std::function<void()>> jobs_;
   std::deque<std::shared_ptr<Branch>> ahead_;  // to be woken when there is nothing else to do
   bool is_waking_ahead_ = false;
+  std::deque<Spare> spares_;  // at most one for a point
   bool stopping_ = false;
   bool was_crowded_ = false;
   std::vector<std::thread> workers_;

@@ -159,14 +159,6 @@ Result<std::shared_ptr<vfs::FileSystem>> installation() {
   return file_system_of(std::move(pack), true);
 }
 
-// A branch's lines in the log begin with its name.
-cli::LogSink named(cli::LogSink sink, const std::string& name) {
-  if (name.empty() || !sink) return sink;
-  return [sink = std::move(sink), prefix = name + ": "](std::string_view line) {
-    sink(prefix + std::string(line));
-  };
-}
-
 // Where a cluster's files are.
 struct Place {
   std::unique_ptr<DataDirectory> directory;  // null for one in memory
@@ -242,7 +234,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
   constexpr int64_t kBranchHelpersIdleNs = 5'000'000'000;  // most live shorter, and need none
   const auto settings = in_memory ? memory_settings(options.settings) : options.settings;
   const auto for_branches = branch_settings(in_memory, settings);
-  auto starter = [sink = options.log_sink, in_memory, ticks = postgres::SliceTicker::make_thread()](
+  auto starter = [in_memory, ticks = postgres::SliceTicker::make_thread()](
                      int64_t helpers_idle_ns, const auto& chosen,
                      const postgres::HostProgramRights& programs) -> branches::Starter {
     return [=](branches::StartOptions start) -> Result<std::unique_ptr<postgres::Cluster>> {
@@ -254,10 +246,11 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
                                        .commands = std::move(start.commands),
                                        .programs = programs,
                                        .helpers_idle_ns = helpers_idle_ns,
-                                       .helpers_wait_for_clients = !start.name.empty(),
+                                       .helpers_wait_for_clients = start.is_branch,
+                                       .expects_client = start.expects_client,
                                        .ticks = ticks,
                                        .ephemeral = in_memory,
-                                       .log_sink = named(sink, start.name)});
+                                       .log_sink = std::move(start.log_sink)});
     };
   };
   constexpr int64_t kRootHelpersIdleNs = 20'000'000;
@@ -265,6 +258,7 @@ Result<std::unique_ptr<branches::Branches>> start_branches(const cli::ClusterOpt
       {.data = std::move(place.data),
        .snapshot = std::move(place.snapshot),
        .storage = std::move(place.storage),
+       .log_sink = options.log_sink,
        .start_root = starter(kRootHelpersIdleNs, settings, program_rights(options)),
        .start_branch = starter(kBranchHelpersIdleNs, for_branches, {}),
        .record = [settings = for_branches](

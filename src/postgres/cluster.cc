@@ -133,6 +133,7 @@ Result<std::unique_ptr<Cluster>> Cluster::start(Options options) {
                .programs = options.programs,
                .helpers_idle_ns = options.helpers_idle_ns,
                .helpers_wait_for_clients = options.helpers_wait_for_clients,
+               .expects_client = options.expects_client,
            }));
   running->thread = std::thread([state, settings = options.settings, snapshot = options.snapshot] {
     os::block_signals_on_this_thread();

@@ -44,6 +44,9 @@ class Cluster {
     int64_t helpers_idle_ns = 20'000'000;
     // Then the time before the first client, and while there is none, does not count.
     bool helpers_wait_for_clients = false;
+    // Of a cluster that goes on from a snapshot: a client is sure to come soon, so its session is
+    // made ready, as far as that is possible before it.
+    bool expects_client = false;
     // Shared with the program's other clusters; null: a thread of its own.
     std::shared_ptr<TickThread> ticks;
     // Nothing of `data` survives this cluster, so that destroying it needs no orderly end.

@@ -11,8 +11,6 @@ namespace calf::postgres {
 namespace {
 
 constexpr size_t kSpareStacks = 16;
-// PGShmemHeader: magic 0, creator's pid 4.
-constexpr uint32_t kShmemMagic = 679834894;
 
 // May a process go on on another thread? Where a thread-local pointer leads to linear memory,
 // compilers may keep that variable's address across a wait; on x86-64 they have no reason to.
@@ -203,36 +201,6 @@ void Kernel::preempt(Process& process) {
   preempted_.push_back(&process);
 }
 
-// PostgreSQL's segment is shared since it was made (LinearMemory::share_large_blocks): with its
-// magic number. After a crash the postmaster has made a new one, and the old one stays behind,
-// unused (the image's postmaster never unmaps it).
-Result<void> Kernel::check_shared_memory(Process& postmaster) {
-  const auto& regions = postmaster.memory().shared_regions();
-  const bool found = std::any_of(regions.begin(), regions.end(), [&](const auto& region) {
-    return postmaster.load<u32>(region.address) == kShmemMagic &&
-           postmaster.load<s32>(region.address + 4) == Process::kPostmasterPid;
-  });
-  if (!found || postmaster.memory().has_unshared_block())
-    return fail(ErrorCode::kInternal, "PostgreSQL's shared memory is not shared");
-  return {};
-}
-
-Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {
-  // Alone again: the postmaster has reinitialised after a crash, its shared memory is new.
-  if (processes_.size() == 1 && deferred_.empty()) {
-    fork_image_.reset();
-    snapshot_image_.reset();
-  }
-  if (fork_image_ == nullptr && snapshot_image_ != nullptr) {
-    CALF_TRY(fork_image_,
-             postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
-  } else if (fork_image_ == nullptr) {
-    CALF_CHECK_OK(check_shared_memory(postmaster));
-    CALF_TRY(fork_image_, postmaster.memory().capture(postmaster.heap_end()));
-  }
-  return fork_image_;
-}
-
 int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
   constexpr uint32_t kBackend = 1;  // BackendType
   constexpr uint32_t kStartupProcess = 13;
@@ -258,8 +226,7 @@ int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
 Result<void> Kernel::make_child(Process& postmaster, int pid, Launch launch,
                                 std::unique_ptr<ClientSocket>& client) {
   if (os::MappingBudget::of_program().is_crowded()) CALF_CHECK_OK(spare_mappings());
-  CALF_TRY(auto image, fork_image(postmaster));
-  CALF_TRY(auto memory, wasm::LinearMemory::fork(*image, postmaster.memory().shared_regions()));
+  CALF_TRY(auto memory, child_memory(postmaster, client != nullptr));
   CALF_TRY(auto stack, take_stack());
   auto process = std::make_unique<Process>(*this,
                                            Process::Parts{.memory = std::move(memory),
@@ -312,6 +279,10 @@ void Kernel::bury(Process& process) {
     process.client()->flush();
     clients_ -= 1;
     if (process.client()->is_in_process()) clients_in_process_ -= 1;
+    if (usual_ != nullptr) {
+      usual_->backends.learn(process.memory());
+      usual_->postmasters.learn(find(Process::kPostmasterPid)->memory());
+    }
   }
   if (spare_stacks_.size() < kSpareStacks) {
     wasm::Stack stack = process.fiber().take_stack();
@@ -436,6 +407,7 @@ Process* Kernel::choose() {
 // moment before it sleeps.
 void Kernel::idle() {
   constexpr int64_t kLongestSpinNs = 50'000;
+  if (usual_ != nullptr && fork_image_ == nullptr) make_next_memory();
   take_requests();
   const int64_t began = now_ns();
   idle_since_ns_ = began;

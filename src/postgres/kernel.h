@@ -41,6 +41,7 @@ class Kernel {
     // (os::MappingBudget).
     int64_t helpers_idle_ns = 20'000'000;
     bool helpers_wait_for_clients = false;  // see Cluster::Options
+    bool expects_client = false;            // see Cluster::Options
     bool for_snapshot = false;  // helpers get a pid and do not run: see settle(), record()
   };
 
@@ -165,6 +166,9 @@ class Kernel {
   void bury(Process& process);
   Result<std::shared_ptr<wasm::MemoryImage>> fork_image(Process& postmaster);
   static Result<void> check_shared_memory(Process& postmaster);
+  Result<std::unique_ptr<wasm::LinearMemory>> child_memory(Process& postmaster, bool has_client);
+  void make_next_memory();
+  std::vector<wasm::LinearMemory*> memories();
   Result<wasm::Stack> take_stack();
   // Takes the client only if there is no error.
   Result<void> make_child(Process& postmaster, int pid, Launch launch,
@@ -210,6 +214,9 @@ class Kernel {
   std::shared_ptr<wasm::MemoryImage> fork_image_;
   std::shared_ptr<const wasm::MemoryImage>
       snapshot_image_;  // what the postmaster's memory started from; or null
+  std::shared_ptr<Snapshot::UsualPages> usual_;  // with Options::expects_client; else null
+  std::shared_ptr<wasm::MemoryImage> next_memory_image_;
+  std::unique_ptr<wasm::LinearMemory> next_memory_;  // the first backend's, made ahead of it
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
   int64_t deferred_not_before_ns_ = 0;

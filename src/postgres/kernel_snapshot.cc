@@ -194,12 +194,12 @@ Result<void> Kernel::spare_mappings() {
     const size_t less = region.frozen->most_runs() - kFewFrozenRuns;
     CALF_TRY(const auto thawed,
              region.frozen->limit_runs(kFewFrozenRuns, region.fd, region.offset));
-    for (const auto& [pid, process] : processes_) {
+    for (wasm::LinearMemory* memory : memories()) {
       for (const auto& piece : thawed) {
-        if (!process->memory().remap_shared(region, piece.begin, piece.size_bytes))
+        if (!memory->remap_shared(region, piece.begin, piece.size_bytes))
           return fail(Error::from_errno("mapping shared memory", errno));
       }
-      process->memory().note_fewer_runs(less);
+      memory->note_fewer_runs(less);
     }
   }
   return {};
@@ -259,6 +259,8 @@ bool Kernel::thaw(Process& process, uint64_t address) {
     bool done = true;
     for (const auto& [pid, one] : processes_)
       done = one->memory().remap_shared(region, piece->begin, piece->size_bytes) && done;
+    if (next_memory_ != nullptr)
+      done = next_memory_->remap_shared(region, piece->begin, piece->size_bytes) && done;
     return done;
   }
   return false;
@@ -276,6 +278,10 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
   snapshot.forget_pages();
   CALF_TRY(auto memory, wasm::LinearMemory::fork(*snapshot.memory(), shared));
   memory->share_large_blocks();  // after a crash
+  if (options_.expects_client) {
+    usual_ = snapshot.usual_pages();
+    memory->populate(usual_->postmasters.pages());
+  }
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
       .tree = options_.tree,

@@ -16,6 +16,7 @@
 #include "wasm/files/guest_files.h"
 #include "wasm/frozen_pages.h"
 #include "wasm/linear_memory.h"
+#include "wasm/usual_pages.h"
 
 namespace calf::postgres {
 
@@ -74,6 +75,12 @@ class Snapshot {
   [[nodiscard]] std::vector<uint32_t> hot_pieces() const { return heat_->hot(); }
   [[nodiscard]] const std::shared_ptr<const wasm::MemoryImage>& memory() const { return memory_; }
 
+  // What the processes use of the clusters that go on from here.
+  struct UsualPages {
+    wasm::UsualPages postmasters, backends;
+  };
+  [[nodiscard]] const std::shared_ptr<UsualPages>& usual_pages() const { return usual_pages_; }
+
   // Gives the pages back that reading bytes() has made resident; they come from the file again when
   // they are read.
   void forget_pages() const;
@@ -92,6 +99,7 @@ class Snapshot {
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
   std::shared_ptr<wasm::PieceHeat> heat_;
+  std::shared_ptr<UsualPages> usual_pages_ = std::make_shared<UsualPages>();
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

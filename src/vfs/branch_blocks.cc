@@ -13,17 +13,16 @@ namespace {
 
 constexpr const char* kBlocksFile = "blocks";
 constexpr const char* kJournalFile = "journal";
-constexpr uint32_t kNoSlot = UINT32_MAX;
-constexpr uint64_t kMaxRun = 16;  // blocks that are preserved at once
 constexpr std::byte kZeros[kBlockSize] = {};
 
 }  // namespace
 
 // Bytes of a file that come from one place.
 struct BranchBlocks::Run {
-  enum class Source : uint8_t { kSlots, kBase, kNothing } source = Source::kNothing;
+  enum class Source : uint8_t { kSlots, kKept, kBase, kNothing } source = Source::kNothing;
   uint64_t length = 0;
   uint32_t first_slot = kNoSlot;
+  std::shared_ptr<BranchBlocks> holder = {};  // of kept ones; null: this branch
 };
 
 BranchBlocks::BranchBlocks(Options options) : options_(std::move(options)) {}
@@ -64,8 +63,9 @@ Result<std::unique_ptr<BranchBlocks>> BranchBlocks::open(const Options& options)
 }
 
 BranchBlocks::~BranchBlocks() {
-  if (!journal_.is_open() || lost_) return;
-  auto done = sync();
+  if (!journal_.is_open() || abandoned_) return;
+  auto done = sync_all();  // also of a lost one: older ones find blocks in it
+  if (lost_) return;
   const Record end = Record::make(Record::kClosed, 0, {});
   if (done) done = append({&end, 1});
   if (done) done = options_.files->fdatasync(journal_.get());
@@ -78,10 +78,12 @@ void BranchBlocks::find_free_slots() {
   std::vector<bool> used;
   used_slots_ = 0;
   for (const auto& [number, inode] : inodes_) {
-    for (auto [block, slot] : inode.slots) {
-      if (slot >= used.size()) used.resize(slot + 1);
-      used[slot] = true;
-      ++used_slots_;
+    for (const auto* slots : {&inode.slots, &inode.kept}) {
+      for (auto [block, slot] : *slots) {
+        if (slot >= used.size()) used.resize(slot + 1);
+        used[slot] = true;
+        ++used_slots_;
+      }
     }
   }
   slot_count_ = static_cast<uint32_t>(used.size());
@@ -126,15 +128,22 @@ BranchBlocks::Run BranchBlocks::run_at(const SharedInode& inode, uint64_t offset
   for (uint64_t at = offset; at < offset + length;) {
     const uint64_t block = at / kBlockSize;
     const uint64_t end = std::min((block + 1) * kBlockSize, offset + length);
-    const uint32_t slot = slot_of(inode, block);
-    const Source source = slot != kNoSlot        ? Source::kSlots
-                          : at < inode.base_size ? Source::kBase
-                                                 : Source::kNothing;
+    uint32_t slot = slot_of(inode, block);
+    std::shared_ptr<BranchBlocks> holder;
+    Source source = slot != kNoSlot ? Source::kSlots : Source::kNothing;
+    if (slot == kNoSlot && at < inode.base_size) {
+      auto kept = find_kept(inode, block);
+      slot = kept.slot;
+      holder = std::move(kept.holder);
+      source = slot != kNoSlot ? Source::kKept : Source::kBase;
+    }
+    const bool is_in_slots = source == Source::kSlots || source == Source::kKept;
     if (at == offset) {
       run.source = source;
       run.first_slot = slot;
-    } else if (source != run.source || (source == Source::kSlots &&
-                                        slot != run.first_slot + (block - offset / kBlockSize))) {
+      run.holder = std::move(holder);
+    } else if (source != run.source || holder != run.holder ||
+               (is_in_slots && slot != run.first_slot + (block - offset / kBlockSize))) {
       break;
     }
     run.length = end - offset;
@@ -150,32 +159,45 @@ Expected<size_t> BranchBlocks::read(const SharedInode& inode, std::span<std::byt
   if (offset >= inode.size) return 0;
   const size_t wanted = std::min<uint64_t>(bytes.size(), inode.size - offset);
   for (size_t done = 0; done < wanted;) {
-    const uint64_t at = offset + done;
-    const Run run = run_at(inode, at, wanted - done);
-    const auto part = bytes.subspan(done, run.length);
-    const uint64_t base_size = inode.base_size;
-    lock.unlock();
-    if (run.source == Run::Source::kSlots) {
-      CALF_ERRNO_CHECK(read_all(*options_.files, blocks_.get(), part,
-                                run.first_slot * kBlockSize + at % kBlockSize));
-    } else if (run.source == Run::Source::kBase) {
-      const size_t there = std::min<uint64_t>(part.size(), base_size - at);
-      CALF_ERRNO_CHECK(read_base(part.first(there), at));
-      std::memset(part.data() + there, 0, part.size() - there);
-    } else {
-      std::memset(part.data(), 0, part.size());
-    }
-    lock.lock();
-    // The parent keeps a block here before it overwrites it. If nothing was kept meanwhile, what
-    // was read is what it was.
-    if (run.source == Run::Source::kBase && run_at(inode, at, run.length).length < run.length)
-      continue;
-    if (run.source == Run::Source::kBase && run_at(inode, at, run.length).source != run.source)
-      continue;
-    done += run.length;
+    CALF_ERRNO_TRY(const size_t got, read_run(lock, inode, bytes.subspan(done, wanted - done),
+                                              offset + done, read_base));
+    done += got;
   }
   if (lost_) return fail(Errno::kIo);
   return wanted;
+}
+
+// As much as one place has of it. Nothing if the place has changed meanwhile.
+Expected<size_t> BranchBlocks::read_run(std::unique_lock<std::mutex>& lock,
+                                        const SharedInode& inode, std::span<std::byte> bytes,
+                                        uint64_t at, const ReadBase& read_base) {
+  using Source = Run::Source;
+  const Run run = run_at(inode, at, bytes.size());
+  const auto part = bytes.first(run.length);
+  // What is the parent's ends there.
+  const size_t there =
+      at < inode.base_size ? std::min<uint64_t>(part.size(), inode.base_size - at) : 0;
+  const uint64_t in_slots = run.first_slot * kBlockSize + at % kBlockSize;
+  lock.unlock();
+  if (run.source == Source::kSlots) {
+    CALF_ERRNO_CHECK(read_all(*options_.files, blocks_.get(), part, in_slots));
+  } else {
+    if (run.source == Source::kKept) {
+      const BranchBlocks& holder = run.holder != nullptr ? *run.holder : *this;
+      CALF_ERRNO_CHECK(
+          read_all(*options_.files, holder.blocks_.get(), part.first(there), in_slots));
+    } else if (run.source == Source::kBase) {
+      CALF_ERRNO_CHECK(read_base(part.first(there), at));
+    }
+    const size_t known = run.source == Source::kNothing ? 0 : there;
+    std::memset(part.data() + known, 0, part.size() - known);
+  }
+  lock.lock();
+  // The parent keeps a block before it overwrites it. If nothing was kept meanwhile, what was read
+  // is what it was.
+  if (run.source != Source::kBase) return run.length;
+  const Run now = run_at(inode, at, run.length);
+  return now.source == run.source && now.length == run.length ? run.length : 0;
 }
 
 Expected<void> BranchBlocks::write_slots(uint32_t slot, uint64_t from,
@@ -185,7 +207,7 @@ Expected<void> BranchBlocks::write_slots(uint32_t slot, uint64_t from,
 
 // Whole blocks that have no slot yet. Locked.
 Expected<void> BranchBlocks::put_fresh(SharedInode& inode, std::span<const std::byte> blocks,
-                                       uint64_t first_block) {
+                                       uint64_t first_block, Owner owner) {
   const auto count = static_cast<uint32_t>(blocks.size() / kBlockSize);
   uint32_t first = slot_count_;
   const bool reuse = count == 1 && !free_slots_.empty();
@@ -202,10 +224,12 @@ Expected<void> BranchBlocks::put_fresh(SharedInode& inode, std::span<const std::
   std::vector<Record> records;
   records.reserve(count);
   for (uint32_t i = 0; i < count; ++i) {
-    records.push_back(Record::make(Record::kBlock, inode.number, {first_block + i, first + i}));
+    const auto type = owner == Owner::kBranch ? Record::kBlock : Record::kKept;
+    records.push_back(Record::make(type, inode.number, {first_block + i, first + i}));
   }
   CALF_ERRNO_CHECK(append(records));
-  for (uint32_t i = 0; i < count; ++i) inode.slots[first_block + i] = first + i;
+  auto& slots = owner == Owner::kBranch ? inode.slots : inode.kept;
+  for (uint32_t i = 0; i < count; ++i) slots[first_block + i] = first + i;
   if (reuse)
     free_slots_.pop_back();
   else
@@ -222,15 +246,15 @@ Expected<void> BranchBlocks::write_part(SharedInode& inode, std::span<const std:
   uint32_t slot = slot_of(inode, block);
   std::byte whole[kBlockSize] = {};
   if (slot == kNoSlot && start < inode.base_size) {
-    const size_t there = std::min(kBlockSize, inode.base_size - start);
-    lock.unlock();
-    CALF_ERRNO_CHECK(read_base({whole, there}, start));
-    lock.lock();
-    slot = slot_of(inode, block);  // the parent may have kept the block meanwhile
+    size_t got = 0;
+    while (got == 0) {
+      CALF_ERRNO_TRY(got, read_run(lock, inode, {whole, kBlockSize}, start, read_base));
+    }
+    slot = slot_of(inode, block);  // the parent's write may have given it one meanwhile
   }
   if (slot == kNoSlot) {
     std::memcpy(whole + (offset - start), bytes.data(), bytes.size());
-    return put_fresh(inode, whole, block);
+    return put_fresh(inode, whole, block, Owner::kBranch);
   }
   dirty_ = true;
   return write_slots(slot, offset - start, bytes);
@@ -251,7 +275,7 @@ Expected<size_t> BranchBlocks::write_blocks(SharedInode& inode, std::span<const 
   }
   const auto part = bytes.first(length * kBlockSize);
   if (first == kNoSlot) {
-    CALF_ERRNO_CHECK(put_fresh(inode, part, block));
+    CALF_ERRNO_CHECK(put_fresh(inode, part, block, Owner::kBranch));
   } else {
     dirty_ = true;
     CALF_ERRNO_CHECK(write_slots(first, 0, part));
@@ -364,35 +388,6 @@ void BranchBlocks::lose(std::string_view why, Errno error) {
   log::error("{}; the branch is lost", os::to_error(why, error).to_string());
 }
 
-void BranchBlocks::preserve(InodeNumber number, uint64_t offset, uint64_t length,
-                            const ReadBase& read_base) {
-  std::lock_guard lock(mutex_);
-  auto at = inodes_.find(number);
-  if (at == inodes_.end() || lost_ || length == 0) return;
-  SharedInode& inode = at->second;
-  if (offset >= inode.base_size) return;
-  const uint64_t end = offset + std::min(length, inode.base_size - offset);
-  for (uint64_t block = offset / kBlockSize; block * kBlockSize < end;) {
-    if (slot_of(inode, block) != kNoSlot) {
-      ++block;
-      continue;
-    }
-    uint64_t count = 1;
-    while (count < kMaxRun && (block + count) * kBlockSize < end &&
-           slot_of(inode, block + count) == kNoSlot)
-      ++count;
-    scratch_.assign(count * kBlockSize, std::byte{0});
-    const uint64_t start = block * kBlockSize;
-    const auto there =
-        std::span(scratch_).first(std::min<uint64_t>(scratch_.size(), inode.base_size - start));
-    if (auto read = read_base(there, start); !read)
-      return lose("keeping a parent's block for a branch", read.error());
-    if (auto put = put_fresh(inode, scratch_, block); !put)
-      return lose("keeping a parent's block for a branch", put.error());
-    block += count;
-  }
-}
-
 void BranchBlocks::keep_unused(bool keep) {
   std::lock_guard lock(mutex_);
   keep_unused_ = keep;
@@ -425,14 +420,9 @@ void BranchBlocks::remove_open(SharedInode& inode) {
   release_if_unused(inode);
 }
 
-void BranchBlocks::sync_kept() {
-  auto done = sync();
-  std::lock_guard lock(mutex_);
-  if (!done && !lost_) lose("syncing blocks kept for a branch", done.error());
-}
-
 void BranchBlocks::abandon() {
   std::lock_guard lock(mutex_);
+  abandoned_ = true;
   lost_ = true;
 }
 

@@ -23,8 +23,9 @@ Result<void> BranchBlocks::replay() {
   for (; whole < records.size() && records[whole].checksum == records[whole].sum(); ++whole) {
     if (records[whole].type == Record::kSynced) synced = records[whole].values[0] / sizeof(Record);
   }
-  if (whole == 0 || records[0].type != Record::kHeader || records[0].values[0] != 1 ||
-      synced > whole) {
+  const uint64_t version = whole == 0 ? 0 : records[0].values[0];
+  if (whole == 0 || records[0].type != Record::kHeader || version == 0 ||
+      version > Record::kVersion || synced > whole) {
     return calf::fail(ErrorCode::kDataCorrupted, "the branch's journal is damaged", "drop it");
   }
   const Record now = Record::header(options_.boot_id);
@@ -36,7 +37,7 @@ Result<void> BranchBlocks::replay() {
   const bool same_boot = records[0].values[1] == now.values[1];
   unsafe_ = !same_boot && !closed;
   // Slots may be written anew only once it is durable that nobody has them.
-  stale_ = whole > synced + (closed ? 2 : 1) || !same_boot ||
+  stale_ = whole > synced + (closed ? 2 : 1) || !same_boot || version != Record::kVersion ||
            static_cast<uint64_t>(stat->st_size) != journal_size_;
   return {};
 }
@@ -54,6 +55,10 @@ void BranchBlocks::apply(const Record& record) {
   } else if (record.type == Record::kBlock) {
     if (auto at = inodes_.find(record.inode); at != inodes_.end()) {
       at->second.slots[record.values[0]] = static_cast<uint32_t>(record.values[1]);
+    }
+  } else if (record.type == Record::kKept) {
+    if (auto at = inodes_.find(record.inode); at != inodes_.end()) {
+      at->second.kept[record.values[0]] = static_cast<uint32_t>(record.values[1]);
     }
   }
 }
@@ -80,6 +85,9 @@ Expected<void> BranchBlocks::rewrite_journal() {
     for (auto [block, slot] : inode.slots) {
       records.push_back(Record::make(Record::kBlock, number, {block, slot}));
     }
+    for (auto [block, slot] : inode.kept) {
+      records.push_back(Record::make(Record::kKept, number, {block, slot}));
+    }
   }
   records.push_back(Record::make(Record::kSynced, 0, {records.size() * sizeof(Record)}));
   CALF_ERRNO_TRY(int fd, files.open(options_.directory, kNewJournalFile, O_RDWR | O_CREAT | O_TRUNC,
@@ -98,8 +106,9 @@ Expected<void> BranchBlocks::rewrite_journal() {
 Expected<std::vector<InodeNumber>> BranchBlocks::compact() {
   std::lock_guard lock(mutex_);
   std::vector<InodeNumber> forgotten;
+  if (!has_older_) settle_kept();
   for (const auto& [number, inode] : inodes_) {
-    if (inode.names == 0 && !keep_unused_) forgotten.push_back(number);
+    if (inode.names == 0 && !keep_unused_ && inode.kept.empty()) forgotten.push_back(number);
   }
   for (InodeNumber number : forgotten) inodes_.erase(number);
   find_free_slots();
@@ -119,11 +128,14 @@ Expected<std::vector<InodeNumber>> BranchBlocks::compact() {
   return forgotten;
 }
 
-// Blocks first: a record that a power cut leaves behind must find its block.
 Expected<void> BranchBlocks::sync() {
+  return lost() ? fail(Errno::kIo) : sync_all();
+}
+
+// Blocks first: a record that a power cut leaves behind must find its block.
+Expected<void> BranchBlocks::sync_all() {
   std::lock_guard one_at_a_time(sync_mutex_);
   std::unique_lock lock(mutex_);
-  if (lost_) return fail(Errno::kIo);
   for (SharedInode* inode : touched_) {
     inode->touched = false;
     CALF_ERRNO_CHECK(append_inode(*inode));

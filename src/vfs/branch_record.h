@@ -15,7 +15,16 @@ namespace calf::vfs {
 
 // docs/formats/branch.md. Little endian, as the hosts that Calf runs on are.
 struct BranchBlocks::Record {
-  enum Type : uint32_t { kHeader = 0x31626c63, kInode = 1, kBlock = 2, kSynced = 3, kClosed = 4 };
+  enum Type : uint32_t {
+    kHeader = 0x31626c63,
+    kInode = 1,
+    kBlock = 2,
+    kSynced = 3,
+    kClosed = 4,
+    kKept = 5
+  };
+
+  static constexpr uint64_t kVersion = 2;  // 1 had no kKept
 
   uint64_t checksum;  // XXH3 of the rest
   uint32_t type;
@@ -39,7 +48,7 @@ struct BranchBlocks::Record {
          static_cast<uint64_t>(inode.access_time_ns), static_cast<uint64_t>(inode.modify_time_ns)});
   }
   static Record header(std::string_view boot_id) {
-    return make(kHeader, 0, {1, XXH3_64bits(boot_id.data(), boot_id.size())});
+    return make(kHeader, 0, {kVersion, XXH3_64bits(boot_id.data(), boot_id.size())});
   }
 };
 

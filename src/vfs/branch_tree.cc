@@ -9,20 +9,47 @@ namespace calf::vfs {
 
 void Sharers::add(std::shared_ptr<BranchBlocks> branch) {
   std::lock_guard lock(mutex_);
+  branch->set_has_older(!branches_.empty());
+  if (!branches_.empty()) branches_.back()->set_newer(branch);
   branches_.push_back(std::move(branch));
   count_.store(static_cast<uint32_t>(branches_.size()), std::memory_order_release);
 }
 
+Expected<void> Sharers::hand_down(BranchBlocks& branch) {
+  std::vector<std::shared_ptr<BranchBlocks>> older;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& other : branches_) {
+      if (other.get() == &branch) break;
+      older.insert(older.begin(), other);
+    }
+  }
+  if (older.empty()) return {};
+  branch.retire(true);
+  return branch.hand_down(older);
+}
+
 void Sharers::remove(const BranchBlocks& branch) {
   std::lock_guard lock(mutex_);
-  std::erase_if(branches_, [&](const auto& other) { return other.get() == &branch; });
+  const auto at = std::ranges::find(branches_, &branch, &std::shared_ptr<BranchBlocks>::get);
+  if (at == branches_.end()) return;
+  if (at != branches_.begin()) {
+    (*std::prev(at))->set_newer((*at)->newer());
+  } else if (branches_.size() > 1) {
+    (*std::next(at))->set_has_older(false);
+  }
+  branches_.erase(at);
   count_.store(static_cast<uint32_t>(branches_.size()), std::memory_order_release);
 }
 
 void Sharers::preserve(InodeNumber number, uint64_t offset, uint64_t length,
                        const BranchBlocks::ReadBase& read_base) {
   std::lock_guard lock(mutex_);
-  for (const auto& branch : branches_) branch->preserve(number, offset, length, read_base);
+  std::vector<BranchBlocks::Range> ranges;
+  if (length > 0 && offset < kMaxFileSize)
+    ranges.push_back({offset, offset + std::min(length, kMaxFileSize - offset)});
+  for (auto at = branches_.rbegin(); at != branches_.rend() && !ranges.empty(); ++at)
+    ranges = (*at)->preserve(number, ranges, read_base);
 }
 
 void Sharers::sync() {
@@ -31,7 +58,11 @@ void Sharers::sync() {
     std::lock_guard lock(mutex_);
     branches = branches_;
   }
-  for (const auto& branch : branches) branch->sync_kept();
+  bool all = true;
+  for (auto at = branches.rbegin(); at != branches.rend(); ++at) {
+    if (!all) (*at)->lose_with_newer();
+    all = (*at)->sync_kept() && all;
+  }
 }
 
 void Sharers::note_mapped(InodeNumber number) {

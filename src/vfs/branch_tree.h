@@ -21,7 +21,12 @@ namespace calf::vfs {
 // The branches that share blocks with a tree. Any thread.
 class Sharers {
  public:
+  // One that is newer than all there are.
   void add(std::shared_ptr<BranchBlocks> branch);
+  // Gives what a branch has kept to the older ones, so that it can be removed. Takes its time: only
+  // one at a time, by whoever removes it then, or calls keep_again().
+  Expected<void> hand_down(BranchBlocks& branch);
+  static void keep_again(BranchBlocks& branch) { branch.retire(false); }
   void remove(const BranchBlocks& branch);
   [[nodiscard]] bool any() const { return count_.load(std::memory_order_acquire) != 0; }
 
@@ -37,7 +42,7 @@ class Sharers {
 
  private:
   mutable std::mutex mutex_;
-  std::vector<std::shared_ptr<BranchBlocks>> branches_;  // shared with who has the branch open
+  std::vector<std::shared_ptr<BranchBlocks>> branches_;  // by age; shared with who has them open
   std::set<InodeNumber> mapped_;
   std::atomic<uint32_t> count_{0};
 };

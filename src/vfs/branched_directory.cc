@@ -21,9 +21,9 @@ using os::Resolve;
 constexpr size_t kMaxBranchName = 63;  // as PostgreSQL's names
 constexpr const char* kInfoFile = "branch.json";
 constexpr const char* kDataFolder = "data";
-constexpr const char* kFresh = ".new-";  // what create() has not finished
-constexpr const char* kDead = ".old-";   // what drop() has not finished
-constexpr size_t kMaxInfoSize = 4096;
+constexpr const char* kDurableFile = "durable";  // make_durable() has been done
+constexpr const char* kFresh = ".new-";          // what create() has not finished
+constexpr const char* kDead = ".old-";           // what drop() has not finished
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -42,37 +42,6 @@ tl::unexpected<Error> error(std::string_view what, Errno code) {
 
 tl::unexpected<Error> no_such_branch(std::string_view name) {
   return calf::fail(ErrorCode::kNotFound, "branch \"" + std::string(name) + "\" does not exist");
-}
-
-Expected<std::string> read_small_file(os::Files& files, int directory, const char* name,
-                                      Resolve resolve) {
-  CALF_ERRNO_TRY(int fd, files.open(directory, name, O_RDONLY | O_NOFOLLOW, 0, resolve));
-  FileDescriptor file(files, fd);
-  std::string text(kMaxInfoSize, '\0');
-  iovec v{text.data(), text.size()};
-  CALF_ERRNO_TRY(size_t size, files.preadv(fd, {&v, 1}, 0));
-  text.resize(size);
-  return text;
-}
-
-Expected<void> write_small_file(os::Files& files, int directory, const char* name,
-                                std::string text) {
-  CALF_ERRNO_TRY(int fd,
-                 files.open(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600, Resolve::kBeneath));
-  FileDescriptor file(files, fd);
-  iovec v{text.data(), text.size()};
-  CALF_ERRNO_TRY(size_t written, files.pwritev(fd, {&v, 1}, 0));
-  return written == text.size() ? Expected<void>() : fail(Errno::kNoSpace);
-}
-
-// Makes names durable, in a directory and below.
-Expected<void> sync_names(os::Files& files, int directory) {
-  CALF_ERRNO_CHECK(each_entry(files, directory, [&](const HostEntry& entry) -> Expected<void> {
-    if (entry.kind != FileKind::kDirectory) return {};
-    CALF_ERRNO_TRY(auto inside, open_directory(files, directory, entry.name));
-    return sync_names(files, inside.get());
-  }));
-  return files.fsync(directory);
 }
 
 // Counts the names that a branch has for shared inodes.
@@ -123,6 +92,7 @@ std::optional<BranchPlace> branch_at(const std::string& path) {
 struct BranchedDirectory::State {
   struct Entry {
     Branch info;
+    int64_t order = 0;                     // by age, among the branches of one parent
     FileDescriptor folder;                 // calf_branches/NAME
     std::shared_ptr<BranchBlocks> blocks;  // of an overlay; shared with its tree and the parent
     std::shared_ptr<Sharers> sharers = std::make_shared<Sharers>();
@@ -141,6 +111,12 @@ struct BranchedDirectory::State {
   [[nodiscard]] BlocksChain chain_of(const Entry& entry);
   [[nodiscard]] std::shared_ptr<Sharers> sharers_of(const std::string& name);
   [[nodiscard]] bool has_overlay_children(std::string_view name) const;
+  [[nodiscard]] static bool is_older(const Entry& a, const Entry& b);
+  [[nodiscard]] bool has_older_siblings(const Entry& entry) const;
+  [[nodiscard]] int64_t next_order(std::string_view parent) const;
+  [[nodiscard]] bool is_durable(const Entry& entry);
+  void mark_dependent_damaged();
+  Result<void> check_droppable(const Entry& entry) const;
   void attach(Entry& entry);
   Result<std::shared_ptr<BranchTree>> make_tree(Entry& entry);
   [[nodiscard]] bool can_reflink(int folder);
@@ -151,6 +127,7 @@ struct BranchedDirectory::State {
   os::Files& files() { return *options.files; }
 
   Options options;
+  std::mutex drop_mutex;  // one drop() at a time; taken before the other
   std::mutex mutex;
   FileDescriptor directory;
   std::map<std::string, Entry, std::less<>> branches;
@@ -226,8 +203,52 @@ Result<void> BranchedDirectory::State::load_branch(const std::string& name) {
                 .parent = info["parent"].get<std::string>(),
                 .created_at_ns = info["created_at_ns"].get<int64_t>(),
                 .overlay = info["kind"] == "overlay"};
+  if (is("order", &Json::is_number_integer)) entry.order = info["order"].get<int64_t>();
   branches[name] = std::move(entry);
   return {};
+}
+
+// Of two branches with the same parent. Those that know no order are older than those that do.
+bool BranchedDirectory::State::is_older(const Entry& a, const Entry& b) {
+  return std::pair(a.order, a.info.created_at_ns) < std::pair(b.order, b.info.created_at_ns);
+}
+
+bool BranchedDirectory::State::has_older_siblings(const Entry& entry) const {
+  return std::ranges::any_of(branches, [&](const auto& other) {
+    return other.second.info.overlay && other.second.info.parent == entry.info.parent &&
+           is_older(other.second, entry);
+  });
+}
+
+int64_t BranchedDirectory::State::next_order(std::string_view parent) const {
+  int64_t newest = 0;
+  for (const auto& [name, entry] : branches) {
+    if (entry.info.parent == parent) newest = std::max(newest, entry.order);
+  }
+  return newest + 1;
+}
+
+bool BranchedDirectory::State::is_durable(const Entry& entry) {
+  return files().fstatat(entry.folder.get(), kDurableFile, AT_SYMLINK_NOFOLLOW).has_value();
+}
+
+// An older branch may have its blocks in a newer one that is damaged. One whose parent is not known
+// any more may be anybody's.
+void BranchedDirectory::State::mark_dependent_damaged() {
+  for (const auto& [name, damaged] : branches) {
+    if (!damaged.info.damaged || !damaged.folder.is_open() || !is_durable(damaged)) continue;
+    const bool is_known = damaged.info.created_at_ns != 0;
+    for (auto& [other_name, other] : branches) {
+      const bool depends =
+          other.info.overlay && !other.info.damaged &&
+          (!is_known || (other.info.parent == damaged.info.parent && is_older(other, damaged)));
+      if (!depends) continue;
+      log::error("branch \"{}\" is damaged: it shares blocks with branch \"{}\"", other_name, name);
+      other.info.damaged = true;
+      if (other.blocks != nullptr) other.blocks->abandon();
+      other.blocks.reset();
+    }
+  }
 }
 
 // Parents before their branches. What is left over has a parent that is not there, or a circle.
@@ -245,11 +266,16 @@ void BranchedDirectory::State::open_all_blocks() {
       if (auto opened = open_blocks(entry); !opened) {
         log::error("branch \"{}\" is damaged: {}", name, opened.error().to_string());
         entry.info.damaged = true;
-      } else {
-        attach(entry);
       }
     }
   }
+  mark_dependent_damaged();
+  std::vector<Entry*> by_age;
+  for (auto& [name, entry] : branches) {
+    if (entry.blocks != nullptr) by_age.push_back(&entry);
+  }
+  std::ranges::sort(by_age, [](const Entry* a, const Entry* b) { return is_older(*a, *b); });
+  for (Entry* entry : by_age) attach(*entry);
   for (auto& [name, entry] : branches) {
     if (!entry.info.overlay || entry.blocks != nullptr || entry.info.damaged) continue;
     log::error("branch \"{}\" is damaged: its parent \"{}\" is gone", name, entry.info.parent);
@@ -274,6 +300,8 @@ Result<void> BranchedDirectory::State::open_blocks(Entry& entry) {
         entry.info.name);
   }
   blocks->keep_unused(has_overlay_children(entry.info.name));
+  blocks->set_has_older(has_older_siblings(entry));
+  if (is_durable(entry)) blocks->set_durable();
   auto forgotten = blocks->compact();
   if (!forgotten) return error("rewriting the branch's journal", forgotten.error());
   for (InodeNumber number : *forgotten)
@@ -399,6 +427,7 @@ Result<void> BranchedDirectory::State::build(const CreateOptions& create, int fo
   }
   const nlohmann::json info = {{"parent", create.parent},
                                {"created_at_ns", entry.info.created_at_ns},
+                               {"order", entry.order},
                                {"kind", entry.info.overlay ? "overlay" : "reflink"}};
   if (auto written = write_small_file(files(), folder, kInfoFile, info.dump() + "\n"); !written)
     return error(std::string("writing ") + kInfoFile, written.error());
@@ -449,6 +478,7 @@ Result<std::shared_ptr<FileSystem>> BranchedDirectory::create(const CreateOption
                 .parent = create.parent,
                 .created_at_ns = state.options.clock->realtime_ns(),
                 .scratch = create.scratch};
+  entry.order = state.next_order(create.parent);
   auto built = [&]() -> Result<void> {
     auto folder = open_directory(state.files(), branches.get(), fresh);
     if (!folder) return error("opening the branch's folder", folder.error());
@@ -486,9 +516,17 @@ Result<void> BranchedDirectory::make_durable(std::string_view name) {
   auto synced = [&]() -> Expected<void> {
     if (blocks == nullptr) return state.files().syncfs(folder.get());
     CALF_ERRNO_CHECK(blocks->sync());
+    CALF_ERRNO_TRY(const int info, state.files().open(folder.get(), kInfoFile,
+                                                      O_RDONLY | O_NOFOLLOW, 0, Resolve::kBeneath));
+    CALF_ERRNO_CHECK(state.files().fsync(FileDescriptor(state.files(), info).get()));
     CALF_ERRNO_CHECK(sync_names(state.files(), folder.get()));
     CALF_ERRNO_CHECK(state.files().fsync(branches.get()));
-    return state.files().fsync(state.directory.get());
+    CALF_ERRNO_CHECK(state.files().fsync(state.directory.get()));
+    auto marked = write_small_file(state.files(), folder.get(), kDurableFile, "");
+    if (!marked && marked.error() != Errno::kExists) return marked;
+    CALF_ERRNO_CHECK(state.files().fsync(folder.get()));
+    blocks->set_durable();
+    return {};
   }();
   if (!synced) return error("syncing branch \"" + std::string(name) + "\"", synced.error());
   return {};
@@ -505,30 +543,64 @@ Result<std::shared_ptr<FileSystem>> BranchedDirectory::open_branch(std::string_v
   return state_->make_tree(*entry);
 }
 
+Result<void> BranchedDirectory::State::check_droppable(const Entry& entry) const {
+  const std::string& name = entry.info.name;
+  if (!entry.tree.expired())
+    return calf::fail(ErrorCode::kUnavailable, "branch \"" + name + "\" is in use");
+  if (has_overlay_children(name)) {
+    return calf::fail(ErrorCode::kUnavailable,
+                      "other branches share blocks with branch \"" + name + "\"",
+                      "drop these first");
+  }
+  return {};
+}
+
+// What older branches need of it is given to them first, while the others go on.
 Result<void> BranchedDirectory::drop(std::string_view name) {
   State& state = *state_;
+  std::lock_guard one_at_a_time(state.drop_mutex);
+  std::shared_ptr<BranchBlocks> blocks;
+  std::shared_ptr<Sharers> sharers;
+  {
+    std::lock_guard lock(state.mutex);
+    auto at = state.branches.find(name);
+    if (at == state.branches.end()) return no_such_branch(name);
+    CALF_CHECK_OK(state.check_droppable(at->second));
+    blocks = at->second.blocks;
+    if (blocks != nullptr) sharers = state.sharers_of(at->second.info.parent);
+  }
+  if (blocks != nullptr) {
+    if (auto handed = sharers->hand_down(*blocks); !handed) {
+      Sharers::keep_again(*blocks);
+      return calf::fail(os::to_error(
+          "giving what branch \"" + std::string(name) + "\" has kept to older branches",
+          handed.error()));
+    }
+  }
   std::lock_guard lock(state.mutex);
   auto at = state.branches.find(name);
-  if (at == state.branches.end()) return no_such_branch(name);
   State::Entry& entry = at->second;
-  if (!entry.tree.expired()) {
-    return calf::fail(ErrorCode::kUnavailable, "branch \"" + at->first + "\" is in use");
-  }
-  if (state.has_overlay_children(name)) {
-    return calf::fail(ErrorCode::kUnavailable,
-                      "other branches share blocks with branch \"" + at->first + "\"",
-                      "drop these first");
+  if (auto still = state.check_droppable(entry); !still) {
+    if (blocks != nullptr) Sharers::keep_again(*blocks);
+    return still;
   }
   CALF_TRY(FileDescriptor branches, state.branches_folder());
   const std::string dead = kDead + at->first;
   (void)remove_tree(state.files(), branches.get(), dead);  // one that failed before
   auto renamed =
       state.files().renameat(branches.get(), at->first.c_str(), branches.get(), dead.c_str());
-  if (!renamed) return error("dropping branch \"" + at->first + "\"", renamed.error());
+  if (!renamed) {
+    if (blocks != nullptr) Sharers::keep_again(*blocks);
+    return error("dropping branch \"" + at->first + "\"", renamed.error());
+  }
+  // Nobody keeps blocks for it any more: it must not come back.
+  if (auto synced = state.files().fsync(branches.get()); !synced)
+    log::warn("{}",
+              os::to_error("dropping branch \"" + at->first + "\"", synced.error()).to_string());
   const std::string parent = entry.info.parent;
-  if (entry.blocks != nullptr) {
-    state.sharers_of(parent)->remove(*entry.blocks);
-    entry.blocks->abandon();
+  if (blocks != nullptr) {
+    sharers->remove(*blocks);
+    blocks->abandon();
   }
   state.branches.erase(at);
   auto above = state.branches.find(parent);

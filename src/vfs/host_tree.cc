@@ -57,4 +57,35 @@ Expected<void> remove_tree(os::Files& files, int parent, const std::string& name
   return files.unlinkat(parent, name.c_str(), AT_REMOVEDIR);
 }
 
+Expected<void> sync_names(os::Files& files, int directory) {
+  CALF_ERRNO_CHECK(each_entry(files, directory, [&](const HostEntry& entry) -> Expected<void> {
+    if (entry.kind != FileKind::kDirectory) return {};
+    CALF_ERRNO_TRY(auto inside, open_directory(files, directory, entry.name));
+    return sync_names(files, inside.get());
+  }));
+  return files.fsync(directory);
+}
+
+Expected<std::string> read_small_file(os::Files& files, int directory, const char* name,
+                                      os::Resolve resolve) {
+  constexpr size_t kMostBytes = 4096;
+  CALF_ERRNO_TRY(int fd, files.open(directory, name, O_RDONLY | O_NOFOLLOW, 0, resolve));
+  os::FileDescriptor file(files, fd);
+  std::string text(kMostBytes, '\0');
+  iovec v{text.data(), text.size()};
+  CALF_ERRNO_TRY(size_t size, files.preadv(fd, {&v, 1}, 0));
+  text.resize(size);
+  return text;
+}
+
+Expected<void> write_small_file(os::Files& files, int directory, const char* name,
+                                std::string text) {
+  CALF_ERRNO_TRY(int fd, files.open(directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600,
+                                    os::Resolve::kBeneath));
+  os::FileDescriptor file(files, fd);
+  iovec v{text.data(), text.size()};
+  CALF_ERRNO_TRY(size_t written, files.pwritev(fd, {&v, 1}, 0));
+  return written == text.size() ? Expected<void>() : fail(Errno::kNoSpace);
+}
+
 }  // namespace calf::vfs

@@ -1,5 +1,5 @@
-// Trees of the host's files by descriptors: walking and removing them. Nothing here follows a
-// symlink.
+// Trees of the host's files by descriptors: walking, syncing and removing them; small files.
+// Nothing here follows a symlink.
 #pragma once
 
 #include <functional>
@@ -25,5 +25,15 @@ Expected<os::FileDescriptor> open_directory(os::Files& files, int parent, const 
 
 // Removes `name` and all that is in it. Nothing when it is not there.
 Expected<void> remove_tree(os::Files& files, int parent, const std::string& name);
+
+// Makes names durable, in a directory and below.
+Expected<void> sync_names(os::Files& files, int directory);
+
+// The first 4 KiB.
+Expected<std::string> read_small_file(os::Files& files, int directory, const char* name,
+                                      os::Resolve resolve);
+// A new file, not synced.
+Expected<void> write_small_file(os::Files& files, int directory, const char* name,
+                                std::string text);
 
 }  // namespace calf::vfs
