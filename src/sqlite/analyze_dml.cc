@@ -7,10 +7,18 @@
 namespace calf::sqlite {
 
 Statement Analyzer::analyze(const pg::Node& node) {
+  Statement out = changes_in_with(node) ? with_parts(node) : statement(node);
+  out.uses_sequences = uses_sequences_;
+  out.lock_table = lock_table_;
+  out.lock_nowait = lock_nowait_;
+  return out;
+}
+
+Statement Analyzer::statement(const pg::Node& node) {
   Statement out;
   switch (node.node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT: {
-      Query query = select(*node.select_stmt, nullptr);
+      Query query = select(*node.select_stmt, outer_);
       for (OutputColumn& column : query.columns) {
         if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
         if (column.fields != nullptr) unsupported("a row as a value");
@@ -32,9 +40,6 @@ Statement Analyzer::analyze(const pg::Node& node) {
     default:
       unsupported("this statement");
   }
-  out.uses_sequences = uses_sequences_;
-  out.lock_table = lock_table_;
-  out.lock_nowait = lock_nowait_;
   return out;
 }
 
@@ -234,7 +239,7 @@ int Analyzer::target_column(const pg::ResTarget& target, const Relation& table) 
 
 Statement Analyzer::insert(const pg::InsertStmt& stmt) {
   Statement out{.tag = "INSERT 0", .writes = true};
-  Scope scope{.clause = "VALUES"};
+  Scope scope{.parent = outer_, .clause = "VALUES"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
@@ -350,7 +355,7 @@ std::string Analyzer::set_list(std::span<PgQuery__Node* const> targets, const Re
 
 Statement Analyzer::update(const pg::UpdateStmt& stmt) {
   Statement out{.tag = "UPDATE", .writes = true};
-  Scope scope{.clause = "UPDATE"};
+  Scope scope{.parent = outer_, .clause = "UPDATE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
@@ -362,13 +367,13 @@ Statement Analyzer::update(const pg::UpdateStmt& stmt) {
             (from.empty() ? "" : " FROM " + from);
   if (stmt.where_clause != nullptr)
     out.sql += " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
-  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, nullptr, out);
+  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, outer_, out);
   return out;
 }
 
 Statement Analyzer::delete_from(const pg::DeleteStmt& stmt) {
   Statement out{.tag = "DELETE", .writes = true};
-  Scope scope{.clause = "WHERE"};
+  Scope scope{.parent = outer_, .clause = "WHERE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
@@ -384,7 +389,7 @@ Statement Analyzer::delete_from(const pg::DeleteStmt& stmt) {
   } else if (stmt.where_clause != nullptr) {
     out.sql += " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
   }
-  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, nullptr, out);
+  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, outer_, out);
   return out;
 }
 

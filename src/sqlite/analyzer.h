@@ -4,8 +4,10 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,13 @@ struct OutputColumn {
   Fields fields{};
 };
 
+// One of several statements of SQLite that make one of PostgreSQL.
+struct Step {
+  std::string sql;
+  int keep = -1;       // its rows are kept under this number (kept_rows.h)
+  bool counts = false;  // the rows that it changes are those of the statement
+};
+
 // A statement that is ready for SQLite.
 struct Statement {
   std::string sql;
@@ -38,6 +47,9 @@ struct Statement {
   bool uses_sequences = false;
   std::string lock_table{};  // SELECT … FOR UPDATE: taking the writer's place first; a sqlite name
   bool lock_nowait = false;
+  std::vector<Step> before{};  // what runs before `sql`, …
+  std::vector<Step> after{};   // … and after it, seeing none of its rows
+  [[nodiscard]] bool stepwise() const { return !before.empty() || !after.empty(); }
 };
 
 struct Expr {
@@ -81,6 +93,7 @@ struct Cte {
   std::string name;
   std::string sql_name;
   std::vector<OutputColumn> columns;
+  int part = -1;  // the step that keeps its rows; -1: a query of SQLite's WITH
 };
 
 // A set-returning function of a select list: it is joined to what is selected from.
@@ -120,10 +133,37 @@ struct Query {
   bool single_row = false;
 };
 
+// The queries of a WITH that run as steps.
+struct Parts {
+  // What has been done to a table by steps that run before the one that is being analyzed.
+  struct Change {
+    // The steps that have added rows: their kept rows have these rows' numbers behind `second`
+    // columns.
+    std::vector<std::pair<int, std::size_t>> inserted{};
+    bool whole = false;  // more than that: it is read from a copy
+    int copy = -1;       // where that is kept
+    bool insert_may_follow = false;
+  };
+  struct Copy {
+    const Relation* table = nullptr;
+    int number = 0;
+  };
+  std::vector<Cte> ctes{};
+  std::map<std::string, Change> changed{};  // by sqlite name
+  std::vector<Copy> copies{};
+  std::set<int> uses{};  // which others the one that is being analyzed reads
+  int next_copy = 0;
+};
+
+// calf_kept(number), and what a table calls the number of a row; empty: nothing.
+std::string kept_rows(int number);
+std::string rowid_name(const Relation& table);
+
 struct AnalyzerOptions {
   const Catalog* catalog = nullptr;
   const ConversionContext* conversion = nullptr;
   std::vector<Oid> parameter_types{};  // 0: to be found out
+  bool steps = false;                  // whoever asks can run several statements for one
 };
 
 // Analyzes one statement. Raises SqlError. One thread.
@@ -144,6 +184,8 @@ class Analyzer {
                                 std::optional<Type> target,
                                 std::vector<std::string>* columns = nullptr);
   Query view_query(const pg::Node& node);
+  // Whether the statement's own WITH changes tables.
+  static bool changes_in_with(const pg::Node& node);
   Type type_of(const pg::TypeName& name, bool* serial = nullptr);  // analyze_type.cc
   // The sqlite names that were read.
   [[nodiscard]] const std::vector<std::string>& relations_read() const { return relations_read_; }
@@ -175,7 +217,21 @@ class Analyzer {
   Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
   Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
 
+  // analyze_with.cc
+  Statement with_parts(const pg::Node& node);
+  Statement part(const pg::Node& node, int number);
+  Statement part_query(const PgQuery__CommonTableExpr& cte, bool recursive, int number);
+  Cte cte_of_part(const PgQuery__CommonTableExpr& cte, Statement made, int number);
+  static std::vector<int> order_of_parts(const pg::WithClause& with,
+                                         const std::vector<std::set<int>>& uses, bool query);
+  void add_cascades(const Relation& table, Parts::Change change);
+  void check_target(const pg::Node& node) const;
+  void note_change(const pg::Node& node, int part, std::size_t columns);
+  std::string as_it_was(const Relation& table, bool& copied);
+  void check_view(const Relation& view, int location) const;
+
   // analyze_subquery.cc
+  static void name_columns(const PgQuery__CommonTableExpr& cte, Cte& entry);
   std::string with_clause(const pg::WithClause* with, Scope& scope);
   std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
   Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
@@ -192,6 +248,7 @@ class Analyzer {
   std::string join(const PgQuery__JoinExpr& join, Scope& scope);
   std::string rows_call(const Function& function, const std::vector<Expr>& arguments,
                         const std::string& alias);
+  static std::string table_rows(const Relation& table);
   std::string add_table(const Relation& relation, const std::string& alias,
                         const PgQuery__Alias* columns, Scope& scope);
   const Relation& relation_named(const pg::RangeVar& var);
@@ -259,6 +316,7 @@ class Analyzer {
   static std::string collated(const Expr& value);
 
   // analyze_dml.cc
+  Statement statement(const pg::Node& node);
   Statement insert(const pg::InsertStmt& stmt);
   Statement update(const pg::UpdateStmt& stmt);
   Statement delete_from(const pg::DeleteStmt& stmt);
@@ -283,6 +341,8 @@ class Analyzer {
   AnalyzerOptions options_;
   const Catalog& catalog_;
   int names_ = 0;
+  Parts* parts_ = nullptr;
+  Scope* outer_ = nullptr;      // of a statement that is a part of another one
   Lateral* lateral_ = nullptr;  // the innermost one that is being analyzed
   bool uses_sequences_ = false;
   std::string lock_table_;

@@ -70,6 +70,8 @@ void Declarations::create_view(const PgQuery__ViewStmt& stmt, Portal& portal) {
   const Relation* old = session_.catalog().find(view.schema, view.name);
   if (stmt.replace == 0 || old == nullptr) check_new(view.schema, view.name);
   if (old != nullptr && old->kind != 'v') raise("42809", "\"" + view.name + "\" is not a view");
+  if (Analyzer::changes_in_with(*stmt.query))
+    raise("0A000", "views must not contain data-modifying statements in WITH");
   Analyzer analyzer = this->analyzer();
   const Query query = analyzer.view_query(*stmt.query);
   std::string names;

@@ -141,6 +141,7 @@ bool Session::open_connection() {
     return SystemTables(*this).rows(relation);
   });
   install_lateral_table(db);
+  install_kept_rows(db, kept_rows_);
   sqlite3_progress_handler(
       db, kProgressSteps,
       [](void* self) {

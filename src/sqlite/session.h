@@ -17,6 +17,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/client_io.h"
 #include "sqlite/database.h"
+#include "sqlite/kept_rows.h"
 #include "sqlite/notifications.h"
 #include "sqlite/settings.h"
 #include "sqlite/sql_error.h"
@@ -73,6 +74,8 @@ struct Portal {
   std::vector<OutputColumn> columns{};
   std::vector<std::vector<Datum>> results{};
   std::size_t next_result = 0;
+  bool collected = false;     // of a query whose rows are all in `results`
+  std::int64_t changed = 0;  // rows, by such a query
   ~Portal();
 };
 
@@ -151,12 +154,16 @@ class Session final : public FunctionHost {
   // session_execute.cc
   std::shared_ptr<Prepared> prepare(std::shared_ptr<const Script> script, std::size_t index,
                                     std::vector<Oid> types);
-  void analyze(Prepared& prepared);
+  void analyze(Prepared& prepared, const std::vector<Oid>& types);
   void refresh(Prepared& prepared);
   void check_block(const pg::Node& node) const;
   bool execute(Portal& portal, std::uint32_t max_rows, bool describe);
   void start(Portal& portal);
   bool start_query(Portal& portal);
+  void start_steps(Portal& portal);
+  void run_step(const Step& step, Portal& portal, std::vector<std::vector<Datum>>* rows);
+  Datum fitting(Datum value, const OutputColumn& column) const;
+  static std::int16_t format_of(const Portal& portal, std::size_t column);
   sqlite3_stmt* compile(const std::string& sql);
   void stop(Portal& portal);
   bool send_rows(Portal& portal, std::uint32_t max_rows);
@@ -219,6 +226,7 @@ class Session final : public FunctionHost {
   pgwire::BackendEncoder encoder_;
   std::uint32_t pid_;
   std::vector<std::byte> key_;
+  KeptRows kept_rows_;
   Database::Handle connection_;
   std::exception_ptr pending_;
   Settings settings_;
