@@ -112,7 +112,7 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
       for (const Cte& cte : level->ctes) {
         if (cte.name != var.relname) continue;
         if (cte.part >= 0) {
-          parts_->uses.insert(cte.part);
+          parts_.uses.insert(cte.part);
           if (cte.columns.empty())
             raise_at(var.location, "0A000",
                      "WITH query \"" + cte.name + "\" does not have a RETURNING clause");
@@ -145,17 +145,17 @@ std::string Analyzer::add_table(const Relation& relation, const std::string& ali
   ScopeTable table{.alias = alias, .schema = relation.schema, .relation = &relation};
   int number = 0;
   bool copied = false;
-  const std::string before = parts_ == nullptr ? "" : as_it_was(relation, copied);
-  if (parts_ != nullptr && relation.kind == 'v' && !relation.system) check_view(relation, -1);
+  const std::string before = as_it_was(relation, copied);
+  check_view(relation);
   for (const Column& column : relation.columns) {
     ++number;
-    table.columns.push_back({.name = column.name,
-                             .sql = copied ? name + ".c" + std::to_string(number)
-                                           : column_sql(column, name),
-                             .type = column.type,
-                             .not_null = column.not_null,
-                             .relation = &relation,
-                             .number = number});
+    table.columns.push_back(
+        {.name = column.name,
+         .sql = copied ? name + ".c" + std::to_string(number) : column_sql(column, name),
+         .type = column.type,
+         .not_null = column.not_null,
+         .relation = &relation,
+         .number = number});
   }
   rename_columns(table, columns);
   push(scope, std::move(table));

@@ -71,6 +71,7 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
 }
 
 Expr Analyzer::sub_link(const PgQuery__SubLink& link, Scope& scope) {
+  ++sub_links_;
   const Query query = select(*link.subselect->select_stmt, &scope);
   const auto one_column = [&] {
     if (query.columns.size() != 1)

@@ -115,9 +115,8 @@ std::string kept_rows(int number) {
 std::string rowid_name(const Relation& table) {
   if (table.foreign || table.kind != 'r') return {};
   for (const char* name : {"_rowid_", "rowid", "oid"}) {
-    if (std::none_of(table.columns.begin(), table.columns.end(), [&](const Column& column) {
-          return lower_text(column.name) == name;
-        }))
+    if (std::none_of(table.columns.begin(), table.columns.end(),
+                     [&](const Column& column) { return lower_text(column.name) == name; }))
       return name;
   }
   return {};
@@ -128,12 +127,11 @@ void Analyzer::add_cascades(const Relation& table, Parts::Change change) {
   for (const auto& [name, other] : catalog_.relations) {
     for (const TableConstraint& key : other.constraints) {
       const auto acts = [](char action) { return action != 'a' && action != 'r'; };
-      if (key.kind != 'f' || sqlite_name_of(key.foreign_schema, key.foreign_table) !=
-                                 table.sqlite_name)
+      if (key.kind != 'f' ||
+          sqlite_name_of(key.foreign_schema, key.foreign_table) != table.sqlite_name)
         continue;
-      if ((!acts(key.on_delete) && !acts(key.on_update)) || parts_->changed.contains(name))
-        continue;
-      parts_->changed[name] = change;
+      if ((!acts(key.on_delete) && !acts(key.on_update)) || parts_.changed.contains(name)) continue;
+      parts_.changed[name] = change;
       add_cascades(other, change);
     }
   }
@@ -144,37 +142,39 @@ void Analyzer::add_cascades(const Relation& table, Parts::Change change) {
 void Analyzer::check_target(const pg::Node& node) const {
   const pg::RangeVar* target = target_of(node);
   if (target == nullptr) return;
-  const auto found = parts_->changed.find(
+  const auto found = parts_.changed.find(
       catalog_.find(given(target->schemaname) ? target->schemaname : "", target->relname)
           ->sqlite_name);
-  if (found == parts_->changed.end()) return;
+  if (found == parts_.changed.end()) return;
   if (!plain_insert(node) || !found->second.insert_may_follow)
     unsupported("changing the same rows' table in two parts of one statement", target->location);
 }
 
-void Analyzer::note_change(const pg::Node& node, int part, std::size_t columns) {
+void Analyzer::note_change(const pg::Node& node, int part, const Statement& made) {
   const pg::RangeVar* target = target_of(node);
   if (target == nullptr) return;
   const Relation& table =
       *catalog_.find(given(target->schemaname) ? target->schemaname : "", target->relname);
   const bool inserts = plain_insert(node);
-  Parts::Change& change = parts_->changed[table.sqlite_name];
-  const bool first = change.inserted.empty() && change.copy < 0 && !change.whole;
-  if (inserts && part >= 0 && !rowid_name(table).empty() && !change.whole) {
-    change.inserted.emplace_back(part, columns);
-  } else {
-    change.whole = true;
-  }
+  Parts::Change& change = parts_.changed[table.sqlite_name];
   change.insert_may_follow =
-      (first || change.insert_may_follow) && (inserts || keeps_keys(node, table));
-  if (!inserts) add_cascades(table, {.whole = true});
+      (change.parts++ == 0 || change.insert_may_follow) && (inserts || keeps_keys(node, table));
+  if (!inserts) {
+    change.whole = true;
+    add_cascades(table, {.whole = true});
+  } else if (!made.stepwise()) {
+    if (part < 0 || change.whole || rowid_name(table).empty())
+      change.whole = true;
+    else
+      change.inserted.emplace_back(part, made.columns.size());
+  }
 }
 
 // How a step reads a table that an earlier one has changed: as it was.
 std::string Analyzer::as_it_was(const Relation& table, bool& copied) {
-  const auto found = parts_->changed.find(table.sqlite_name);
+  const auto found = parts_.changed.find(table.sqlite_name);
   copied = false;
-  if (found == parts_->changed.end()) return {};
+  if (found == parts_.changed.end()) return {};
   Parts::Change& change = found->second;
   if (!change.whole) {
     std::string sql = "(SELECT * FROM " + quote_name(table.sqlite_name) + " WHERE 1";
@@ -185,31 +185,32 @@ std::string Analyzer::as_it_was(const Relation& table, bool& copied) {
     return sql + ")";
   }
   if (change.copy < 0) {
-    change.copy = parts_->next_copy++;
+    change.copy = parts_.next_number++;
     if (table.columns.size() > kMaxKeptColumns)
       unsupported("a data-modifying WITH on a table of so many columns");
-    parts_->copies.push_back({.table = &table, .number = change.copy});
+    parts_.copies.push_back({.table = &table, .number = change.copy});
   }
   copied = true;
   return kept_rows(change.copy);
 }
 
-void Analyzer::check_view(const Relation& view, int location) const {
+void Analyzer::check_view(const Relation& view) const {
+  if (view.kind != 'v' || parts_.changed.empty()) return;
   for (const std::string& name : view.depends_on) {
     const Relation* table = catalog_.by_sqlite_name(name);
-    if (parts_->changed.contains(name))
-      unsupported("reading a view of a table that another part of the statement changes", location);
-    if (table != nullptr && table->kind == 'v') check_view(*table, location);
+    if (parts_.changed.contains(name))
+      unsupported("reading a view of a table that another part of the statement changes");
+    if (table != nullptr) check_view(*table);
   }
 }
 
 // One query of WITH, or the statement itself; `number` of the part, -1: the statement.
 Statement Analyzer::part(const pg::Node& node, int number) {
   Scope scope;
-  for (std::size_t i = 0; i < (number < 0 ? parts_->ctes.size() : static_cast<std::size_t>(number));
+  for (std::size_t i = 0; i < (number < 0 ? parts_.ctes.size() : static_cast<std::size_t>(number));
        ++i)
-    scope.ctes.push_back(parts_->ctes[i]);
-  parts_->uses = {};
+    scope.ctes.push_back(parts_.ctes[i]);
+  parts_.uses.clear();
   outer_ = &scope;
   Statement out = statement(node);
   outer_ = nullptr;
@@ -219,7 +220,7 @@ Statement Analyzer::part(const pg::Node& node, int number) {
 Statement Analyzer::part_query(const PgQuery__CommonTableExpr& cte, bool recursive, int number) {
   if (!CALF_IS(cte.ctequery, SELECT_STMT)) {
     Statement out = part(*cte.ctequery, number);
-    if (!plain_insert(*cte.ctequery)) return out;
+    if (!plain_insert(*cte.ctequery) || out.stepwise()) return out;
     // Which rows are new: who reads the table as it was leaves them out.
     const Relation& table = relation_named(*cte.ctequery->insert_stmt->relation);
     if (const std::string rowid = rowid_name(table); !rowid.empty())
@@ -228,8 +229,8 @@ Statement Analyzer::part_query(const PgQuery__CommonTableExpr& cte, bool recursi
   }
   Scope scope;
   for (std::size_t i = 0; i < static_cast<std::size_t>(number); ++i)
-    scope.ctes.push_back(parts_->ctes[i]);
-  parts_->uses = {};
+    scope.ctes.push_back(parts_.ctes[i]);
+  parts_.uses.clear();
   const std::string sql = common_table(cte, recursive, scope);
   const Cte& made = scope.ctes.back();
   return {.sql = std::string(recursive ? "WITH RECURSIVE " : "WITH ") + sql + " SELECT * FROM " +
@@ -243,7 +244,7 @@ Cte Analyzer::cte_of_part(const PgQuery__CommonTableExpr& cte, Statement made, i
             .sql_name = kept_rows(number),
             .columns = std::move(made.columns),
             .part = number};
-  for (const Cte& other : parts_->ctes) {
+  for (const Cte& other : parts_.ctes) {
     if (other.name == entry.name)
       raise_at(cte.location, "42712",
                "WITH query name \"" + entry.name + "\" specified more than once");
@@ -278,9 +279,8 @@ std::vector<int> Analyzer::order_of_parts(const pg::WithClause& with,
 Statement Analyzer::with_parts(const pg::Node& node) {
   const pg::WithClause& with = *with_of(node);
   const std::size_t count = count_parts(node);
-  if (!options_.steps) unsupported("a data-modifying statement in WITH here");
-  Parts parts{.next_copy = static_cast<int>(count)};
-  parts_ = &parts;
+  check_steps();
+  parts_.next_number = static_cast<int>(count);
   const auto query_of = [&](int number) -> const PgQuery__CommonTableExpr& {
     return *with.ctes[number]->common_table_expr;
   };
@@ -289,11 +289,14 @@ Statement Analyzer::with_parts(const pg::Node& node) {
   std::vector<std::set<int>> uses;
   for (int i = 0; i < static_cast<int>(count); ++i) {
     Statement made = part_query(query_of(i), with.recursive != 0, i);
-    uses.push_back(parts.uses);
-    parts.ctes.push_back(cte_of_part(query_of(i), std::move(made), i));
+    parts_.changed.clear();
+    uses.push_back(parts_.uses);
+    parts_.ctes.push_back(cte_of_part(query_of(i), std::move(made), i));
   }
   (void)part(rest.node(), -1);
-  uses.push_back(parts.uses);
+  uses.push_back(parts_.uses);
+  parts_.changed.clear();
+  parts_.copies.clear();
   Statement out;
   std::vector<Step> before;
   std::vector<Step> after;
@@ -303,18 +306,18 @@ Statement Analyzer::with_parts(const pg::Node& node) {
     check_target(query);
     if (number < 0) {
       out = part(query, -1);
+      note_change(query, -1, out);
       passed = true;
-      note_change(query, -1, 0);
       continue;
     }
     Statement made = part_query(query_of(number), with.recursive != 0, number);
-    (passed ? after : before).push_back({.sql = std::move(made.sql), .keep = number});
-    note_change(query, number, made.columns.size());
+    auto& steps = passed ? after : before;
+    for (const Step& step : made.before)
+      steps.push_back({.sql = step.sql, .keep = step.keep, .once = step.once});
+    steps.push_back({.sql = made.sql, .keep = number, .once = made.once});
+    note_change(query, number, made);
   }
-  parts_ = nullptr;
-  for (const Parts::Copy& copy : parts.copies)
-    out.before.push_back({.sql = table_rows(*copy.table), .keep = copy.number});
-  out.before.insert(out.before.end(), before.begin(), before.end());
+  out.before.insert(out.before.begin(), before.begin(), before.end());
   out.after = std::move(after);
   out.writes = true;
   out.writes_temporary = false;

@@ -33,8 +33,9 @@ struct OutputColumn {
 // One of several statements of SQLite that make one of PostgreSQL.
 struct Step {
   std::string sql;
-  int keep = -1;       // its rows are kept under this number (kept_rows.h)
+  int keep = -1;        // its rows are kept under this number (kept_rows.h)
   bool counts = false;  // the rows that it changes are those of the statement
+  std::string once{};   // the table whose rows it may change only once; a sqlite name
 };
 
 // A statement that is ready for SQLite.
@@ -49,6 +50,8 @@ struct Statement {
   bool lock_nowait = false;
   std::vector<Step> before{};  // what runs before `sql`, …
   std::vector<Step> after{};   // … and after it, seeing none of its rows
+  bool counts = true;          // as Step's
+  std::string once{};
   [[nodiscard]] bool stepwise() const { return !before.empty() || !after.empty(); }
 };
 
@@ -142,6 +145,7 @@ struct Parts {
     std::vector<std::pair<int, std::size_t>> inserted{};
     bool whole = false;  // more than that: it is read from a copy
     int copy = -1;       // where that is kept
+    int parts = 0;       // how many have changed it
     bool insert_may_follow = false;
   };
   struct Copy {
@@ -152,7 +156,7 @@ struct Parts {
   std::map<std::string, Change> changed{};  // by sqlite name
   std::vector<Copy> copies{};
   std::set<int> uses{};  // which others the one that is being analyzed reads
-  int next_copy = 0;
+  int next_number = 0;   // of kept rows
 };
 
 // calf_kept(number), and what a table calls the number of a row; empty: nothing.
@@ -226,9 +230,9 @@ class Analyzer {
                                          const std::vector<std::set<int>>& uses, bool query);
   void add_cascades(const Relation& table, Parts::Change change);
   void check_target(const pg::Node& node) const;
-  void note_change(const pg::Node& node, int part, std::size_t columns);
+  void note_change(const pg::Node& node, int part, const Statement& made);
   std::string as_it_was(const Relation& table, bool& copied);
-  void check_view(const Relation& view, int location) const;
+  void check_view(const Relation& view) const;
 
   // analyze_subquery.cc
   static void name_columns(const PgQuery__CommonTableExpr& cte, Cte& entry);
@@ -324,15 +328,35 @@ class Analyzer {
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
+  Expr assigned_value(Expr value, const Relation& table, int number);
   Expr default_of(const Relation& table, int number);
   std::string guarded(const Relation& table, int number, const Expr& value) const;
   std::string conflict_clause(const PgQuery__OnConflictClause& clause, const Relation& table,
                               Scope& scope);
-  std::string set_list(std::span<PgQuery__Node* const> targets, const Relation& table,
+  struct Assignment {
+    int number = 0;  // of the column
+    std::string sql;
+  };
+  std::vector<Assignment> assignments(std::span<PgQuery__Node* const> targets,
+                                      const Relation& table, Scope& scope);
+  static std::string set_list(const std::vector<Assignment>& assignments, const Relation& table);
+  Expr assigned_column(const PgQuery__MultiAssignRef& multi, const Relation& table, int number,
                        Scope& scope);
   void returning(std::span<PgQuery__Node* const> targets, const Relation& table,
                  const pg::RangeVar& var, Scope* parent, Statement& out);
+  std::vector<Expr> returned(std::span<PgQuery__Node* const> targets, Scope& scope, Statement& out);
   const Relation& writable(const pg::RangeVar& var);
+
+  // analyze_steps.cc
+  void update_in_steps(const pg::UpdateStmt& stmt, const Relation& table, const std::string& with,
+                       const std::vector<Assignment>& set, const std::string& body, Scope& scope,
+                       Statement& out);
+  void delete_in_steps(const pg::DeleteStmt& stmt, const Relation& table, const std::string& with,
+                       const std::string& body, Scope& scope, Statement& out);
+  void insert_in_steps(const pg::InsertStmt& stmt, const Relation& table, Scope& scope,
+                       Statement& out);
+  void check_steps() const;
+  bool asks_queries(std::span<PgQuery__Node* const> targets, Scope scope);
   static ScopeTable target_table(const Relation& table, const pg::RangeVar& var,
                                  const std::string& qualifier);
 
@@ -341,7 +365,8 @@ class Analyzer {
   AnalyzerOptions options_;
   const Catalog& catalog_;
   int names_ = 0;
-  Parts* parts_ = nullptr;
+  Parts parts_;
+  int sub_links_ = 0;           // seen so far
   Scope* outer_ = nullptr;      // of a statement that is a part of another one
   Lateral* lateral_ = nullptr;  // the innermost one that is being analyzed
   bool uses_sequences_ = false;

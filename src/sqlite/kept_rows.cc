@@ -53,8 +53,8 @@ int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
 int next(sqlite3_vtab_cursor* base) {
   auto& cursor = *static_cast<Cursor*>(base);
   ++cursor.number;
-  cursor.ended = cursor.rows == nullptr ||
-                 static_cast<std::size_t>(cursor.number) > cursor.rows->size();
+  cursor.ended =
+      cursor.rows == nullptr || static_cast<std::size_t>(cursor.number) > cursor.rows->size();
   return SQLITE_OK;
 }
 

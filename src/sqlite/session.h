@@ -74,7 +74,7 @@ struct Portal {
   std::vector<OutputColumn> columns{};
   std::vector<std::vector<Datum>> results{};
   std::size_t next_result = 0;
-  bool collected = false;     // of a query whose rows are all in `results`
+  bool collected = false;    // of a query whose rows are all in `results`
   std::int64_t changed = 0;  // rows, by such a query
   ~Portal();
 };
@@ -172,7 +172,7 @@ class Session final : public FunctionHost {
   void put_value(const Datum& value, Oid type, std::int16_t format);
   void describe(const std::vector<OutputColumn>& columns, const std::vector<std::int16_t>& formats);
   int step(sqlite3_stmt* statement);
-  int first_step(sqlite3_stmt* statement);
+  int first_step(sqlite3_stmt* statement, const std::string& once = {});
   void begin_statement();
   void run_query_statement(Prepared& prepared);
   void apply_settings();

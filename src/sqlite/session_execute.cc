@@ -2,6 +2,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "pgwire/wire.h"
 #include "sqlite/connection.h"
@@ -69,7 +70,8 @@ std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script,
 
 void Session::analyze(Prepared& prepared, const std::vector<Oid>& types) {
   const Catalog& now = catalog();
-  Analyzer analyzer({.catalog = &now, .conversion = &conversion_, .parameter_types = types, .steps = true});
+  Analyzer analyzer(
+      {.catalog = &now, .conversion = &conversion_, .parameter_types = types, .steps = true});
   prepared.statement = analyzer.analyze(prepared.node());
   prepared.parameter_types = analyzer.parameter_types();
   prepared.generation = catalog_generation_;
@@ -124,10 +126,45 @@ int Session::step(sqlite3_stmt* statement) {
   throw error;
 }
 
+// Sees whether a row of one table changes twice while it lives.
+class ChangesOnce {
+ public:
+  ChangesOnce(sqlite3* connection, const std::string& table)
+      : connection_(connection), table_(table) {
+    if (!table_.empty()) sqlite3_update_hook(connection_, changed, this);
+  }
+  ~ChangesOnce() {
+    if (!table_.empty()) sqlite3_update_hook(connection_, nullptr, nullptr);
+  }
+  ChangesOnce(const ChangesOnce&) = delete;
+  ChangesOnce& operator=(const ChangesOnce&) = delete;
+  [[nodiscard]] bool twice() const { return twice_; }
+
+ private:
+  static void changed(void* self, int what, const char*, const char* table, sqlite3_int64 row) {
+    auto& once = *static_cast<ChangesOnce*>(self);
+    if (once.table_ != table) return;
+    if (!once.rows_.insert(row).second && what == SQLITE_UPDATE) once.twice_ = true;
+  }
+
+  sqlite3* connection_;
+  const std::string& table_;
+  std::unordered_set<std::int64_t> rows_;
+  bool twice_ = false;
+};
+
 // A transaction that has read is not made to wait by SQLite, but told that somebody else writes.
-int Session::first_step(sqlite3_stmt* statement) {
+// All changes are made here. `once`: a table whose rows may change only once (ON CONFLICT).
+int Session::first_step(sqlite3_stmt* statement, const std::string& once) {
+  const ChangesOnce changes(connection_.get(), once);
   while (true) {
     const int code = sqlite3_step(statement);
+    if (changes.twice()) {
+      sqlite3_reset(statement);
+      raise("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            "Ensure that no rows proposed for insertion within the same command have duplicate "
+            "constrained values.");
+    }
     if (code == SQLITE_ROW || code == SQLITE_DONE) return code;
     if (code != SQLITE_BUSY || !await_writer()) {
       SqlError error = sqlite_error(code);
@@ -255,7 +292,7 @@ bool Session::start_query(Portal& portal) {
   if (!portal.owns_statement) prepared.in_use = true;
   for (std::size_t i = 0; i < portal.parameters.size(); ++i)
     portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
-  portal.row_ready = first_step(portal.statement) == SQLITE_ROW;
+  portal.row_ready = first_step(portal.statement, prepared.statement.once) == SQLITE_ROW;
   if (fixed || schema_dirty_ || prepared.statement.writes || portal.owns_statement ||
       database_->schema_is(prepared.generation))
     return true;

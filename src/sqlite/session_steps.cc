@@ -16,7 +16,7 @@ void Session::run_step(const Step& step, Portal& portal, std::vector<std::vector
     portal.parameters[static_cast<std::size_t>(i)].bind(statement.get(), i + 1);
   const int width = sqlite3_column_count(statement.get());
   const auto& columns = portal.prepared->statement.columns;
-  for (int code = first_step(statement.get()); code == SQLITE_ROW;
+  for (int code = first_step(statement.get(), step.once); code == SQLITE_ROW;
        code = this->step(statement.get())) {
     std::vector<Datum> row;
     for (int i = 0; i < width; ++i) {
@@ -45,7 +45,7 @@ void Session::start_steps(Portal& portal) {
   kept_rows_.clear();
   portal.collected = true;
   for (const Step& step : statement.before) run_step(step, portal, nullptr);
-  run_step({.sql = statement.sql, .counts = true}, portal,
+  run_step({.sql = statement.sql, .counts = statement.counts, .once = statement.once}, portal,
            statement.columns.empty() ? nullptr : &portal.results);
   for (const Step& step : statement.after) run_step(step, portal, nullptr);
 }
