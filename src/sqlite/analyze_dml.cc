@@ -38,7 +38,8 @@ Statement Analyzer::statement(const pg::Node& node) {
       out = delete_from(*node.delete_stmt);
       break;
     case PG_QUERY__NODE__NODE_MERGE_STMT:
-      unsupported("MERGE");
+      out = merge(*node.merge_stmt);
+      break;
     default:
       unsupported("this statement");
   }
@@ -136,38 +137,43 @@ std::string Analyzer::guarded(const Relation& table, int number, const Expr& val
          quote_text(table.name) + ")";
 }
 
+// Columns that a row gets a value for when an INSERT does not name them.
+std::vector<int> Analyzer::columns_with_defaults(const Relation& table,
+                                                 const std::vector<int>& besides) {
+  std::vector<int> out;
+  for (std::size_t i = 0; i < table.columns.size() && !table.foreign; ++i) {
+    const Column& column = table.columns[i];
+    const int number = static_cast<int>(i) + 1;
+    if (std::find(besides.begin(), besides.end(), number) != besides.end() ||
+        !column.generated_text.empty())
+      continue;
+    const TableConstraint* key = table.primary_key();
+    const bool is_key = table.rowid_key && key != nullptr && key->columns[0] == column.name;
+    if (column.identity != 0 || !column.default_text.empty() || is_key) out.push_back(number);
+  }
+  return out;
+}
+
+void Analyzer::check_identity(const Relation& table, int number, const pg::Node& value,
+                              PgQuery__OverridingKind overriding) {
+  const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
+  if (column.identity != 'a' || CALF_IS(&value, SET_TO_DEFAULT) ||
+      overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
+    return;
+  raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"",
+        "Use OVERRIDING SYSTEM VALUE to override.",
+        "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
+}
+
 // What goes into the table: VALUES or SELECT, each value cast to its column, defaults written out.
 std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& table,
                                     std::vector<int>& numbers, Scope& scope) {
   if (stmt.select_stmt == nullptr) numbers.clear();
-  // Columns that are not named but have a default.
-  std::vector<int> defaults;
-  for (std::size_t i = 0; i < table.columns.size() && !table.foreign; ++i) {
-    const Column& column = table.columns[i];
-    const int number = static_cast<int>(i) + 1;
-    if (std::find(numbers.begin(), numbers.end(), number) != numbers.end() ||
-        !column.generated_text.empty())
-      continue;
-    if (column.identity != 0 || !column.default_text.empty() || table.rowid_key) {
-      const TableConstraint* key = table.primary_key();
-      const bool is_key = table.rowid_key && key != nullptr && key->columns[0] == column.name;
-      if (column.identity != 0 || !column.default_text.empty() || is_key)
-        defaults.push_back(number);
-    }
-  }
+  std::vector<int> defaults = columns_with_defaults(table, numbers);
   const auto with_defaults = [&](std::string list) {
     for (const int number : defaults)
       list += (list.empty() ? "" : ", ") + guarded(table, number, default_of(table, number));
     return list;
-  };
-  const auto identity_check = [&](int number, const pg::Node& node) {
-    const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
-    if (column.identity == 'a' && !CALF_IS(&node, SET_TO_DEFAULT) &&
-        stmt.override != PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE) {
-      raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"",
-            "Use OVERRIDING SYSTEM VALUE to override.",
-            "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
-    }
   };
   std::string source;
   if (stmt.select_stmt == nullptr) {
@@ -194,7 +200,7 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
       width = items.size();
       std::string row;
       for (std::size_t i = 0; i < items.size(); ++i) {
-        identity_check(numbers[i], *items[i]);
+        check_identity(table, numbers[i], *items[i], stmt.override);
         row += (row.empty() ? "" : ", ") +
                guarded(table, numbers[i], assigned(*items[i], table, numbers[i], scope));
       }

@@ -481,6 +481,11 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
       raise_at(node.location, "42809",
                name + "(*) specified, but " + name + " is not an aggregate function");
     made = {.sql = "count(*)", .type = {oid::kInt8}, .name = name, .not_null = true};
+  } else if (name == "merge_action" && arguments.empty()) {
+    if (scope.merge_actions.empty())
+      raise_at(node.location, "42601",
+               "MERGE_ACTION() can only be used in the RETURNING list of a MERGE command");
+    made = {.sql = scope.merge_actions, .type = {oid::kText}, .name = name};
   } else if (auto special = aggregate ? std::nullopt : special_function(name, arguments, node)) {
     made = std::move(*special);
     made.name = name;

@@ -62,6 +62,10 @@ class Rest {
       delete_ = *whole.delete_stmt;
       delete_.with_clause = with;
       node_.delete_stmt = &delete_;
+    } else if (CALF_IS(&whole, MERGE_STMT)) {
+      merge_ = *whole.merge_stmt;
+      merge_.with_clause = with;
+      node_.merge_stmt = &merge_;
     } else {
       unsupported("this statement with a data-modifying WITH");
     }
@@ -77,6 +81,7 @@ class Rest {
   pg::InsertStmt insert_{};
   pg::UpdateStmt update_{};
   pg::DeleteStmt delete_{};
+  PgQuery__MergeStmt merge_{};
 };
 
 bool plain_insert(const pg::Node& node) {
@@ -87,6 +92,7 @@ const pg::RangeVar* target_of(const pg::Node& node) {
   return CALF_IS(&node, INSERT_STMT)   ? node.insert_stmt->relation
          : CALF_IS(&node, UPDATE_STMT) ? node.update_stmt->relation
          : CALF_IS(&node, DELETE_STMT) ? node.delete_stmt->relation
+         : CALF_IS(&node, MERGE_STMT)  ? node.merge_stmt->relation
                                        : nullptr;
 }
 

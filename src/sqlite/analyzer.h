@@ -14,6 +14,7 @@
 #include "sqlite/catalog.h"
 #include "sqlite/datum.h"
 #include "sqlite/functions.h"
+#include "sqlite/newer_grammar.h"
 #include "sqlite/tree.h"
 
 namespace calf::sqlite {
@@ -116,6 +117,7 @@ struct Scope {
   bool inside_aggregate = false;
   bool saw_aggregate = false;
   bool outer_join = false;
+  std::string merge_actions{};                // what merge_action() is; empty: not here
   std::vector<RowCall>* row_calls = nullptr;  // where set-returning functions may be called
   std::vector<std::string> group_sql{};       // expressions of GROUP BY
   std::vector<std::pair<std::string, const ScopeColumn*>>
@@ -168,6 +170,7 @@ struct AnalyzerOptions {
   const ConversionContext* conversion = nullptr;
   std::vector<Oid> parameter_types{};  // 0: to be found out
   bool steps = false;                  // whoever asks can run several statements for one
+  const MergeExtras* merge = nullptr;  // what the tree of a MERGE does not have
 };
 
 // Analyzes one statement. Raises SqlError. One thread.
@@ -325,6 +328,10 @@ class Analyzer {
   Statement update(const pg::UpdateStmt& stmt);
   Statement delete_from(const pg::DeleteStmt& stmt);
   static int target_column(const pg::ResTarget& target, const Relation& table);
+  static std::vector<int> columns_with_defaults(const Relation& table,
+                                                const std::vector<int>& besides);
+  static void check_identity(const Relation& table, int number, const pg::Node& value,
+                             PgQuery__OverridingKind overriding);
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
@@ -346,6 +353,19 @@ class Analyzer {
                  const pg::RangeVar& var, Scope* parent, Statement& out);
   std::vector<Expr> returned(std::span<PgQuery__Node* const> targets, Scope& scope, Statement& out);
   const Relation& writable(const pg::RangeVar& var);
+
+  // analyze_merge.cc
+  struct MergeClause;
+  struct Merge;
+  Statement merge(const PgQuery__MergeStmt& stmt);
+  std::vector<MergeClause> merge_clauses(const PgQuery__MergeStmt& stmt) const;
+  void merge_insert(Merge& merge, MergeClause& clause);
+  void merge_clause(Merge& merge, MergeClause& clause);
+  static std::string merge_action(const Merge& merge, bool by_source);
+  static Step merge_rows(Merge& merge, bool by_source);
+  Step merge_step(const Merge& merge, const MergeClause& clause, int inserted);
+  void merge_returning(const Merge& merge, const std::vector<int>& inserted,
+                       std::size_t first_column, Statement& out);
 
   // analyze_steps.cc
   void update_in_steps(const pg::UpdateStmt& stmt, const Relation& table, const std::string& with,

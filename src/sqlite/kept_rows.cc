@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/assert.h"
@@ -20,6 +21,7 @@ struct Table : sqlite3_vtab {
 struct Cursor : sqlite3_vtab_cursor {
   const KeptRows::Rows* rows = nullptr;
   std::int64_t number = 0;
+  std::int64_t last = 0;
   bool ended = true;
 };
 
@@ -35,33 +37,43 @@ int connect(sqlite3* db, void* kept, int, const char* const*, sqlite3_vtab** out
   return code;
 }
 
+// argv: the number of the rows, then of one row if it is known (and omitted then).
 int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
-  info->estimatedCost = 1000;
-  info->estimatedRows = 1000;
+  int number = -1;
+  int row = -1;
   for (int i = 0; i < info->nConstraint; ++i) {
     const auto& constraint = info->aConstraint[i];
-    if (constraint.iColumn != kMaxKeptColumns || constraint.op != SQLITE_INDEX_CONSTRAINT_EQ ||
-        constraint.usable == 0)
-      continue;
-    info->aConstraintUsage[i].argvIndex = 1;
-    info->aConstraintUsage[i].omit = 1;
-    return SQLITE_OK;
+    if (constraint.op != SQLITE_INDEX_CONSTRAINT_EQ || constraint.usable == 0) continue;
+    if (constraint.iColumn == kMaxKeptColumns) number = i;
+    if (constraint.iColumn == -1) row = i;
   }
-  return SQLITE_CONSTRAINT;
+  if (number < 0) return SQLITE_CONSTRAINT;
+  info->aConstraintUsage[number].argvIndex = 1;
+  info->aConstraintUsage[number].omit = 1;
+  if (row >= 0) info->aConstraintUsage[row].argvIndex = 2;
+  info->estimatedRows = row >= 0 ? 1 : 1000;
+  info->estimatedCost = static_cast<double>(info->estimatedRows);
+  return SQLITE_OK;
 }
 
 int next(sqlite3_vtab_cursor* base) {
   auto& cursor = *static_cast<Cursor*>(base);
   ++cursor.number;
-  cursor.ended =
-      cursor.rows == nullptr || static_cast<std::size_t>(cursor.number) > cursor.rows->size();
+  cursor.ended = cursor.rows == nullptr || cursor.number > cursor.last;
   return SQLITE_OK;
 }
 
-int filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value** values) {
+int filter(sqlite3_vtab_cursor* base, int, const char*, int count, sqlite3_value** values) {
   auto& cursor = *static_cast<Cursor*>(base);
   cursor.rows = static_cast<Table*>(cursor.pVtab)->kept->find(sqlite3_value_int(values[0]));
+  const auto size = static_cast<std::int64_t>(cursor.rows == nullptr ? 0 : cursor.rows->size());
   cursor.number = 0;
+  cursor.last = size;
+  if (count > 1) {
+    const std::int64_t row = sqlite3_value_int64(values[1]);
+    cursor.number = row >= 1 && row <= size ? row - 1 : size;
+    cursor.last = std::min(row, size);
+  }
   return next(base);
 }
 

@@ -70,8 +70,11 @@ std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script,
 
 void Session::analyze(Prepared& prepared, const std::vector<Oid>& types) {
   const Catalog& now = catalog();
-  Analyzer analyzer(
-      {.catalog = &now, .conversion = &conversion_, .parameter_types = types, .steps = true});
+  Analyzer analyzer({.catalog = &now,
+                     .conversion = &conversion_,
+                     .parameter_types = types,
+                     .steps = true,
+                     .merge = prepared.script->merge()});
   prepared.statement = analyzer.analyze(prepared.node());
   prepared.parameter_types = analyzer.parameter_types();
   prepared.generation = catalog_generation_;
