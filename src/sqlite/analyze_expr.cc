@@ -65,7 +65,7 @@ Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
           scope.group_sql.end()) {
     scope.ungrouped.resize(before);
   }
-  return made;
+  return as_grouped(std::move(made), scope);
 }
 
 Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
@@ -137,7 +137,7 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
     case PG_QUERY__NODE__NODE_ROW_EXPR:
       return row_expr(*node.row_expr, scope);
     case PG_QUERY__NODE__NODE_GROUPING_FUNC:
-      unsupported("GROUPING()");
+      return grouping(*node.grouping_func, scope);
     case PG_QUERY__NODE__NODE_XML_EXPR:
       unsupported("XML", node.xml_expr->location);
     default:

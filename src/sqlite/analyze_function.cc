@@ -176,6 +176,7 @@ const Function* Analyzer::resolve(const std::vector<const Function*>& all,
 
 Expr Analyzer::call(const Function& function, std::vector<Expr> arguments) {
   Expr made{.type = {function.result}, .name = function.name};
+  volatile_ = volatile_ || !function.stable;
   if (function.result == oid::kAnyElement && !arguments.empty()) {
     made.type = arguments[0].type;
     if (function.kind == Function::Kind::kRows) made.type = {element_of(arguments[0].type.oid)};
@@ -442,6 +443,8 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
   const bool aggregate = extremum || node.agg_star != 0 ||
                          (!candidates.empty() && candidates[0]->kind == Function::Kind::kAggregate);
   const bool window = node.over != nullptr;
+  if (window && scope.grouping_sets)
+    unsupported("a window function together with GROUPING SETS", node.location);
   if (aggregate && !window) {
     if (scope.inside_aggregate)
       raise_at(node.location, "42803", "aggregate function calls cannot be nested");

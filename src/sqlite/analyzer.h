@@ -120,6 +120,9 @@ struct Scope {
   std::string merge_actions{};                // what merge_action() is; empty: not here
   std::vector<RowCall>* row_calls = nullptr;  // where set-returning functions may be called
   std::vector<std::string> group_sql{};       // expressions of GROUP BY
+  std::vector<std::string> absent{};          // those that the grouping set at hand has not
+  bool grouped = false;                       // there is a GROUP BY
+  bool grouping_sets = false;
   std::vector<std::pair<std::string, const ScopeColumn*>>
       ungrouped{};  // columns outside of aggregates
 };
@@ -219,6 +222,35 @@ class Analyzer {
                           const std::string& body);
   static std::string output_list(const std::vector<Expr>& targets, bool collate);
   static std::vector<OutputColumn> outputs_of(const std::vector<Expr>& targets);
+
+  Expr group_item(const pg::Node& item, Scope& scope, const std::vector<Expr>& targets);
+  static std::string group_key(const Expr& value);
+  static std::size_t sorted_target(const PgQuery__SortBy& sort, const std::vector<Expr>& targets);
+
+  // analyze_grouping.cc
+  struct GroupedOutputs {
+    std::vector<Expr> targets{};
+    std::string order{};
+  };
+  static bool has_grouping_sets(const pg::SelectStmt& stmt);
+  std::vector<std::size_t> grouped_expressions(const pg::Node& node, Scope& scope,
+                                               const std::vector<Expr>& targets,
+                                               std::vector<Expr>& grouped);
+  std::vector<std::vector<std::size_t>> grouping_sets_of(const pg::Node& node, Scope& scope,
+                                                         const std::vector<Expr>& targets,
+                                                         std::vector<Expr>& grouped);
+  std::vector<std::vector<std::size_t>> all_grouping_sets(const pg::SelectStmt& stmt, Scope& scope,
+                                                          const std::vector<Expr>& targets,
+                                                          std::vector<Expr>& grouped);
+  Expr as_grouped(Expr value, const Scope& scope) const;
+  Expr grouping(const PgQuery__GroupingFunc& node, Scope& scope);
+  std::string grouping_query(const pg::SelectStmt& stmt, Scope& scope,
+                             const std::vector<std::string>& group, const std::string& body,
+                             const std::vector<Type>* wanted, GroupedOutputs& out);
+  std::string grouped_order(const pg::SelectStmt& stmt, Scope& scope,
+                            const std::vector<Expr>& targets, std::string& list);
+  Query grouping_sets(const pg::SelectStmt& stmt, Scope& scope, const std::string& body,
+                      const std::vector<Type>* wanted);
 
   // analyze_compound.cc
   Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
@@ -387,6 +419,7 @@ class Analyzer {
   int names_ = 0;
   Parts parts_;
   int sub_links_ = 0;           // seen so far
+  bool volatile_ = false;       // a volatile function was
   Scope* outer_ = nullptr;      // of a statement that is a part of another one
   Lateral* lateral_ = nullptr;  // the innermost one that is being analyzed
   bool uses_sequences_ = false;
