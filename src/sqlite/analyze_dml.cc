@@ -49,6 +49,7 @@ Statement Analyzer::statement(const pg::Node& node) {
 const Relation& Analyzer::writable(const pg::RangeVar& var) {
   const Relation& table = relation_named(var);
   if (table.system) raise_at(var.location, "42501", "permission denied for table " + table.name);
+  if (table.kind == 'm') raise("42809", "cannot change materialized view \"" + table.name + "\"");
   if (table.kind == 'v')
     raise_at(var.location, "0A000", "changing a view is not supported by the sqlite engine");
   return table;

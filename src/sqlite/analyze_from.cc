@@ -145,6 +145,9 @@ std::string Analyzer::add_table(const Relation& relation, const std::string& ali
   ScopeTable table{.alias = alias, .schema = relation.schema, .relation = &relation};
   int number = 0;
   bool copied = false;
+  if (!relation.populated)
+    raise("55000", "materialized view \"" + relation.name + "\" has not been populated",
+          "Use the REFRESH MATERIALIZED VIEW command.");
   const std::string before = as_it_was(relation, copied);
   check_view(relation);
   for (const Column& column : relation.columns) {

@@ -311,6 +311,8 @@ static void check_within_group(const std::string& name, const PgQuery__FuncCall&
 Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> arguments,
                               const PgQuery__FuncCall& node, Scope& scope) {
   Expr made{.type = {function.result}, .name = function.name, .location = node.location};
+  const bool several =
+      node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid);
   const std::string distinct = node.agg_distinct != 0 ? "DISTINCT " : "";
   if (function.name == "array_agg") made.type = {array_of(arguments[0].type.oid)};
   if (!function.ordered) {
@@ -344,7 +346,8 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
     Expr key = expr(*sort.node, scope);
     if (key.unknown()) key = coerce(std::move(key), {oid::kText}, CastContext::kImplicit);
     if (node.agg_within_group != 0) {
-      if (function.result == oid::kFloat8) {
+      const bool continuous = function.name == "percentile_cont";
+      if (continuous) {
         if (key.type.oid == oid::kInterval)
           unsupported("percentile_cont of intervals", node.location);
         if (!can_be_float8(key.type.oid))
@@ -356,6 +359,11 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
         if (const TypeInfo* info = find_type(key.type.oid); info == nullptr || !info->ordered)
           unsupported("WITHIN GROUP over " + format_type(key.type), node.location);
         made.type = {key.type.oid};
+      }
+      if (several) {
+        Expr type{.sql = std::to_string(continuous ? oid::kFloat8 : key.type.oid)};
+        arguments.push_back(std::move(type));
+        made.type = {array_of(continuous ? oid::kFloat8 : key.type.oid)};
       }
     }
     add_key(key, descending, first);
@@ -460,8 +468,6 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (CALF_IS(argument, NAMED_ARG_EXPR)) unsupported("a named argument", node.location);
     arguments.push_back(expr(*argument, scope));
   }
-  if (node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid))
-    unsupported("an array of percentiles", node.location);
   Expr made;
   if (aggregate && extremum) {
     if (arguments.size() != 1)

@@ -280,8 +280,17 @@ class Percentile : public OrderedSet {
   virtual Datum at(const Rows& rows, double fraction) = 0;
 
  private:
+  // One fraction, or an array of them and the type of the values.
   Datum pick(const Rows& rows) override {
-    const Datum& fraction = (*rows[0])[0];
+    const std::vector<Datum>& first = *rows[0];
+    if (first.size() < 3) return of(rows, first[0]);
+    if (first[0].null()) return {};
+    std::vector<Datum> values;
+    for (const Datum& fraction : array_elements(first[0].text, oid::kFloat8))
+      values.push_back(of(rows, fraction));
+    return Datum::of(store_array(values, static_cast<Oid>(first[1].integer)));
+  }
+  Datum of(const Rows& rows, const Datum& fraction) {
     if (fraction.null()) return {};
     const double p = fraction.as_real();
     if (!(p >= 0 && p <= 1)) {
@@ -454,6 +463,8 @@ void add_aggregates(FunctionTable& t) {
   t.aggregate("string_agg(text,text) text", make<StringAggregate>).ordered = true;
   t.aggregate("percentile_cont(float8) float8", make<ContinuousPercentile>).ordered = true;
   t.aggregate("percentile_disc(float8) anyelement", make<DiscretePercentile>).ordered = true;
+  t.aggregate("percentile_cont(float8[]) float8[]", make<ContinuousPercentile>).ordered = true;
+  t.aggregate("percentile_disc(float8[]) anyarray", make<DiscretePercentile>).ordered = true;
   t.aggregate("mode() anyelement", make<Mode>).ordered = true;
   t.aggregate("array_agg(anynonarray) anyarray", make<ArrayAggregate>).ordered = true;
   t.aggregate("json_agg(any) json", make<JsonArrayAggregate<false>>).ordered = true;
