@@ -507,7 +507,9 @@ Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {
                            : coerce(expr(*at, scope), {oid::kInt4}, CastContext::kAssignment);
     };
     if (value.type.oid == oid::kJsonb && indices.is_slice == 0) {
+      const std::string name = value.name;
       value = binary("->", std::move(value), expr(*indices.uidx, scope), -1);
+      value.name = name;
       continue;
     }
     if (value.type.oid == oid::kInt2Vector || value.type.oid == oid::kOidVector) {

@@ -453,6 +453,9 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
   const bool window = node.over != nullptr;
   if (window && scope.grouping_sets)
     unsupported("a window function together with GROUPING SETS", node.location);
+  if (window && !scope.aggregates_allowed)
+    raise_at(node.location, "42P20",
+             std::string("window functions are not allowed in ") + scope.clause);
   if (aggregate && !window) {
     if (scope.inside_aggregate)
       raise_at(node.location, "42803", "aggregate function calls cannot be nested");
@@ -475,6 +478,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
                "function " + name + "(" + describe(arguments) + ") does not exist");
     if (arguments[0].unknown())
       arguments[0] = coerce(std::move(arguments[0]), {oid::kText}, CastContext::kImplicit);
+    if (is_array(arguments[0].type.oid)) unsupported(name + "() of arrays", node.location);
     const TypeInfo* info = find_type(arguments[0].type.oid);
     if (info == nullptr || !info->ordered || info->oid == oid::kBool || info->oid == oid::kUuid ||
         info->oid == oid::kJsonb)
@@ -507,6 +511,9 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
                "explicit type casts.");
     }
     const Function* function = resolve(candidates, arguments);
+    if (function == nullptr && name == "array_agg" && arguments.size() == 1 &&
+        is_array(arguments[0].type.oid))
+      unsupported("an array of arrays", node.location);
     if (function == nullptr) {
       raise_at(node.location, "42883",
                "function " + name + "(" + describe(arguments) + ") does not exist",
@@ -516,7 +523,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (function->kind == Function::Kind::kRows)
       return row_value(*function, arguments, scope, node.location);
     if (function->kind == Function::Kind::kWindow && !window)
-      raise_at(node.location, "42P20", "window function " + name + " requires an OVER clause");
+      raise_at(node.location, "42809", "window function " + name + " requires an OVER clause");
     if (name == "nextval" || name == "setval") uses_sequences_ = true;
     made = aggregate ? aggregate_call(*function, std::move(arguments), node, scope)
                      : call(*function, std::move(arguments));

@@ -109,7 +109,7 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
-  sqlite3_finalize(writers_place_);
+  for (const auto& [sql, statement] : own_statements_) sqlite3_finalize(statement);
   database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
   database_->notifications().forget(pid_);
   if (catalog_ == nullptr) return;

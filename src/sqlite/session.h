@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -198,6 +199,7 @@ class Session final : public FunctionHost {
   void release_transaction_locks();
   void close_portals();
   void raw(const std::string& sql);
+  void often(const std::string& sql, std::initializer_list<Datum> parameters = {});
   [[nodiscard]] bool in_sqlite_transaction() const;
   [[nodiscard]] bool snapshot_is_fixed() const;
   [[nodiscard]] char status() const;
@@ -254,8 +256,8 @@ class Session final : public FunctionHost {
   bool catalog_settled_ = false;  // it is that of the transaction's snapshot
   // Replaced while a statement may still look at them.
   std::vector<std::shared_ptr<const Catalog>> old_catalogs_;
-  sqlite3_stmt* writers_place_ = nullptr;  // takes it
-  std::uint32_t wal_frames_ = 0;           // set by the hook when something was committed
+  std::unordered_map<std::string, sqlite3_stmt*> own_statements_;  // compiled once
+  std::uint32_t wal_frames_ = 0;  // set by the hook when something was committed
   bool committed_ = false;
   std::set<Oid> dirty_sequences_;
   std::map<Oid, std::int64_t> sequence_values_;
