@@ -155,11 +155,17 @@ std::vector<int> Analyzer::columns_with_defaults(const Relation& table,
   return out;
 }
 
-void Analyzer::check_identity(const Relation& table, int number, const pg::Node& value,
-                              PgQuery__OverridingKind overriding) {
+// What an INSERT may not say of a column. `value`: nullptr for a query's.
+void Analyzer::check_given(const Relation& table, int number, const pg::Node* value,
+                           PgQuery__OverridingKind overriding) {
   const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
-  if (column.identity != 'a' || CALF_IS(&value, SET_TO_DEFAULT) ||
-      overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
+  if (value != nullptr && CALF_IS(value, SET_TO_DEFAULT)) return;
+  if (column.identity != 0 && overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)
+    unsupported("OVERRIDING USER VALUE");
+  if (!column.generated_text.empty())
+    raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"", {},
+          "Column \"" + column.name + "\" is a generated column.");
+  if (column.identity != 'a' || overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
     return;
   raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"",
         "Use OVERRIDING SYSTEM VALUE to override.",
@@ -201,7 +207,7 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
       width = items.size();
       std::string row;
       for (std::size_t i = 0; i < items.size(); ++i) {
-        check_identity(table, numbers[i], *items[i], stmt.override);
+        check_given(table, numbers[i], items[i], stmt.override);
         row += (row.empty() ? "" : ", ") +
                guarded(table, numbers[i], assigned(*items[i], table, numbers[i], scope));
       }
@@ -221,6 +227,7 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
     }
     std::string list;
     for (std::size_t i = 0; i < query.columns.size(); ++i) {
+      check_given(table, numbers[i], nullptr, stmt.override);
       const Column& column = table.columns[static_cast<std::size_t>(numbers[i] - 1)];
       Expr value{.sql = "c" + std::to_string(i + 1),
                  .type = query.columns[i].type,
@@ -380,6 +387,10 @@ std::vector<Analyzer::Assignment> Analyzer::assignments(std::span<PgQuery__Node*
       raise_at(target.location, "42601",
                std::string("multiple assignments to same column \"") + target.name + "\"");
     const pg::Node* value = target.val;
+    const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
+    if (column.identity == 'a' && !CALF_IS(value, SET_TO_DEFAULT))
+      raise("428C9", "column \"" + column.name + "\" can only be updated to DEFAULT", {},
+            "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
     Expr made;
     if (CALF_IS(value, MULTI_ASSIGN_REF) && !CALF_IS(value->multi_assign_ref->source, ROW_EXPR)) {
       made = assigned_column(*value->multi_assign_ref, table, number, scope);

@@ -91,7 +91,7 @@ void Analyzer::merge_insert(Merge& merge, MergeClause& clause) {
     raise("42601", "INSERT has more target columns than expressions");
   merge.source.clause = "VALUES";
   for (std::size_t i = 0; i < values.size(); ++i) {
-    check_identity(merge.table, numbers[i], *values[i], clause.node->override);
+    check_given(merge.table, numbers[i], values[i], clause.node->override);
     if (CALF_IS(values[i], SET_TO_DEFAULT)) continue;
     clause.values.push_back(
         {.number = numbers[i],

@@ -362,8 +362,8 @@ class Analyzer {
   static int target_column(const pg::ResTarget& target, const Relation& table);
   static std::vector<int> columns_with_defaults(const Relation& table,
                                                 const std::vector<int>& besides);
-  static void check_identity(const Relation& table, int number, const pg::Node& value,
-                             PgQuery__OverridingKind overriding);
+  static void check_given(const Relation& table, int number, const pg::Node* value,
+                          PgQuery__OverridingKind overriding);
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
