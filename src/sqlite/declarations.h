@@ -40,6 +40,10 @@ class Declarations {
   std::int64_t fill(const Relation& table, const std::string& query);
   void check_not_materialized(const Relation& table);
 
+  // declare_rebuild.cc
+  void check_can_be_key(const Relation& table, const TableConstraint& key);
+  void add_primary_key(Relation& table);
+
   // declare_alter.cc
   void alter_table(const PgQuery__AlterTableStmt& stmt, Portal& portal);
   void alter(Relation& table, const PgQuery__AlterTableCmd& command);

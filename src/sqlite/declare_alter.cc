@@ -283,18 +283,7 @@ void Declarations::add_table_constraint(Relation& table, const pg::Constraint& c
       raise("23514", "check constraint \"" + made.name + "\" of relation \"" + table.name +
                          "\" is violated by some row");
   }
-  if (made.kind == 'p') {
-    // Without rebuilding the table the key is a unique index over columns that are not null.
-    for (const std::string& column : made.columns) {
-      bool nulls = false;
-      db_.query("SELECT 1 FROM " + name + " WHERE " + quote_name(column) + " IS NULL LIMIT 1",
-                [&](const Row&) { nulls = true; });
-      if (nulls)
-        raise("23502",
-              "column \"" + column + "\" of relation \"" + table.name + "\" contains null values");
-    }
-    unsupported("adding a primary key to a table that exists");
-  }
+  if (made.kind == 'p') return add_primary_key(table);
   if (made.kind != 'u') rewrite_schema(table);
   for (std::size_t i = indexes; i < table.indexes.size(); ++i)
     session_.raw(index_sql(table, table.indexes[i]));
