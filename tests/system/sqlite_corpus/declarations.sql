@@ -102,7 +102,7 @@ commit;
 select * from r where a = 9 order by b;
 show server_version;
 show search_path;
-select current_setting('search_path'), current_user, current_database(), current_schema(), version() is not null;
+select current_setting('search_path'), current_user, current_schema(), version() is not null;
 set statement_timeout = '1s';
 show statement_timeout;
 select set_config('application_name', 'x', false);
