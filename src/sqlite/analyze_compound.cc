@@ -49,8 +49,6 @@ Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope,
   const char* word = stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION       ? "UNION"
                      : stmt.op == PG_QUERY__SET_OPERATION__SETOP_INTERSECT ? "INTERSECT"
                                                                            : "EXCEPT";
-  if (stmt.all != 0 && stmt.op != PG_QUERY__SET_OPERATION__SETOP_UNION)
-    unsupported(std::string(word) + " ALL");
   Query left = select(*stmt.larg, &scope, wanted);
   Query right = select(*stmt.rarg, &scope, wanted);
   if (left.columns.size() != right.columns.size())
@@ -83,8 +81,19 @@ Query Analyzer::set_operation(const pg::SelectStmt& stmt, Scope& scope,
                        .not_null = column.not_null});
   }
   // SQLite's compounds are flat and from left to right; the first one's collations count.
-  query.sql = "SELECT " + output_list(outputs, true) + " FROM (" + left.sql + ") " + word +
-              (stmt.all != 0 ? " ALL" : "") + " SELECT * FROM (" + right.sql + ")";
+  const bool counted = stmt.all != 0 && stmt.op != PG_QUERY__SET_OPERATION__SETOP_UNION;
+  if (!counted) {
+    query.sql = "SELECT " + output_list(outputs, true) + " FROM (" + left.sql + ") " + word +
+                (stmt.all != 0 ? " ALL" : "") + " SELECT * FROM (" + right.sql + ")";
+  } else {
+    // Equal rows are told apart by how many of them stand before.
+    std::string same;
+    for (const Expr& output : outputs) same += (same.empty() ? "" : ", ") + collated(output);
+    const std::string place = ", row_number() OVER (PARTITION BY " + same + ") AS n FROM (";
+    query.sql = "SELECT " + output_list(outputs, false) + " FROM (SELECT " +
+                output_list(outputs, true) + place + left.sql + ") " + word + " SELECT *" + place +
+                right.sql + "))";
+  }
   const std::string order =
       order_clause(CALF_LIST(&stmt, sort_clause), scope, outputs, true, false);
   const std::string limit = limit_clause(stmt, scope);

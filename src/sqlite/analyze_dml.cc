@@ -7,10 +7,20 @@
 namespace calf::sqlite {
 
 Statement Analyzer::analyze(const pg::Node& node) {
+  Statement out = changes_in_with(node) ? with_parts(node) : statement(node);
+  for (const Parts::Copy& copy : parts_.copies)
+    out.before.insert(out.before.begin(), {.sql = table_rows(*copy.table), .keep = copy.number});
+  out.uses_sequences = uses_sequences_;
+  out.lock_table = lock_table_;
+  out.lock_nowait = lock_nowait_;
+  return out;
+}
+
+Statement Analyzer::statement(const pg::Node& node) {
   Statement out;
   switch (node.node_case) {
     case PG_QUERY__NODE__NODE_SELECT_STMT: {
-      Query query = select(*node.select_stmt, nullptr);
+      Query query = select(*node.select_stmt, outer_);
       for (OutputColumn& column : query.columns) {
         if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
         if (column.fields != nullptr) unsupported("a row as a value");
@@ -28,19 +38,18 @@ Statement Analyzer::analyze(const pg::Node& node) {
       out = delete_from(*node.delete_stmt);
       break;
     case PG_QUERY__NODE__NODE_MERGE_STMT:
-      unsupported("MERGE");
+      out = merge(*node.merge_stmt);
+      break;
     default:
       unsupported("this statement");
   }
-  out.uses_sequences = uses_sequences_;
-  out.lock_table = lock_table_;
-  out.lock_nowait = lock_nowait_;
   return out;
 }
 
 const Relation& Analyzer::writable(const pg::RangeVar& var) {
   const Relation& table = relation_named(var);
   if (table.system) raise_at(var.location, "42501", "permission denied for table " + table.name);
+  if (table.kind == 'm') raise("42809", "cannot change materialized view \"" + table.name + "\"");
   if (table.kind == 'v')
     raise_at(var.location, "0A000", "changing a view is not supported by the sqlite engine");
   return table;
@@ -103,8 +112,14 @@ Expr Analyzer::assigned(const pg::Node& node, const Relation& table, int number,
   if (!column.generated_text.empty())
     raise("428C9", "column \"" + column.name + "\" can only be updated to DEFAULT", {},
           "Column \"" + column.name + "\" is a generated column.");
-  Expr value = CALF_IS(&node, A_ARRAY_EXPR) ? array_expr(*node.a_array_expr, scope, &column.type)
-                                            : expr(node, scope);
+  return assigned_value(CALF_IS(&node, A_ARRAY_EXPR)
+                            ? array_expr(*node.a_array_expr, scope, &column.type)
+                            : expr(node, scope),
+                        table, number);
+}
+
+Expr Analyzer::assigned_value(Expr value, const Relation& table, int number) {
+  const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
   if (!value.unknown() && !can_cast(value.type.oid, column.type.oid, CastContext::kAssignment)) {
     raise_at(value.location, "42804",
              "column \"" + column.name + "\" is of type " + format_type({column.type.oid}) +
@@ -123,38 +138,49 @@ std::string Analyzer::guarded(const Relation& table, int number, const Expr& val
          quote_text(table.name) + ")";
 }
 
+// Columns that a row gets a value for when an INSERT does not name them.
+std::vector<int> Analyzer::columns_with_defaults(const Relation& table,
+                                                 const std::vector<int>& besides) {
+  std::vector<int> out;
+  for (std::size_t i = 0; i < table.columns.size() && !table.foreign; ++i) {
+    const Column& column = table.columns[i];
+    const int number = static_cast<int>(i) + 1;
+    if (std::find(besides.begin(), besides.end(), number) != besides.end() ||
+        !column.generated_text.empty())
+      continue;
+    const TableConstraint* key = table.primary_key();
+    const bool is_key = table.rowid_key && key != nullptr && key->columns[0] == column.name;
+    if (column.identity != 0 || !column.default_text.empty() || is_key) out.push_back(number);
+  }
+  return out;
+}
+
+// What an INSERT may not say of a column. `value`: nullptr for a query's.
+void Analyzer::check_given(const Relation& table, int number, const pg::Node* value,
+                           PgQuery__OverridingKind overriding) {
+  const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
+  if (value != nullptr && CALF_IS(value, SET_TO_DEFAULT)) return;
+  if (column.identity != 0 && overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_USER_VALUE)
+    unsupported("OVERRIDING USER VALUE");
+  if (!column.generated_text.empty())
+    raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"", {},
+          "Column \"" + column.name + "\" is a generated column.");
+  if (column.identity != 'a' || overriding == PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE)
+    return;
+  raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"",
+        "Use OVERRIDING SYSTEM VALUE to override.",
+        "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
+}
+
 // What goes into the table: VALUES or SELECT, each value cast to its column, defaults written out.
 std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& table,
                                     std::vector<int>& numbers, Scope& scope) {
   if (stmt.select_stmt == nullptr) numbers.clear();
-  // Columns that are not named but have a default.
-  std::vector<int> defaults;
-  for (std::size_t i = 0; i < table.columns.size() && !table.foreign; ++i) {
-    const Column& column = table.columns[i];
-    const int number = static_cast<int>(i) + 1;
-    if (std::find(numbers.begin(), numbers.end(), number) != numbers.end() ||
-        !column.generated_text.empty())
-      continue;
-    if (column.identity != 0 || !column.default_text.empty() || table.rowid_key) {
-      const TableConstraint* key = table.primary_key();
-      const bool is_key = table.rowid_key && key != nullptr && key->columns[0] == column.name;
-      if (column.identity != 0 || !column.default_text.empty() || is_key)
-        defaults.push_back(number);
-    }
-  }
+  std::vector<int> defaults = columns_with_defaults(table, numbers);
   const auto with_defaults = [&](std::string list) {
     for (const int number : defaults)
       list += (list.empty() ? "" : ", ") + guarded(table, number, default_of(table, number));
     return list;
-  };
-  const auto identity_check = [&](int number, const pg::Node& node) {
-    const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
-    if (column.identity == 'a' && !CALF_IS(&node, SET_TO_DEFAULT) &&
-        stmt.override != PG_QUERY__OVERRIDING_KIND__OVERRIDING_SYSTEM_VALUE) {
-      raise("428C9", "cannot insert a non-DEFAULT value into column \"" + column.name + "\"",
-            "Use OVERRIDING SYSTEM VALUE to override.",
-            "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
-    }
   };
   std::string source;
   if (stmt.select_stmt == nullptr) {
@@ -181,7 +207,7 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
       width = items.size();
       std::string row;
       for (std::size_t i = 0; i < items.size(); ++i) {
-        identity_check(numbers[i], *items[i]);
+        check_given(table, numbers[i], items[i], stmt.override);
         row += (row.empty() ? "" : ", ") +
                guarded(table, numbers[i], assigned(*items[i], table, numbers[i], scope));
       }
@@ -201,6 +227,7 @@ std::string Analyzer::insert_source(const pg::InsertStmt& stmt, const Relation& 
     }
     std::string list;
     for (std::size_t i = 0; i < query.columns.size(); ++i) {
+      check_given(table, numbers[i], nullptr, stmt.override);
       const Column& column = table.columns[static_cast<std::size_t>(numbers[i] - 1)];
       Expr value{.sql = "c" + std::to_string(i + 1),
                  .type = query.columns[i].type,
@@ -234,7 +261,7 @@ int Analyzer::target_column(const pg::ResTarget& target, const Relation& table) 
 
 Statement Analyzer::insert(const pg::InsertStmt& stmt) {
   Statement out{.tag = "INSERT 0", .writes = true};
-  Scope scope{.clause = "VALUES"};
+  Scope scope{.parent = outer_, .clause = "VALUES"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
@@ -267,8 +294,19 @@ Statement Analyzer::insert(const pg::InsertStmt& stmt) {
     for (ScopeColumn& column : excluded.columns) column.hidden = true;
     conflict.tables.push_back(std::move(excluded));
     out.sql += conflict_clause(*stmt.on_conflict_clause, table, conflict);
+    const bool one_row =
+        stmt.select_stmt == nullptr || stmt.select_stmt->select_stmt->n_values_lists == 1;
+    if (!one_row &&
+        stmt.on_conflict_clause->action == PG_QUERY__ON_CONFLICT_ACTION__ONCONFLICT_UPDATE)
+      out.once = table.sqlite_name;
   }
-  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, &scope, out);
+  Scope result{.parent = scope.parent, .ctes = scope.ctes};
+  result.tables.push_back(target_table(table, *stmt.relation, ""));
+  if (asks_queries(CALF_LIST(&stmt, returning_list), std::move(result))) {
+    insert_in_steps(stmt, table, scope, out);
+  } else {
+    returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, &scope, out);
+  }
   return out;
 }
 
@@ -315,92 +353,144 @@ std::string Analyzer::conflict_clause(const PgQuery__OnConflictClause& clause,
              "ON CONFLICT DO UPDATE requires inference specification or constraint name",
              "For example, ON CONFLICT (column_name).");
   std::string out = " ON CONFLICT " + target + " DO UPDATE SET " +
-                    set_list(CALF_LIST(&clause, target_list), table, scope);
+                    set_list(assignments(CALF_LIST(&clause, target_list), table, scope), table);
   if (clause.where_clause != nullptr)
     out += " WHERE " + condition(*clause.where_clause, scope, "WHERE").sql;
   return out;
 }
 
-std::string Analyzer::set_list(std::span<PgQuery__Node* const> targets, const Relation& table,
-                               Scope& scope) {
-  std::string out;
-  std::vector<int> seen;
+// What is assigned to one column of (a, b) = (SELECT …): its query, for this column.
+Expr Analyzer::assigned_column(const PgQuery__MultiAssignRef& multi, const Relation& table,
+                               int number, Scope& scope) {
+  if (!CALF_IS(multi.source, SUB_LINK)) unsupported("assigning the columns of such an expression");
+  ++sub_links_;
+  const PgQuery__SubLink& link = *multi.source->sub_link;
+  const Query query = select(*link.subselect->select_stmt, &scope);
+  if (query.columns.size() != static_cast<std::size_t>(multi.ncolumns))
+    raise_at(link.location, "42601", "number of columns does not match number of values");
+  const OutputColumn& from = query.columns[static_cast<std::size_t>(multi.colno - 1)];
+  const std::string name = "c" + std::to_string(multi.colno);
+  const Expr value{.sql = "(SELECT \"calf_single(int8,any)\"(count(*), " + name +
+                          ") FROM (SELECT " + name + " FROM (" + query.sql + ") LIMIT 2))",
+                   .type = {from.type.oid == oid::kUnknown ? oid::kText : from.type.oid}};
+  return assigned_value(value, table, number);
+}
+
+std::vector<Analyzer::Assignment> Analyzer::assignments(std::span<PgQuery__Node* const> targets,
+                                                        const Relation& table, Scope& scope) {
+  std::vector<Assignment> out;
   for (const pg::Node* node : targets) {
     const pg::ResTarget& target = *node->res_target;
     const int number = target_column(target, table);
-    if (std::find(seen.begin(), seen.end(), number) != seen.end())
+    if (std::any_of(out.begin(), out.end(),
+                    [&](const Assignment& other) { return other.number == number; }))
       raise_at(target.location, "42601",
                std::string("multiple assignments to same column \"") + target.name + "\"");
-    seen.push_back(number);
     const pg::Node* value = target.val;
-    if (CALF_IS(value, MULTI_ASSIGN_REF)) {
-      const PgQuery__MultiAssignRef& multi = *value->multi_assign_ref;
-      if (!CALF_IS(multi.source, ROW_EXPR))
-        unsupported("assigning the columns of a subquery", target.location);
-      if (static_cast<std::size_t>(multi.ncolumns) != multi.source->row_expr->n_args)
-        raise_at(target.location, "42601", "number of columns does not match number of values");
-      value = multi.source->row_expr->args[multi.colno - 1];
+    const Column& column = table.columns[static_cast<std::size_t>(number - 1)];
+    if (column.identity == 'a' && !CALF_IS(value, SET_TO_DEFAULT))
+      raise("428C9", "column \"" + column.name + "\" can only be updated to DEFAULT", {},
+            "Column \"" + column.name + "\" is an identity column defined as GENERATED ALWAYS.");
+    Expr made;
+    if (CALF_IS(value, MULTI_ASSIGN_REF) && !CALF_IS(value->multi_assign_ref->source, ROW_EXPR)) {
+      made = assigned_column(*value->multi_assign_ref, table, number, scope);
+    } else {
+      if (CALF_IS(value, MULTI_ASSIGN_REF)) {
+        const PgQuery__MultiAssignRef& multi = *value->multi_assign_ref;
+        if (static_cast<std::size_t>(multi.ncolumns) != multi.source->row_expr->n_args)
+          raise_at(target.location, "42601", "number of columns does not match number of values");
+        value = multi.source->row_expr->args[multi.colno - 1];
+      }
+      made = assigned(*value, table, number, scope);
     }
-    out += (out.empty() ? "" : ", ") +
-           quote_name(table.columns[static_cast<std::size_t>(number - 1)].name) + " = " +
-           guarded(table, number, assigned(*value, table, number, scope));
+    out.push_back({.number = number, .sql = guarded(table, number, made)});
   }
+  return out;
+}
+
+std::string Analyzer::set_list(const std::vector<Assignment>& assignments, const Relation& table) {
+  std::string out;
+  for (const Assignment& one : assignments)
+    out += (out.empty() ? "" : ", ") +
+           quote_name(table.columns[static_cast<std::size_t>(one.number - 1)].name) + " = " +
+           one.sql;
   return out;
 }
 
 Statement Analyzer::update(const pg::UpdateStmt& stmt) {
   Statement out{.tag = "UPDATE", .writes = true};
-  Scope scope{.clause = "UPDATE"};
+  Scope scope{.parent = outer_, .clause = "UPDATE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
   scope.tables.push_back(target_table(table, *stmt.relation, "target"));
-  const std::string from = from_clause(CALF_LIST(&stmt, from_clause), scope);
-  const std::string set = set_list(CALF_LIST(&stmt, target_list), table, scope);
+  std::string from = from_clause(CALF_LIST(&stmt, from_clause), scope);
+  const int sub_links = sub_links_;
+  const std::vector<Assignment> set = assignments(CALF_LIST(&stmt, target_list), table, scope);
+  // With FROM, SQLite computes all new values before it changes the first row.
+  if (sub_links_ > sub_links && from.empty()) from = "(SELECT 1)";
   scope.clause = "WHERE";
-  out.sql = with + "UPDATE " + quote_name(table.sqlite_name) + " AS target SET " + set +
-            (from.empty() ? "" : " FROM " + from);
-  if (stmt.where_clause != nullptr)
-    out.sql += " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
-  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, nullptr, out);
+  const std::string where = stmt.where_clause == nullptr
+                                ? ""
+                                : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
+  if (stmt.n_returning_list > 0 &&
+      (stmt.n_from_clause > 0 || asks_queries(CALF_LIST(&stmt, returning_list), scope))) {
+    update_in_steps(stmt, table, with, set, (from.empty() ? "" : " CROSS JOIN " + from) + where,
+                    scope, out);
+    return out;
+  }
+  out.sql = with + "UPDATE " + quote_name(table.sqlite_name) + " AS target SET " +
+            set_list(set, table) + (from.empty() ? "" : " FROM " + from) + where;
+  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, outer_, out);
   return out;
 }
 
 Statement Analyzer::delete_from(const pg::DeleteStmt& stmt) {
   Statement out{.tag = "DELETE", .writes = true};
-  Scope scope{.clause = "WHERE"};
+  Scope scope{.parent = outer_, .clause = "WHERE"};
   const std::string with = with_clause(stmt.with_clause, scope);
   const Relation& table = writable(*stmt.relation);
   out.writes_temporary = table.temporary;
   scope.tables.push_back(target_table(table, *stmt.relation, "target"));
-  out.sql = with + "DELETE FROM " + quote_name(table.sqlite_name) + " AS target";
-  if (stmt.n_using_clause > 0) {
-    // SQLite has no USING: the rows for which some combination exists.
-    const std::string from = from_clause(CALF_LIST(&stmt, using_clause), scope);
-    out.sql += " WHERE EXISTS (SELECT 1 FROM " + from;
-    if (stmt.where_clause != nullptr)
-      out.sql += " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
-    out.sql += ")";
-  } else if (stmt.where_clause != nullptr) {
-    out.sql += " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
+  const std::string from = from_clause(CALF_LIST(&stmt, using_clause), scope);
+  const std::string where = stmt.where_clause == nullptr
+                                ? ""
+                                : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
+  if (stmt.n_returning_list > 0 &&
+      (!from.empty() || asks_queries(CALF_LIST(&stmt, returning_list), scope))) {
+    delete_in_steps(stmt, table, with, (from.empty() ? "" : " CROSS JOIN " + from) + where, scope,
+                    out);
+    return out;
   }
-  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, nullptr, out);
+  out.sql = with + "DELETE FROM " + quote_name(table.sqlite_name) + " AS target";
+  // SQLite has no USING: the rows for which some combination exists.
+  out.sql += from.empty() ? where : " WHERE EXISTS (SELECT 1 FROM " + from + where + ")";
+  returning(CALF_LIST(&stmt, returning_list), table, *stmt.relation, outer_, out);
   return out;
+}
+
+// What RETURNING returns, and its columns.
+std::vector<Expr> Analyzer::returned(std::span<PgQuery__Node* const> targets, Scope& scope,
+                                     Statement& out) {
+  scope.clause = "RETURNING";
+  std::vector<Expr> values = target_list(targets, scope);
+  for (Expr& value : values) {
+    if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
+    if (value.fields != nullptr) unsupported("a row as a value", value.location);
+  }
+  out.columns = outputs_of(values);
+  return values;
 }
 
 // SQLite's RETURNING sees the changed table only, under its own names.
 void Analyzer::returning(std::span<PgQuery__Node* const> targets, const Relation& table,
                          const pg::RangeVar& var, Scope* parent, Statement& out) {
   if (targets.empty()) return;
-  Scope scope{.parent = parent, .clause = "RETURNING"};
+  Scope scope{.parent = parent};
   scope.tables.push_back(target_table(table, var, ""));
-  std::vector<Expr> values = target_list(targets, scope);
-  for (Expr& value : values) {
-    if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
-  }
-  out.columns = outputs_of(values);
   std::string list;
-  for (const Expr& value : values) list += (list.empty() ? " RETURNING " : ", ") + value.sql;
+  for (const Expr& value : returned(targets, scope, out))
+    list += (list.empty() ? " RETURNING " : ", ") + value.sql;
   out.sql += list;
 }
 

@@ -65,7 +65,7 @@ Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
           scope.group_sql.end()) {
     scope.ungrouped.resize(before);
   }
-  return made;
+  return as_grouped(std::move(made), scope);
 }
 
 Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
@@ -137,7 +137,7 @@ Expr Analyzer::expr_of_kind(const pg::Node& node, Scope& scope) {
     case PG_QUERY__NODE__NODE_ROW_EXPR:
       return row_expr(*node.row_expr, scope);
     case PG_QUERY__NODE__NODE_GROUPING_FUNC:
-      unsupported("GROUPING()");
+      return grouping(*node.grouping_func, scope);
     case PG_QUERY__NODE__NODE_XML_EXPR:
       unsupported("XML", node.xml_expr->location);
     default:
@@ -507,7 +507,9 @@ Expr Analyzer::indirection(const PgQuery__AIndirection& node, Scope& scope) {
                            : coerce(expr(*at, scope), {oid::kInt4}, CastContext::kAssignment);
     };
     if (value.type.oid == oid::kJsonb && indices.is_slice == 0) {
+      const std::string name = value.name;
       value = binary("->", std::move(value), expr(*indices.uidx, scope), -1);
+      value.name = name;
       continue;
     }
     if (value.type.oid == oid::kInt2Vector || value.type.oid == oid::kOidVector) {

@@ -111,7 +111,14 @@ std::string Analyzer::range_var(const pg::RangeVar& var, Scope& scope) {
     for (const Scope* level = &scope; level != nullptr; level = level->parent) {
       for (const Cte& cte : level->ctes) {
         if (cte.name != var.relname) continue;
-        if (outside) unsupported("a WITH query inside of LATERAL", var.location);
+        if (cte.part >= 0) {
+          parts_.uses.insert(cte.part);
+          if (cte.columns.empty())
+            raise_at(var.location, "0A000",
+                     "WITH query \"" + cte.name + "\" does not have a RETURNING clause");
+        } else if (outside) {
+          unsupported("a WITH query inside of LATERAL", var.location);
+        }
         const std::string alias = fresh("t");
         ScopeTable table{.alias = alias_of(var.alias, cte.name)};
         for (std::size_t i = 0; i < cte.columns.size(); ++i) {
@@ -137,23 +144,38 @@ std::string Analyzer::add_table(const Relation& relation, const std::string& ali
   const std::string name = fresh("t");
   ScopeTable table{.alias = alias, .schema = relation.schema, .relation = &relation};
   int number = 0;
+  bool copied = false;
+  if (!relation.populated)
+    raise("55000", "materialized view \"" + relation.name + "\" has not been populated",
+          "Use the REFRESH MATERIALIZED VIEW command.");
+  const std::string before = as_it_was(relation, copied);
+  check_view(relation);
   for (const Column& column : relation.columns) {
     ++number;
-    table.columns.push_back({.name = column.name,
-                             .sql = column_sql(column, name),
-                             .type = column.type,
-                             .not_null = column.not_null,
-                             .relation = &relation,
-                             .number = number});
+    table.columns.push_back(
+        {.name = column.name,
+         .sql = copied ? name + ".c" + std::to_string(number) : column_sql(column, name),
+         .type = column.type,
+         .not_null = column.not_null,
+         .relation = &relation,
+         .number = number});
   }
   rename_columns(table, columns);
   push(scope, std::move(table));
   if (!relation.system) relations_read_.push_back(relation.sqlite_name);
+  if (!before.empty()) return before + " AS " + name;
   if (relation.system && !relation.view_text.empty())
     return "(" + system_view(relation) + ") AS " + name;
   return quote_name(relation.system ? relation.schema + "." + relation.name
                                     : relation.sqlite_name) +
          " AS " + name;
+}
+
+std::string Analyzer::table_rows(const Relation& table) {
+  std::string list;
+  for (const Column& column : table.columns)
+    list += (list.empty() ? "" : ", ") + column_sql(column, "t");
+  return "SELECT " + list + " FROM " + quote_name(table.sqlite_name) + " AS t";
 }
 
 // Views of information_schema are kept as PostgreSQL's SQL over pg_catalog.

@@ -176,6 +176,7 @@ const Function* Analyzer::resolve(const std::vector<const Function*>& all,
 
 Expr Analyzer::call(const Function& function, std::vector<Expr> arguments) {
   Expr made{.type = {function.result}, .name = function.name};
+  volatile_ = volatile_ || !function.stable;
   if (function.result == oid::kAnyElement && !arguments.empty()) {
     made.type = arguments[0].type;
     if (function.kind == Function::Kind::kRows) made.type = {element_of(arguments[0].type.oid)};
@@ -310,6 +311,8 @@ static void check_within_group(const std::string& name, const PgQuery__FuncCall&
 Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> arguments,
                               const PgQuery__FuncCall& node, Scope& scope) {
   Expr made{.type = {function.result}, .name = function.name, .location = node.location};
+  const bool several =
+      node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid);
   const std::string distinct = node.agg_distinct != 0 ? "DISTINCT " : "";
   if (function.name == "array_agg") made.type = {array_of(arguments[0].type.oid)};
   if (!function.ordered) {
@@ -343,7 +346,8 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
     Expr key = expr(*sort.node, scope);
     if (key.unknown()) key = coerce(std::move(key), {oid::kText}, CastContext::kImplicit);
     if (node.agg_within_group != 0) {
-      if (function.result == oid::kFloat8) {
+      const bool continuous = function.name == "percentile_cont";
+      if (continuous) {
         if (key.type.oid == oid::kInterval)
           unsupported("percentile_cont of intervals", node.location);
         if (!can_be_float8(key.type.oid))
@@ -355,6 +359,11 @@ Expr Analyzer::aggregate_call(const Function& function, std::vector<Expr> argume
         if (const TypeInfo* info = find_type(key.type.oid); info == nullptr || !info->ordered)
           unsupported("WITHIN GROUP over " + format_type(key.type), node.location);
         made.type = {key.type.oid};
+      }
+      if (several) {
+        Expr type{.sql = std::to_string(continuous ? oid::kFloat8 : key.type.oid)};
+        arguments.push_back(std::move(type));
+        made.type = {array_of(continuous ? oid::kFloat8 : key.type.oid)};
       }
     }
     add_key(key, descending, first);
@@ -442,6 +451,11 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
   const bool aggregate = extremum || node.agg_star != 0 ||
                          (!candidates.empty() && candidates[0]->kind == Function::Kind::kAggregate);
   const bool window = node.over != nullptr;
+  if (window && scope.grouping_sets)
+    unsupported("a window function together with GROUPING SETS", node.location);
+  if (window && !scope.aggregates_allowed)
+    raise_at(node.location, "42P20",
+             std::string("window functions are not allowed in ") + scope.clause);
   if (aggregate && !window) {
     if (scope.inside_aggregate)
       raise_at(node.location, "42803", "aggregate function calls cannot be nested");
@@ -457,8 +471,6 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (CALF_IS(argument, NAMED_ARG_EXPR)) unsupported("a named argument", node.location);
     arguments.push_back(expr(*argument, scope));
   }
-  if (node.agg_within_group != 0 && !arguments.empty() && is_array(arguments[0].type.oid))
-    unsupported("an array of percentiles", node.location);
   Expr made;
   if (aggregate && extremum) {
     if (arguments.size() != 1)
@@ -466,6 +478,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
                "function " + name + "(" + describe(arguments) + ") does not exist");
     if (arguments[0].unknown())
       arguments[0] = coerce(std::move(arguments[0]), {oid::kText}, CastContext::kImplicit);
+    if (is_array(arguments[0].type.oid)) unsupported(name + "() of arrays", node.location);
     const TypeInfo* info = find_type(arguments[0].type.oid);
     if (info == nullptr || !info->ordered || info->oid == oid::kBool || info->oid == oid::kUuid ||
         info->oid == oid::kJsonb)
@@ -481,6 +494,11 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
       raise_at(node.location, "42809",
                name + "(*) specified, but " + name + " is not an aggregate function");
     made = {.sql = "count(*)", .type = {oid::kInt8}, .name = name, .not_null = true};
+  } else if (name == "merge_action" && arguments.empty()) {
+    if (scope.merge_actions.empty())
+      raise_at(node.location, "42601",
+               "MERGE_ACTION() can only be used in the RETURNING list of a MERGE command");
+    made = {.sql = scope.merge_actions, .type = {oid::kText}, .name = name};
   } else if (auto special = aggregate ? std::nullopt : special_function(name, arguments, node)) {
     made = std::move(*special);
     made.name = name;
@@ -493,6 +511,9 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
                "explicit type casts.");
     }
     const Function* function = resolve(candidates, arguments);
+    if (function == nullptr && name == "array_agg" && arguments.size() == 1 &&
+        is_array(arguments[0].type.oid))
+      unsupported("an array of arrays", node.location);
     if (function == nullptr) {
       raise_at(node.location, "42883",
                "function " + name + "(" + describe(arguments) + ") does not exist",
@@ -502,7 +523,7 @@ Expr Analyzer::function_call(const PgQuery__FuncCall& node, Scope& scope) {
     if (function->kind == Function::Kind::kRows)
       return row_value(*function, arguments, scope, node.location);
     if (function->kind == Function::Kind::kWindow && !window)
-      raise_at(node.location, "42P20", "window function " + name + " requires an OVER clause");
+      raise_at(node.location, "42809", "window function " + name + " requires an OVER clause");
     if (name == "nextval" || name == "setval") uses_sequences_ = true;
     made = aggregate ? aggregate_call(*function, std::move(arguments), node, scope)
                      : call(*function, std::move(arguments));

@@ -95,6 +95,7 @@ std::vector<Expr> Analyzer::target_list(std::span<PgQuery__Node* const> targets,
     if (CALF_IS(target.val, COLUMN_REF) &&
         CALF_IS(target.val->column_ref->fields[target.val->column_ref->n_fields - 1], A_STAR)) {
       expand_star(*target.val->column_ref, scope, out);
+      for (Expr& value : out) value = as_grouped(std::move(value), scope);
       continue;
     }
     Expr value = expr(*target.val, scope);
@@ -112,7 +113,7 @@ void Analyzer::check_grouping(Scope& scope) {
         scope.group_sql.end())
       continue;
     bool determined = false;
-    if (column->relation != nullptr && !scope.group_sql.empty()) {
+    if (column->relation != nullptr && !scope.group_sql.empty() && !scope.grouping_sets) {
       if (const TableConstraint* key = column->relation->primary_key(); key != nullptr) {
         const std::string prefix = column->sql.substr(0, column->sql.find('.'));
         determined =
@@ -136,39 +137,53 @@ void Analyzer::check_grouping(Scope& scope) {
   }
 }
 
+// What an item of GROUP BY means: a column's number, a name, or an expression.
+Expr Analyzer::group_item(const pg::Node& item, Scope& scope, const std::vector<Expr>& targets) {
+  std::int64_t position = 0;
+  Expr value;
+  const std::string_view name = bare_name(item);
+  Scope* owner = nullptr;
+  if (is_integer_constant(item, position)) {
+    if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
+      raise("42P10", "GROUP BY position " + std::to_string(position) + " is not in select list");
+    value = targets[static_cast<std::size_t>(position - 1)];
+  } else if (const auto target = std::find_if(targets.begin(), targets.end(),
+                                              [&](const Expr& t) { return t.name == name; });
+             !name.empty() && target != targets.end() &&
+             find_column({}, name, scope, owner, -1) == nullptr) {
+    value = *target;
+  } else {
+    value = expr(item, scope);
+  }
+  if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
+  if (const TypeInfo* info = find_type(value.type.oid); info != nullptr && !info->ordered) {
+    raise_at(value.location, "42883",
+             "could not identify an equality operator for type " + format_type({value.type.oid}));
+  }
+  return value;
+}
+
+// A constant would be a position to SQLite.
+std::string Analyzer::group_key(const Expr& value) {
+  const bool constant =
+      !value.sql.empty() && (std::isdigit(static_cast<unsigned char>(value.sql[0])) != 0);
+  return constant ? "(" + value.sql + " + 0)" : collated(value);
+}
+
 std::string Analyzer::group_clause(const pg::SelectStmt& stmt, Scope& scope,
                                    const std::vector<Expr>& targets) {
   std::string out;
-  for (const pg::Node* item : CALF_LIST(&stmt, group_clause)) {
-    if (CALF_IS(item, GROUPING_SET))
-      unsupported("GROUPING SETS, ROLLUP and CUBE", item->grouping_set->location);
-    std::int64_t position = 0;
-    Expr value;
-    const std::string_view name = bare_name(*item);
-    Scope* owner = nullptr;
-    if (is_integer_constant(*item, position)) {
-      if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
-        raise("42P10", "GROUP BY position " + std::to_string(position) + " is not in select list");
-      value = targets[static_cast<std::size_t>(position - 1)];
-    } else if (const auto target = std::find_if(targets.begin(), targets.end(),
-                                                [&](const Expr& t) { return t.name == name; });
-               !name.empty() && target != targets.end() &&
-               find_column({}, name, scope, owner, -1) == nullptr) {
-      value = *target;
-    } else {
-      value = expr(*item, scope);
-    }
-    if (value.unknown()) value = coerce(std::move(value), {oid::kText}, CastContext::kImplicit);
-    if (const TypeInfo* info = find_type(value.type.oid); info != nullptr && !info->ordered) {
-      raise_at(value.location, "42883",
-               "could not identify an equality operator for type " + format_type({value.type.oid}));
-    }
+  const auto add = [&](const pg::Node& item) {
+    const Expr value = group_item(item, scope, targets);
     scope.group_sql.push_back(value.sql);
-    // A constant would be a position to SQLite.
-    const bool constant =
-        !value.sql.empty() && (std::isdigit(static_cast<unsigned char>(value.sql[0])) != 0);
-    out += (out.empty() ? " GROUP BY " : ", ") +
-           (constant ? "(" + value.sql + " + 0)" : collated(value));
+    out += (out.empty() ? " GROUP BY " : ", ") + group_key(value);
+  };
+  for (const pg::Node* item : CALF_LIST(&stmt, group_clause)) {
+    if (!CALF_IS(item, ROW_EXPR)) {
+      add(*item);
+      continue;
+    }
+    for (const pg::Node* part : CALF_LIST(item->row_expr, args)) add(*part);
   }
   return out;
 }
@@ -195,6 +210,25 @@ std::string Analyzer::order_term(const PgQuery__SortBy& sort, const std::string&
   return out + (first ? " NULLS FIRST" : " NULLS LAST");
 }
 
+// Which output ORDER BY names, by number or name; their count: none.
+std::size_t Analyzer::sorted_target(const PgQuery__SortBy& sort, const std::vector<Expr>& targets) {
+  std::int64_t position = 0;
+  std::size_t index = targets.size();
+  const std::string_view name = bare_name(*sort.node);
+  if (is_integer_constant(*sort.node, position)) {
+    if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
+      raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
+    return static_cast<std::size_t>(position - 1);
+  }
+  for (std::size_t i = 0; i < targets.size() && !name.empty(); ++i) {
+    if (targets[i].name != name) continue;
+    if (index < targets.size() && targets[index].sql != targets[i].sql)
+      raise_at(sort.location, "42702", "ORDER BY \"" + std::string(name) + "\" is ambiguous");
+    if (index == targets.size()) index = i;
+  }
+  return index;
+}
+
 std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope& scope,
                                    const std::vector<Expr>& targets, bool only_outputs,
                                    bool distinct) {
@@ -202,21 +236,8 @@ std::string Analyzer::order_clause(std::span<PgQuery__Node* const> sorts, Scope&
   scope.clause = "ORDER BY";
   for (const pg::Node* item : sorts) {
     const PgQuery__SortBy& sort = *item->sort_by;
-    std::int64_t position = 0;
-    std::size_t index = targets.size();
     const std::string_view name = bare_name(*sort.node);
-    if (is_integer_constant(*sort.node, position)) {
-      if (position < 1 || position > static_cast<std::int64_t>(targets.size()))
-        raise("42P10", "ORDER BY position " + std::to_string(position) + " is not in select list");
-      index = static_cast<std::size_t>(position - 1);
-    } else if (!name.empty()) {
-      for (std::size_t i = 0; i < targets.size(); ++i) {
-        if (targets[i].name != name) continue;
-        if (index < targets.size() && targets[index].sql != targets[i].sql)
-          raise_at(sort.location, "42702", "ORDER BY \"" + std::string(name) + "\" is ambiguous");
-        if (index == targets.size()) index = i;
-      }
-    }
+    std::size_t index = sorted_target(sort, targets);
     Expr value;
     std::string sql;
     if (index == targets.size()) {
@@ -367,6 +388,11 @@ Query Analyzer::simple_select(const pg::SelectStmt& stmt, Scope& scope,
                                 ? ""
                                 : " WHERE " + condition(*stmt.where_clause, scope, "WHERE").sql;
   scope.ungrouped.clear();
+  scope.grouped = stmt.n_group_clause > 0;
+  if (has_grouping_sets(stmt)) {
+    locking(stmt, scope);
+    return grouping_sets(stmt, scope, (from.empty() ? "" : " FROM " + from) + where, wanted);
+  }
   scope.aggregates_allowed = true;
   const bool grouped = stmt.n_group_clause > 0;
   std::vector<RowCall> row_calls;

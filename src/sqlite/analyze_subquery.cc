@@ -14,25 +14,27 @@ std::string Analyzer::with_clause(const pg::WithClause* with, Scope& scope) {
   return (with->recursive != 0 ? "WITH RECURSIVE " : "WITH ") + out + " ";
 }
 
+void Analyzer::name_columns(const PgQuery__CommonTableExpr& cte, Cte& entry) {
+  const auto names = CALF_LIST(&cte, aliascolnames);
+  if (names.size() > entry.columns.size())
+    raise_at(cte.location, "42P10",
+             "WITH query \"" + entry.name + "\" has " + std::to_string(entry.columns.size()) +
+                 " columns available but " + std::to_string(names.size()) + " columns specified");
+  for (std::size_t i = 0; i < names.size(); ++i) entry.columns[i].name = string_of(names[i]);
+  for (OutputColumn& column : entry.columns) {
+    if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
+  }
+}
+
 std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool recursive,
                                    Scope& scope) {
   if (!CALF_IS(cte.ctequery, SELECT_STMT))
-    unsupported("a data-modifying statement in WITH", cte.location);
+    raise_at(cte.location, "0A000",
+             "WITH clause containing a data-modifying statement must be at the top level");
   if (cte.search_clause != nullptr || cte.cycle_clause != nullptr)
     unsupported("SEARCH and CYCLE", cte.location);
   const pg::SelectStmt& stmt = *cte.ctequery->select_stmt;
   Cte entry{.name = cte.ctename, .sql_name = fresh("w")};
-  const auto rename = [&] {
-    const auto names = CALF_LIST(&cte, aliascolnames);
-    if (names.size() > entry.columns.size())
-      raise_at(cte.location, "42P10",
-               "WITH query \"" + entry.name + "\" has " + std::to_string(entry.columns.size()) +
-                   " columns available but " + std::to_string(names.size()) + " columns specified");
-    for (std::size_t i = 0; i < names.size(); ++i) entry.columns[i].name = string_of(names[i]);
-    for (OutputColumn& column : entry.columns) {
-      if (column.type.oid == oid::kUnknown) column.type = {oid::kText};
-    }
-  };
   Scope inner{.parent = &scope};
   Query query;
   if (recursive && stmt.op == PG_QUERY__SET_OPERATION__SETOP_UNION) {
@@ -41,7 +43,7 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
       unsupported("ORDER BY and LIMIT of a recursive query", cte.location);
     const Query first = select(*stmt.larg, &inner);
     entry.columns = first.columns;
-    rename();
+    name_columns(cte, entry);
     for (OutputColumn& column : entry.columns) column.not_null = false;
     std::vector<Type> types;
     for (const OutputColumn& column : entry.columns) types.push_back(column.type);
@@ -54,7 +56,7 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
   } else {
     query = select(stmt, &inner);
     entry.columns = query.columns;
-    rename();
+    name_columns(cte, entry);
   }
   std::string columns;
   for (std::size_t i = 0; i < entry.columns.size(); ++i)
@@ -69,6 +71,7 @@ std::string Analyzer::common_table(const PgQuery__CommonTableExpr& cte, bool rec
 }
 
 Expr Analyzer::sub_link(const PgQuery__SubLink& link, Scope& scope) {
+  ++sub_links_;
   const Query query = select(*link.subselect->select_stmt, &scope);
   const auto one_column = [&] {
     if (query.columns.size() != 1)

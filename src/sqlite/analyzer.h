@@ -4,14 +4,17 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "sqlite/catalog.h"
 #include "sqlite/datum.h"
 #include "sqlite/functions.h"
+#include "sqlite/newer_grammar.h"
 #include "sqlite/tree.h"
 
 namespace calf::sqlite {
@@ -28,6 +31,14 @@ struct OutputColumn {
   Fields fields{};
 };
 
+// One of several statements of SQLite that make one of PostgreSQL.
+struct Step {
+  std::string sql;
+  int keep = -1;        // its rows are kept under this number (kept_rows.h)
+  bool counts = false;  // the rows that it changes are those of the statement
+  std::string once{};   // the table whose rows it may change only once; a sqlite name
+};
+
 // A statement that is ready for SQLite.
 struct Statement {
   std::string sql;
@@ -38,6 +49,11 @@ struct Statement {
   bool uses_sequences = false;
   std::string lock_table{};  // SELECT … FOR UPDATE: taking the writer's place first; a sqlite name
   bool lock_nowait = false;
+  std::vector<Step> before{};  // what runs before `sql`, …
+  std::vector<Step> after{};   // … and after it, seeing none of its rows
+  bool counts = true;          // as Step's
+  std::string once{};
+  [[nodiscard]] bool stepwise() const { return !before.empty() || !after.empty(); }
 };
 
 struct Expr {
@@ -81,6 +97,7 @@ struct Cte {
   std::string name;
   std::string sql_name;
   std::vector<OutputColumn> columns;
+  int part = -1;  // the step that keeps its rows; -1: a query of SQLite's WITH
 };
 
 // A set-returning function of a select list: it is joined to what is selected from.
@@ -100,8 +117,12 @@ struct Scope {
   bool inside_aggregate = false;
   bool saw_aggregate = false;
   bool outer_join = false;
+  std::string merge_actions{};                // what merge_action() is; empty: not here
   std::vector<RowCall>* row_calls = nullptr;  // where set-returning functions may be called
   std::vector<std::string> group_sql{};       // expressions of GROUP BY
+  std::vector<std::string> absent{};          // those that the grouping set at hand has not
+  bool grouped = false;                       // there is a GROUP BY
+  bool grouping_sets = false;
   std::vector<std::pair<std::string, const ScopeColumn*>>
       ungrouped{};  // columns outside of aggregates
 };
@@ -120,10 +141,39 @@ struct Query {
   bool single_row = false;
 };
 
+// The queries of a WITH that run as steps.
+struct Parts {
+  // What has been done to a table by steps that run before the one that is being analyzed.
+  struct Change {
+    // The steps that have added rows: their kept rows have these rows' numbers behind `second`
+    // columns.
+    std::vector<std::pair<int, std::size_t>> inserted{};
+    bool whole = false;  // more than that: it is read from a copy
+    int copy = -1;       // where that is kept
+    int parts = 0;       // how many have changed it
+    bool insert_may_follow = false;
+  };
+  struct Copy {
+    const Relation* table = nullptr;
+    int number = 0;
+  };
+  std::vector<Cte> ctes{};
+  std::map<std::string, Change> changed{};  // by sqlite name
+  std::vector<Copy> copies{};
+  std::set<int> uses{};  // which others the one that is being analyzed reads
+  int next_number = 0;   // of kept rows
+};
+
+// calf_kept(number), and what a table calls the number of a row; empty: nothing.
+std::string kept_rows(int number);
+std::string rowid_name(const Relation& table);
+
 struct AnalyzerOptions {
   const Catalog* catalog = nullptr;
   const ConversionContext* conversion = nullptr;
   std::vector<Oid> parameter_types{};  // 0: to be found out
+  bool steps = false;                  // whoever asks can run several statements for one
+  const MergeExtras* merge = nullptr;  // what the tree of a MERGE does not have
 };
 
 // Analyzes one statement. Raises SqlError. One thread.
@@ -144,6 +194,8 @@ class Analyzer {
                                 std::optional<Type> target,
                                 std::vector<std::string>* columns = nullptr);
   Query view_query(const pg::Node& node);
+  // Whether the statement's own WITH changes tables.
+  static bool changes_in_with(const pg::Node& node);
   Type type_of(const pg::TypeName& name, bool* serial = nullptr);  // analyze_type.cc
   // The sqlite names that were read.
   [[nodiscard]] const std::vector<std::string>& relations_read() const { return relations_read_; }
@@ -171,11 +223,54 @@ class Analyzer {
   static std::string output_list(const std::vector<Expr>& targets, bool collate);
   static std::vector<OutputColumn> outputs_of(const std::vector<Expr>& targets);
 
+  Expr group_item(const pg::Node& item, Scope& scope, const std::vector<Expr>& targets);
+  static std::string group_key(const Expr& value);
+  static std::size_t sorted_target(const PgQuery__SortBy& sort, const std::vector<Expr>& targets);
+
+  // analyze_grouping.cc
+  struct GroupedOutputs {
+    std::vector<Expr> targets{};
+    std::string order{};
+  };
+  static bool has_grouping_sets(const pg::SelectStmt& stmt);
+  std::vector<std::size_t> grouped_expressions(const pg::Node& node, Scope& scope,
+                                               const std::vector<Expr>& targets,
+                                               std::vector<Expr>& grouped);
+  std::vector<std::vector<std::size_t>> grouping_sets_of(const pg::Node& node, Scope& scope,
+                                                         const std::vector<Expr>& targets,
+                                                         std::vector<Expr>& grouped);
+  std::vector<std::vector<std::size_t>> all_grouping_sets(const pg::SelectStmt& stmt, Scope& scope,
+                                                          const std::vector<Expr>& targets,
+                                                          std::vector<Expr>& grouped);
+  Expr as_grouped(Expr value, const Scope& scope) const;
+  Expr grouping(const PgQuery__GroupingFunc& node, Scope& scope);
+  std::string grouping_query(const pg::SelectStmt& stmt, Scope& scope,
+                             const std::vector<std::string>& group, const std::string& body,
+                             const std::vector<Type>* wanted, GroupedOutputs& out);
+  std::string grouped_order(const pg::SelectStmt& stmt, Scope& scope,
+                            const std::vector<Expr>& targets, std::string& list);
+  Query grouping_sets(const pg::SelectStmt& stmt, Scope& scope, const std::string& body,
+                      const std::vector<Type>* wanted);
+
   // analyze_compound.cc
   Query values(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
   Query set_operation(const pg::SelectStmt& stmt, Scope& scope, const std::vector<Type>* wanted);
 
+  // analyze_with.cc
+  Statement with_parts(const pg::Node& node);
+  Statement part(const pg::Node& node, int number);
+  Statement part_query(const PgQuery__CommonTableExpr& cte, bool recursive, int number);
+  Cte cte_of_part(const PgQuery__CommonTableExpr& cte, Statement made, int number);
+  static std::vector<int> order_of_parts(const pg::WithClause& with,
+                                         const std::vector<std::set<int>>& uses, bool query);
+  void add_cascades(const Relation& table, Parts::Change change);
+  void check_target(const pg::Node& node) const;
+  void note_change(const pg::Node& node, int part, const Statement& made);
+  std::string as_it_was(const Relation& table, bool& copied);
+  void check_view(const Relation& view) const;
+
   // analyze_subquery.cc
+  static void name_columns(const PgQuery__CommonTableExpr& cte, Cte& entry);
   std::string with_clause(const pg::WithClause* with, Scope& scope);
   std::string common_table(const PgQuery__CommonTableExpr& cte, bool recursive, Scope& scope);
   Expr sub_link(const PgQuery__SubLink& link, Scope& scope);
@@ -192,6 +287,7 @@ class Analyzer {
   std::string join(const PgQuery__JoinExpr& join, Scope& scope);
   std::string rows_call(const Function& function, const std::vector<Expr>& arguments,
                         const std::string& alias);
+  static std::string table_rows(const Relation& table);
   std::string add_table(const Relation& relation, const std::string& alias,
                         const PgQuery__Alias* columns, Scope& scope);
   const Relation& relation_named(const pg::RangeVar& var);
@@ -259,22 +355,60 @@ class Analyzer {
   static std::string collated(const Expr& value);
 
   // analyze_dml.cc
+  Statement statement(const pg::Node& node);
   Statement insert(const pg::InsertStmt& stmt);
   Statement update(const pg::UpdateStmt& stmt);
   Statement delete_from(const pg::DeleteStmt& stmt);
   static int target_column(const pg::ResTarget& target, const Relation& table);
+  static std::vector<int> columns_with_defaults(const Relation& table,
+                                                const std::vector<int>& besides);
+  static void check_given(const Relation& table, int number, const pg::Node* value,
+                          PgQuery__OverridingKind overriding);
   std::string insert_source(const pg::InsertStmt& stmt, const Relation& table,
                             std::vector<int>& numbers, Scope& scope);
   Expr assigned(const pg::Node& value, const Relation& table, int number, Scope& scope);
+  Expr assigned_value(Expr value, const Relation& table, int number);
   Expr default_of(const Relation& table, int number);
   std::string guarded(const Relation& table, int number, const Expr& value) const;
   std::string conflict_clause(const PgQuery__OnConflictClause& clause, const Relation& table,
                               Scope& scope);
-  std::string set_list(std::span<PgQuery__Node* const> targets, const Relation& table,
+  struct Assignment {
+    int number = 0;  // of the column
+    std::string sql;
+  };
+  std::vector<Assignment> assignments(std::span<PgQuery__Node* const> targets,
+                                      const Relation& table, Scope& scope);
+  static std::string set_list(const std::vector<Assignment>& assignments, const Relation& table);
+  Expr assigned_column(const PgQuery__MultiAssignRef& multi, const Relation& table, int number,
                        Scope& scope);
   void returning(std::span<PgQuery__Node* const> targets, const Relation& table,
                  const pg::RangeVar& var, Scope* parent, Statement& out);
+  std::vector<Expr> returned(std::span<PgQuery__Node* const> targets, Scope& scope, Statement& out);
   const Relation& writable(const pg::RangeVar& var);
+
+  // analyze_merge.cc
+  struct MergeClause;
+  struct Merge;
+  Statement merge(const PgQuery__MergeStmt& stmt);
+  std::vector<MergeClause> merge_clauses(const PgQuery__MergeStmt& stmt) const;
+  void merge_insert(Merge& merge, MergeClause& clause);
+  void merge_clause(Merge& merge, MergeClause& clause);
+  static std::string merge_action(const Merge& merge, bool by_source);
+  static Step merge_rows(Merge& merge, bool by_source);
+  Step merge_step(const Merge& merge, const MergeClause& clause, int inserted);
+  void merge_returning(const Merge& merge, const std::vector<int>& inserted,
+                       std::size_t first_column, Statement& out);
+
+  // analyze_steps.cc
+  void update_in_steps(const pg::UpdateStmt& stmt, const Relation& table, const std::string& with,
+                       const std::vector<Assignment>& set, const std::string& body, Scope& scope,
+                       Statement& out);
+  void delete_in_steps(const pg::DeleteStmt& stmt, const Relation& table, const std::string& with,
+                       const std::string& body, Scope& scope, Statement& out);
+  void insert_in_steps(const pg::InsertStmt& stmt, const Relation& table, Scope& scope,
+                       Statement& out);
+  void check_steps() const;
+  bool asks_queries(std::span<PgQuery__Node* const> targets, Scope scope);
   static ScopeTable target_table(const Relation& table, const pg::RangeVar& var,
                                  const std::string& qualifier);
 
@@ -283,6 +417,10 @@ class Analyzer {
   AnalyzerOptions options_;
   const Catalog& catalog_;
   int names_ = 0;
+  Parts parts_;
+  int sub_links_ = 0;           // seen so far
+  bool volatile_ = false;       // a volatile function was
+  Scope* outer_ = nullptr;      // of a statement that is a part of another one
   Lateral* lateral_ = nullptr;  // the innermost one that is being analyzed
   bool uses_sequences_ = false;
   std::string lock_table_;

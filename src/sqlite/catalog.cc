@@ -104,6 +104,7 @@ Relation relation_of(const std::string& text) {
              .on_commit = j.value("on_commit", "p").at(0),
              .rowid_key = j.value("rowid_key", false),
              .view_text = j.value("view", ""),
+             .populated = j.value("populated", true),
              .depends_on = j.value("depends_on", std::vector<std::string>{}),
              .comment = j.value("comment", "")};
   for (const json& c : j.at("columns")) r.columns.push_back(column_of(c));
@@ -327,6 +328,7 @@ std::string to_json(const Relation& r) {
               {"constraints", constraints},
               {"indexes", indexes},
               {"view", r.view_text},
+              {"populated", r.populated},
               {"depends_on", r.depends_on},
               {"comment", r.comment},
               {"on_commit", std::string(1, r.on_commit)}}

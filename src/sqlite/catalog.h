@@ -68,7 +68,7 @@ struct Relation {
   std::string schema = "public";
   std::string name;
   std::string sqlite_name;  // name, or schema.name
-  char kind = 'r';          // r table, v view, S sequence
+  char kind = 'r';          // r table, v view, m materialized view, S sequence
   bool foreign = false;     // not made by this engine: declared types are SQLite's
   bool system = false;      // of pg_catalog or information_schema
   bool temporary = false;
@@ -78,6 +78,7 @@ struct Relation {
   std::vector<TableConstraint> constraints{};
   std::vector<Index> indexes{};
   std::string view_text{};                // PostgreSQL's SQL
+  bool populated = true;                  // a materialized view's query has been run
   std::vector<std::string> depends_on{};  // sqlite names that a view reads
   std::string comment{};
 

@@ -216,6 +216,7 @@ void Copy::out(const PgQuery__CopyStmt& stmt, const Options& options, Portal& po
   }
   Portal source;
   source.prepared = session_.prepare(Script::parse(sql), 0, {});
+  if (source.prepared->statement.stepwise()) unsupported("a data-modifying WITH in COPY");
   session_.start(source);
   const auto& columns = source.prepared->statement.columns;
   session_.encoder_.copy_response('H', 0, columns.size());

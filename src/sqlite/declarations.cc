@@ -11,6 +11,8 @@ void Declarations::run(const pg::Node& node, Portal& portal) {
       return create_table(*node.create_stmt, portal);
     case PG_QUERY__NODE__NODE_CREATE_TABLE_AS_STMT:
       return create_table_as(*node.create_table_as_stmt, portal);
+    case PG_QUERY__NODE__NODE_REFRESH_MAT_VIEW_STMT:
+      return refresh_matview(*node.refresh_mat_view_stmt, portal);
     case PG_QUERY__NODE__NODE_ALTER_TABLE_STMT:
       return alter_table(*node.alter_table_stmt, portal);
     case PG_QUERY__NODE__NODE_RENAME_STMT:

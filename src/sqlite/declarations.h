@@ -7,6 +7,9 @@
 
 namespace calf::sqlite {
 
+// "table", "view" or "materialized view".
+const char* kind_word(char kind);
+
 class Declarations {
  public:
   explicit Declarations(Session& session) : session_(session), db_(session.connection_.get()) {}
@@ -30,6 +33,16 @@ class Declarations {
   void make_table(const Relation& table);
   void add_like(Relation& table, const PgQuery__TableLikeClause& like,
                 std::vector<Sequence>& sequences);
+
+  // declare_matview.cc
+  void create_matview(const PgQuery__CreateTableAsStmt& stmt, Portal& portal);
+  void refresh_matview(const PgQuery__RefreshMatViewStmt& stmt, Portal& portal);
+  std::int64_t fill(const Relation& table, const std::string& query);
+  void check_not_materialized(const Relation& table);
+
+  // declare_rebuild.cc
+  void check_can_be_key(const Relation& table, const TableConstraint& key);
+  void add_primary_key(Relation& table);
 
   // declare_alter.cc
   void alter_table(const PgQuery__AlterTableStmt& stmt, Portal& portal);

@@ -200,7 +200,7 @@ void Declarations::drop_column(Relation& table, const PgQuery__AlterTableCmd& co
     return renamed(text, name, name + "?") != renamed(text, name, name);
   };
   for (const auto& [other_name, other] : session_.catalog().relations) {
-    if (other.kind == 'v' &&
+    if (other.kind != 'r' &&
         std::find(other.depends_on.begin(), other.depends_on.end(), table.sqlite_name) !=
             other.depends_on.end() &&
         mentions(other.view_text)) {
@@ -208,7 +208,8 @@ void Declarations::drop_column(Relation& table, const PgQuery__AlterTableCmd& co
             "cannot drop column " + name + " of table " + table.name +
                 " because other objects depend on it",
             "Use DROP ... CASCADE to drop the dependent objects too.",
-            "view " + other.name + " depends on column " + name + " of table " + table.name);
+            kind_word(other.kind) + (" " + other.name) + " depends on column " + name +
+                " of table " + table.name);
     }
   }
   std::erase_if(table.indexes, [&](const Index& index) {
@@ -282,18 +283,7 @@ void Declarations::add_table_constraint(Relation& table, const pg::Constraint& c
       raise("23514", "check constraint \"" + made.name + "\" of relation \"" + table.name +
                          "\" is violated by some row");
   }
-  if (made.kind == 'p') {
-    // Without rebuilding the table the key is a unique index over columns that are not null.
-    for (const std::string& column : made.columns) {
-      bool nulls = false;
-      db_.query("SELECT 1 FROM " + name + " WHERE " + quote_name(column) + " IS NULL LIMIT 1",
-                [&](const Row&) { nulls = true; });
-      if (nulls)
-        raise("23502",
-              "column \"" + column + "\" of relation \"" + table.name + "\" contains null values");
-    }
-    unsupported("adding a primary key to a table that exists");
-  }
+  if (made.kind == 'p') return add_primary_key(table);
   if (made.kind != 'u') rewrite_schema(table);
   for (std::size_t i = indexes; i < table.indexes.size(); ++i)
     session_.raw(index_sql(table, table.indexes[i]));
@@ -335,6 +325,7 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
     portal.tag = "ALTER TABLE";
     Relation table = copy_of(*stmt.relation);
     if (table.foreign || table.kind != 'r') unsupported("renaming a column here");
+    check_not_materialized(table);
     const std::string from = stmt.subname;
     Column& column = column_of(table, stmt.subname);
     if (table.column(to) != nullptr)
@@ -408,9 +399,14 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
     rewrite_schema(table);
     return store(table);
   }
-  if (stmt.rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE) unsupported("this form of RENAME");
-  portal.tag = "ALTER TABLE";
+  const bool matview = stmt.rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW;
+  if (stmt.rename_type != PG_QUERY__OBJECT_TYPE__OBJECT_TABLE && !matview)
+    unsupported("this form of RENAME");
+  portal.tag = matview ? "ALTER MATERIALIZED VIEW" : "ALTER TABLE";
   Relation table = copy_of(*stmt.relation);
+  if (matview && table.kind != 'm')
+    raise("42809", "\"" + table.name + "\" is not a materialized view");
+  check_not_materialized(table);
   const std::string before = table.sqlite_name;
   const std::string old_name = table.name;
   check_new(table.schema, to);
@@ -425,6 +421,7 @@ void Declarations::rename(const PgQuery__RenameStmt& stmt, Portal& portal) {
       if (c.kind == 'f' && c.foreign_table == old_name && c.foreign_schema == table.schema)
         c.foreign_table = to;
     }
+    std::replace(copy.depends_on.begin(), copy.depends_on.end(), before, table.sqlite_name);
     if (name != before && to_json(copy) != to_json(other)) others.push_back(std::move(copy));
   }
   for (TableConstraint& c : table.constraints) {

@@ -26,7 +26,7 @@ std::int64_t integer_of(const pg::Node* node) {
 void Declarations::create_index(const PgQuery__IndexStmt& stmt, Portal& portal) {
   portal.tag = "CREATE INDEX";
   Relation table = copy_of(*stmt.relation);
-  if (table.kind != 'r') raise("42809", "cannot create index on relation \"" + table.name + "\"");
+  if (table.kind == 'v') raise("42809", "cannot create index on relation \"" + table.name + "\"");
   if (table.foreign) unsupported("CREATE INDEX on a table that this engine did not declare");
   const std::string method = given(stmt.access_method) ? stmt.access_method : "btree";
   if (method != "btree" && method != "hash") unsupported("an index of kind " + method);
@@ -70,6 +70,8 @@ void Declarations::create_view(const PgQuery__ViewStmt& stmt, Portal& portal) {
   const Relation* old = session_.catalog().find(view.schema, view.name);
   if (stmt.replace == 0 || old == nullptr) check_new(view.schema, view.name);
   if (old != nullptr && old->kind != 'v') raise("42809", "\"" + view.name + "\" is not a view");
+  if (Analyzer::changes_in_with(*stmt.query))
+    raise("0A000", "views must not contain data-modifying statements in WITH");
   Analyzer analyzer = this->analyzer();
   const Query query = analyzer.view_query(*stmt.query);
   std::string names;
@@ -203,7 +205,7 @@ void Declarations::drop_relation(const Relation& relation, bool cascade) {
   std::vector<Relation> views;
   std::vector<Relation> children;
   for (const auto& [name, other] : catalog.relations) {
-    if (other.kind == 'v' && std::find(other.depends_on.begin(), other.depends_on.end(),
+    if (other.kind != 'r' && std::find(other.depends_on.begin(), other.depends_on.end(),
                                        relation.sqlite_name) != other.depends_on.end())
       views.push_back(other);
     const bool refers = std::any_of(other.constraints.begin(), other.constraints.end(),
@@ -214,10 +216,10 @@ void Declarations::drop_relation(const Relation& relation, bool cascade) {
     if (refers && name != relation.sqlite_name) children.push_back(other);
   }
   if (!cascade && (!views.empty() || !children.empty())) {
-    const std::string detail = !views.empty()
-                                   ? "view " + views[0].name + " depends on "
-                                   : "constraint on table " + children[0].name + " depends on ";
-    const std::string kind = relation.kind == 'v' ? "view " : "table ";
+    const std::string detail =
+        !views.empty() ? kind_word(views[0].kind) + (" " + views[0].name) + " depends on "
+                       : "constraint on table " + children[0].name + " depends on ";
+    const std::string kind = kind_word(relation.kind) + std::string(" ");
     raise("2BP01", "cannot drop " + kind + relation.name + " because other objects depend on it",
           "Use DROP ... CASCADE to drop the dependent objects too.", detail + kind + relation.name);
   }
@@ -255,21 +257,26 @@ void Declarations::drop(const PgQuery__DropStmt& stmt, Portal& portal) {
     };
     switch (stmt.remove_type) {
       case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
-      case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW: {
-        const bool view = stmt.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW;
-        portal.tag = view ? "DROP VIEW" : "DROP TABLE";
+      case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW:
+      case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW: {
+        const char kind = stmt.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_VIEW      ? 'v'
+                          : stmt.remove_type == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW ? 'm'
+                                                                                      : 'r';
+        const std::string word = kind_word(kind);
+        portal.tag = "DROP " + upper_text(word);
         const auto name = qualified(*node);
         const Relation* found = catalog.find(name.schema, name.name);
         if (found == nullptr) {
-          missing(view ? "view" : "table", name.name, "42P01");
+          missing(word.c_str(), name.name, "42P01");
           break;
         }
         if (found->system)
           raise("42501", "permission denied: \"" + found->name + "\" is a system catalog");
-        if ((found->kind == 'v') != view)
-          raise("42809", "\"" + found->name + "\" is not a " + (view ? "view" : "table"),
-                std::string("Use DROP ") + (view ? "TABLE" : "VIEW") + " to remove a " +
-                    (view ? "table." : "view."));
+        if (found->kind != kind) {
+          const std::string is = kind_word(found->kind);
+          raise("42809", "\"" + found->name + "\" is not a " + word,
+                "Use DROP " + upper_text(is) + " to remove a " + is + ".");
+        }
         const Relation relation = *found;
         drop_relation(relation, cascade);
         break;
@@ -429,6 +436,7 @@ void Declarations::comment(const PgQuery__CommentStmt& stmt, Portal& portal) {
   };
   switch (stmt.objtype) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_TABLE:
+    case PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW:
     case PG_QUERY__OBJECT_TYPE__OBJECT_VIEW: {
       Relation relation = relation_named(qualified(*stmt.object));
       relation.comment = text;

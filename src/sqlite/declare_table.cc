@@ -438,7 +438,7 @@ void Declarations::create_table(const PgQuery__CreateStmt& stmt, Portal& portal)
 }
 
 void Declarations::create_table_as(const PgQuery__CreateTableAsStmt& stmt, Portal& portal) {
-  if (stmt.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) unsupported("a materialized view");
+  if (stmt.objtype == PG_QUERY__OBJECT_TYPE__OBJECT_MATVIEW) return create_matview(stmt, portal);
   Relation table = new_relation(*stmt.into->rel);
   if (stmt.if_not_exists != 0 && session_.catalog().find(table.schema, table.name) != nullptr) {
     portal.tag = "CREATE TABLE AS";
@@ -458,10 +458,7 @@ void Declarations::create_table_as(const PgQuery__CreateTableAsStmt& stmt, Porta
   store(table);
   portal.tag = "CREATE TABLE AS";
   if (stmt.into->skip_data != 0) return;
-  std::int64_t rows = 0;
-  session_.raw("INSERT INTO " + quote_name(table.sqlite_name) + " " + query.sql);
-  db_.query("SELECT changes()", [&](const Row& row) { rows = row.integer(0); });
-  portal.tag = "SELECT " + std::to_string(rows);
+  portal.tag = "SELECT " + std::to_string(fill(table, query.sql));
 }
 
 }  // namespace calf::sqlite

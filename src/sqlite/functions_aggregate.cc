@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <map>
 #include <set>
 
 #include "sqlite/decimal.h"
@@ -22,6 +23,20 @@ Decimal decimal_of(const Datum& value) {
                                              : Decimal::read(value.text);
 }
 
+// How many digits behind the point the numbers of a frame have at most: so many a sum has, too.
+class Scales {
+ public:
+  void add(const Decimal& value) { ++counts_[value.scale()]; }
+  void remove(const Decimal& value) {
+    const auto found = counts_.find(value.scale());
+    if (found != counts_.end() && --found->second == 0) counts_.erase(found);
+  }
+  [[nodiscard]] int most() const { return counts_.empty() ? 0 : counts_.rbegin()->first; }
+
+ private:
+  std::map<int, std::int64_t> counts_;
+};
+
 // sum and avg over exact numbers.
 template <bool kAverage>
 class DecimalSum final : public Aggregate {
@@ -29,21 +44,31 @@ class DecimalSum final : public Aggregate {
   explicit DecimalSum(FunctionHost&) {}
   void step(std::span<const Datum> a) override {
     if (a[0].null()) return;
-    sum_ = sum_ + decimal_of(a[0]);
+    const Decimal value = decimal_of(a[0]);
     ++count_;
+    if (!value.finite()) return others_.push_back(value);
+    sum_ = sum_ + value;
+    scales_.add(value);
   }
   void inverse(std::span<const Datum> a) override {
     if (a[0].null()) return;
-    sum_ = sum_ - decimal_of(a[0]);
+    const Decimal value = decimal_of(a[0]);
     --count_;
+    if (!value.finite()) return others_.pop_front();
+    sum_ = sum_ - value;
+    scales_.remove(value);
   }
   Datum value() override {
     if (count_ == 0) return {};
-    return Datum::of((kAverage ? sum_ / Decimal::of(count_) : sum_).to_string());
+    Decimal sum = sum_.rounded(scales_.most());
+    for (const Decimal& other : others_) sum = sum + other;
+    return Datum::of((kAverage ? sum / Decimal::of(count_) : sum).to_string());
   }
 
  private:
   Decimal sum_;
+  Scales scales_;
+  std::deque<Decimal> others_;  // NaN and infinities: taking one away does not undo adding it
   std::int64_t count_ = 0;
 };
 
@@ -117,7 +142,8 @@ class DecimalVariance final : public Aggregate {
   Datum value() override {
     if (count_ == 0 || (kSample && count_ == 1)) return {};
     const Decimal n = Decimal::of(count_);
-    const Decimal numerator = n * squares_ - sum_ * sum_;
+    const Decimal sum = sum_.rounded(scales_.most());
+    const Decimal numerator = n * squares_.rounded(2 * scales_.most()) - sum * sum;
     if (numerator.sign() <= 0) return Datum::of("0");
     const Decimal variance = numerator / (kSample ? n * Decimal::of(count_ - 1) : n * n);
     return Datum::of((kRoot ? variance.square_root() : variance).to_string());
@@ -129,9 +155,14 @@ class DecimalVariance final : public Aggregate {
     const Decimal x = decimal_of(a[0]);
     sum_ = sign > 0 ? sum_ + x : sum_ - x;
     squares_ = sign > 0 ? squares_ + x * x : squares_ - x * x;
+    if (sign > 0)
+      scales_.add(x);
+    else
+      scales_.remove(x);
     count_ += sign;
   }
   Decimal sum_;
+  Scales scales_;
   Decimal squares_;
   std::int64_t count_ = 0;
 };
@@ -280,8 +311,17 @@ class Percentile : public OrderedSet {
   virtual Datum at(const Rows& rows, double fraction) = 0;
 
  private:
+  // One fraction, or an array of them and the type of the values.
   Datum pick(const Rows& rows) override {
-    const Datum& fraction = (*rows[0])[0];
+    const std::vector<Datum>& first = *rows[0];
+    if (first.size() < 3) return of(rows, first[0]);
+    if (first[0].null()) return {};
+    std::vector<Datum> values;
+    for (const Datum& fraction : array_elements(first[0].text, oid::kFloat8))
+      values.push_back(of(rows, fraction));
+    return Datum::of(store_array(values, static_cast<Oid>(first[1].integer)));
+  }
+  Datum of(const Rows& rows, const Datum& fraction) {
     if (fraction.null()) return {};
     const double p = fraction.as_real();
     if (!(p >= 0 && p <= 1)) {
@@ -454,6 +494,8 @@ void add_aggregates(FunctionTable& t) {
   t.aggregate("string_agg(text,text) text", make<StringAggregate>).ordered = true;
   t.aggregate("percentile_cont(float8) float8", make<ContinuousPercentile>).ordered = true;
   t.aggregate("percentile_disc(float8) anyelement", make<DiscretePercentile>).ordered = true;
+  t.aggregate("percentile_cont(float8[]) float8[]", make<ContinuousPercentile>).ordered = true;
+  t.aggregate("percentile_disc(float8[]) anyarray", make<DiscretePercentile>).ordered = true;
   t.aggregate("mode() anyelement", make<Mode>).ordered = true;
   t.aggregate("array_agg(anynonarray) anyarray", make<ArrayAggregate>).ordered = true;
   t.aggregate("json_agg(any) json", make<JsonArrayAggregate<false>>).ordered = true;

@@ -218,6 +218,13 @@ void add_system_functions(FunctionTable& t) {
       raise("21000", "more than one row returned by a subquery used as an expression");
     return c.arguments[1];
   });
+  // How often MERGE is to change a row.
+  t.scalar("calf_merge_once(int8) int8", [](const Call& c) {
+    if (c.integer(0) > 1)
+      raise("21000", "MERGE command cannot affect row a second time",
+            "Ensure that not more than one source row matches any one target row.");
+    return c.arguments[0];
+  });
 }
 
 }  // namespace calf::sqlite

@@ -109,7 +109,7 @@ Session::~Session() {
   portals_.clear();
   recent_.clear();
   prepared_.clear();
-  sqlite3_finalize(writers_place_);
+  for (const auto& [sql, statement] : own_statements_) sqlite3_finalize(statement);
   database_->advisory_locks().unlock_all(pid_, AdvisoryScope::kSession);
   database_->notifications().forget(pid_);
   if (catalog_ == nullptr) return;
@@ -141,6 +141,7 @@ bool Session::open_connection() {
     return SystemTables(*this).rows(relation);
   });
   install_lateral_table(db);
+  install_kept_rows(db, kept_rows_);
   sqlite3_progress_handler(
       db, kProgressSteps,
       [](void* self) {

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <exception>
+#include <initializer_list>
 #include <list>
 #include <map>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "sqlite/analyzer.h"
 #include "sqlite/client_io.h"
 #include "sqlite/database.h"
+#include "sqlite/kept_rows.h"
 #include "sqlite/notifications.h"
 #include "sqlite/settings.h"
 #include "sqlite/sql_error.h"
@@ -73,6 +75,8 @@ struct Portal {
   std::vector<OutputColumn> columns{};
   std::vector<std::vector<Datum>> results{};
   std::size_t next_result = 0;
+  bool collected = false;    // of a query whose rows are all in `results`
+  std::int64_t changed = 0;  // rows, by such a query
   ~Portal();
 };
 
@@ -151,12 +155,16 @@ class Session final : public FunctionHost {
   // session_execute.cc
   std::shared_ptr<Prepared> prepare(std::shared_ptr<const Script> script, std::size_t index,
                                     std::vector<Oid> types);
-  void analyze(Prepared& prepared);
+  void analyze(Prepared& prepared, const std::vector<Oid>& types);
   void refresh(Prepared& prepared);
   void check_block(const pg::Node& node) const;
   bool execute(Portal& portal, std::uint32_t max_rows, bool describe);
   void start(Portal& portal);
   bool start_query(Portal& portal);
+  void start_steps(Portal& portal);
+  void run_step(const Step& step, Portal& portal, std::vector<std::vector<Datum>>* rows);
+  Datum fitting(Datum value, const OutputColumn& column) const;
+  static std::int16_t format_of(const Portal& portal, std::size_t column);
   sqlite3_stmt* compile(const std::string& sql);
   void stop(Portal& portal);
   bool send_rows(Portal& portal, std::uint32_t max_rows);
@@ -165,7 +173,7 @@ class Session final : public FunctionHost {
   void put_value(const Datum& value, Oid type, std::int16_t format);
   void describe(const std::vector<OutputColumn>& columns, const std::vector<std::int16_t>& formats);
   int step(sqlite3_stmt* statement);
-  int first_step(sqlite3_stmt* statement);
+  int first_step(sqlite3_stmt* statement, const std::string& once = {});
   void begin_statement();
   void run_query_statement(Prepared& prepared);
   void apply_settings();
@@ -191,6 +199,7 @@ class Session final : public FunctionHost {
   void release_transaction_locks();
   void close_portals();
   void raw(const std::string& sql);
+  void often(const std::string& sql, std::initializer_list<Datum> parameters = {});
   [[nodiscard]] bool in_sqlite_transaction() const;
   [[nodiscard]] bool snapshot_is_fixed() const;
   [[nodiscard]] char status() const;
@@ -219,6 +228,7 @@ class Session final : public FunctionHost {
   pgwire::BackendEncoder encoder_;
   std::uint32_t pid_;
   std::vector<std::byte> key_;
+  KeptRows kept_rows_;
   Database::Handle connection_;
   std::exception_ptr pending_;
   Settings settings_;
@@ -246,8 +256,8 @@ class Session final : public FunctionHost {
   bool catalog_settled_ = false;  // it is that of the transaction's snapshot
   // Replaced while a statement may still look at them.
   std::vector<std::shared_ptr<const Catalog>> old_catalogs_;
-  sqlite3_stmt* writers_place_ = nullptr;  // takes it
-  std::uint32_t wal_frames_ = 0;           // set by the hook when something was committed
+  std::unordered_map<std::string, sqlite3_stmt*> own_statements_;  // compiled once
+  std::uint32_t wal_frames_ = 0;  // set by the hook when something was committed
   bool committed_ = false;
   std::set<Oid> dirty_sequences_;
   std::map<Oid, std::int64_t> sequence_values_;

@@ -1,6 +1,9 @@
 // Running statements: from a prepared one through SQLite to rows for the client.
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <unordered_set>
+
 #include "pgwire/wire.h"
 #include "sqlite/connection.h"
 #include "sqlite/session.h"
@@ -20,6 +23,10 @@ bool ends_a_block(const pg::Node& node) {
   return kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT ||
          kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK ||
          kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_TO;
+}
+
+bool same_in_result(const OutputColumn& a, const OutputColumn& b) {
+  return a.name == b.name && a.type == b.type;
 }
 
 void set_size(pgwire::Bytes& out, std::size_t at) {
@@ -53,7 +60,7 @@ std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script,
   prepared->query = is_query(prepared->node());
   check_block(prepared->node());
   if (prepared->query) {
-    analyze(*prepared);
+    analyze(*prepared, prepared->declared_types);
   } else {
     prepared->parameter_types = prepared->declared_types;
     prepared->statement.columns = Utility(*this).columns(*prepared);
@@ -61,10 +68,13 @@ std::shared_ptr<Prepared> Session::prepare(std::shared_ptr<const Script> script,
   return prepared;
 }
 
-void Session::analyze(Prepared& prepared) {
+void Session::analyze(Prepared& prepared, const std::vector<Oid>& types) {
   const Catalog& now = catalog();
-  Analyzer analyzer(
-      {.catalog = &now, .conversion = &conversion_, .parameter_types = prepared.declared_types});
+  Analyzer analyzer({.catalog = &now,
+                     .conversion = &conversion_,
+                     .parameter_types = types,
+                     .steps = true,
+                     .merge = prepared.script->merge()});
   prepared.statement = analyzer.analyze(prepared.node());
   prepared.parameter_types = analyzer.parameter_types();
   prepared.generation = catalog_generation_;
@@ -72,19 +82,24 @@ void Session::analyze(Prepared& prepared) {
   sqlite3_finalize(std::exchange(prepared.compiled, nullptr));
 }
 
-// Analyzes again when tables or settings have changed since.
+// Analyzes again when tables or settings have changed since. What the client was told stays: the
+// parameters' types, and the columns of the result.
 void Session::refresh(Prepared& prepared) {
   if (!prepared.query || prepared.in_use) return;
   catalog();
   if (prepared.generation == catalog_generation_ &&
       prepared.environment == settings_.now().environment)
     return;
+  if (!prepared.fixed_result) return analyze(prepared, prepared.declared_types);
   const std::vector<OutputColumn> before = prepared.statement.columns;
-  analyze(prepared);
-  bool same = before.size() == prepared.statement.columns.size();
-  for (std::size_t i = 0; same && i < before.size(); ++i)
-    same = before[i].type.oid == prepared.statement.columns[i].type.oid;
-  if (!same && prepared.fixed_result) raise("0A000", "cached plan must not change result type");
+  analyze(prepared, std::vector<Oid>(prepared.parameter_types));
+  if (std::equal(before.begin(), before.end(), prepared.statement.columns.begin(),
+                 prepared.statement.columns.end(), same_in_result))
+    return;
+  // Not for what comes later, either.
+  prepared.statement.columns = before;
+  prepared.generation = 0;
+  raise("0A000", "cached plan must not change result type");
 }
 
 void Session::check_block(const pg::Node& node) const {
@@ -114,10 +129,45 @@ int Session::step(sqlite3_stmt* statement) {
   throw error;
 }
 
+// Sees whether a row of one table changes twice while it lives.
+class ChangesOnce {
+ public:
+  ChangesOnce(sqlite3* connection, const std::string& table)
+      : connection_(connection), table_(table) {
+    if (!table_.empty()) sqlite3_update_hook(connection_, changed, this);
+  }
+  ~ChangesOnce() {
+    if (!table_.empty()) sqlite3_update_hook(connection_, nullptr, nullptr);
+  }
+  ChangesOnce(const ChangesOnce&) = delete;
+  ChangesOnce& operator=(const ChangesOnce&) = delete;
+  [[nodiscard]] bool twice() const { return twice_; }
+
+ private:
+  static void changed(void* self, int what, const char*, const char* table, sqlite3_int64 row) {
+    auto& once = *static_cast<ChangesOnce*>(self);
+    if (once.table_ != table) return;
+    if (!once.rows_.insert(row).second && what == SQLITE_UPDATE) once.twice_ = true;
+  }
+
+  sqlite3* connection_;
+  const std::string& table_;
+  std::unordered_set<std::int64_t> rows_;
+  bool twice_ = false;
+};
+
 // A transaction that has read is not made to wait by SQLite, but told that somebody else writes.
-int Session::first_step(sqlite3_stmt* statement) {
+// All changes are made here. `once`: a table whose rows may change only once (ON CONFLICT).
+int Session::first_step(sqlite3_stmt* statement, const std::string& once) {
+  const ChangesOnce changes(connection_.get(), once);
   while (true) {
     const int code = sqlite3_step(statement);
+    if (changes.twice()) {
+      sqlite3_reset(statement);
+      raise("21000", "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            "Ensure that no rows proposed for insertion within the same command have duplicate "
+            "constrained values.");
+    }
     if (code == SQLITE_ROW || code == SQLITE_DONE) return code;
     if (code != SQLITE_BUSY || !await_writer()) {
       SqlError error = sqlite_error(code);
@@ -169,7 +219,9 @@ bool Session::execute(Portal& portal, std::uint32_t max_rows, bool with_descript
   }
   if (query) {
     const std::string& tag = prepared.statement.tag;
-    const std::int64_t count = tag == "SELECT" ? portal.rows : sqlite3_changes64(connection_.get());
+    const std::int64_t count = tag == "SELECT"    ? portal.rows
+                               : portal.collected ? portal.changed
+                                                  : sqlite3_changes64(connection_.get());
     portal.tag = tag + " " + std::to_string(count);
     stop(portal);
     if (std::exchange(portal.alone, false)) {
@@ -212,6 +264,7 @@ void Session::start(Portal& portal) {
     }
     lock_nowait_ = false;
   }
+  if (statement.stepwise()) return start_steps(portal);
   while (!start_query(portal)) {
   }
   if (!portal.row_ready) stop(portal);
@@ -242,7 +295,7 @@ bool Session::start_query(Portal& portal) {
   if (!portal.owns_statement) prepared.in_use = true;
   for (std::size_t i = 0; i < portal.parameters.size(); ++i)
     portal.parameters[i].bind(portal.statement, static_cast<int>(i) + 1);
-  portal.row_ready = first_step(portal.statement) == SQLITE_ROW;
+  portal.row_ready = first_step(portal.statement, prepared.statement.once) == SQLITE_ROW;
   if (fixed || schema_dirty_ || prepared.statement.writes || portal.owns_statement ||
       database_->schema_is(prepared.generation))
     return true;
@@ -266,7 +319,7 @@ void Session::stop(Portal& portal) {
 
 bool Session::send_rows(Portal& portal, std::uint32_t max_rows) {
   std::uint32_t sent = 0;
-  if (!portal.prepared->query) {
+  if (!portal.prepared->query || portal.collected) {
     while (portal.next_result < portal.results.size()) {
       if (max_rows != 0 && sent == max_rows) return false;
       send_values(portal, portal.results[portal.next_result++]);
@@ -301,46 +354,46 @@ void Session::put_value(const Datum& value, Oid type, std::int16_t format) {
   set_size(out, at);
 }
 
+std::int16_t Session::format_of(const Portal& portal, std::size_t column) {
+  if (portal.formats.empty()) return 0;
+  return portal.formats.size() == 1 ? portal.formats[0] : portal.formats[column];
+}
+
+// An ordinary SQLite table may hold anything anywhere.
+Datum Session::fitting(Datum value, const OutputColumn& column) const {
+  const Storage storage = storage_of(column.type.oid);
+  const bool fits = value.null() ||
+                    (storage == Storage::kInteger && value.kind == Datum::Kind::kInteger) ||
+                    (storage == Storage::kReal && value.kind != Datum::Kind::kText &&
+                     value.kind != Datum::Kind::kBlob) ||
+                    (storage == Storage::kText && value.kind == Datum::Kind::kText) ||
+                    (storage == Storage::kBlob && value.kind == Datum::Kind::kBlob);
+  if (fits) return value;
+  if (storage == Storage::kText && value.kind != Datum::Kind::kBlob)
+    return Datum::of(to_text(value, oid::kUnknown, conversion_));
+  raise("22P02",
+        "column \"" + column.name + "\" holds a value that is not of type " +
+            format_type({column.type.oid}),
+        "The table was not made by this engine. Read it as CAST(column AS text) in SQLite, "
+        "or repair the value.");
+}
+
 void Session::send_row(const Portal& portal, sqlite3_stmt* statement) {
   const auto& columns = portal.prepared->statement.columns;
   const pgwire::MessageBuilder message(io_.out(), 'D');
   pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(columns.size()));
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
-                                : portal.formats.size() == 1 ? portal.formats[0]
-                                                             : portal.formats[i];
-    Datum value = Datum::column(statement, static_cast<int>(i));
-    const Storage storage = storage_of(columns[i].type.oid);
-    const bool fits = value.null() ||
-                      (storage == Storage::kInteger && value.kind == Datum::Kind::kInteger) ||
-                      (storage == Storage::kReal && value.kind != Datum::Kind::kText &&
-                       value.kind != Datum::Kind::kBlob) ||
-                      (storage == Storage::kText && value.kind == Datum::Kind::kText) ||
-                      (storage == Storage::kBlob && value.kind == Datum::Kind::kBlob);
-    if (!fits) {
-      // An ordinary SQLite table may hold anything anywhere.
-      if (storage == Storage::kText && value.kind != Datum::Kind::kBlob)
-        value = Datum::of(to_text(value, oid::kUnknown, conversion_));
-      else
-        raise("22P02",
-              "column \"" + columns[i].name + "\" holds a value that is not of type " +
-                  format_type({columns[i].type.oid}),
-              "The table was not made by this engine. Read it as CAST(column AS text) in SQLite, "
-              "or repair the value.");
-    }
-    put_value(value, columns[i].type.oid, format);
+    put_value(fitting(Datum::column(statement, static_cast<int>(i)), columns[i]),
+              columns[i].type.oid, format_of(portal, i));
   }
 }
 
 void Session::send_values(const Portal& portal, const std::vector<Datum>& values) {
+  const auto& columns = portal.collected ? portal.prepared->statement.columns : portal.columns;
   const pgwire::MessageBuilder message(io_.out(), 'D');
   pgwire::put_u16(io_.out(), static_cast<std::uint16_t>(values.size()));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::int16_t format = portal.formats.empty()       ? std::int16_t{0}
-                                : portal.formats.size() == 1 ? portal.formats[0]
-                                                             : portal.formats[i];
-    put_value(values[i], portal.columns[i].type.oid, format);
-  }
+  for (std::size_t i = 0; i < values.size(); ++i)
+    put_value(values[i], columns[i].type.oid, format_of(portal, i));
 }
 
 // A transaction that has read sees the tables of its snapshot, whatever others have done since.

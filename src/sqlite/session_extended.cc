@@ -59,6 +59,8 @@ void Session::bind_message(const pgwire::BindMessage& message) {
                        " parameter formats but " + std::to_string(types.size()) + " parameters");
   }
   if (prepared->script != nullptr) check_block(prepared->node());
+  // Who writes looks at the tables when it is their only writer.
+  if (prepared->query && !prepared->statement.writes) refresh(*prepared);
   const auto& columns = prepared->statement.columns;
   if (message.result_formats.size() > 1 && message.result_formats.size() != columns.size()) {
     raise("08P01", "bind message has " + std::to_string(message.result_formats.size()) +

@@ -14,6 +14,16 @@ void Session::raw(const std::string& sql) {
   if (code != SQLITE_OK) throw sqlite_error(code);
 }
 
+// The same for what runs again and again: it is compiled once.
+void Session::often(const std::string& sql, std::initializer_list<Datum> parameters) {
+  sqlite3_stmt*& statement = own_statements_[sql];
+  if (statement == nullptr) statement = compile(sql);
+  int index = 0;
+  for (const Datum& parameter : parameters) parameter.bind(statement, ++index);
+  first_step(statement);
+  sqlite3_reset(statement);
+}
+
 bool Session::in_sqlite_transaction() const {
   return connection_ != nullptr && sqlite3_get_autocommit(connection_.get()) == 0;
 }
@@ -32,7 +42,7 @@ void Session::begin_implicit() {
   begin_statement();
   catalog();  // read before the transaction is: reading would fix its snapshot, and the next write
               // fail
-  raw("BEGIN");
+  often("BEGIN");
   settings_.begin();
   block_ = Block::kImplicit;
 }
@@ -147,7 +157,7 @@ void Session::commit_now() {
       store_sequences();
       std::optional<Database::SchemaChange> change;
       if (schema_dirty_) change.emplace(*database_);
-      raw("COMMIT");
+      often("COMMIT");
     }
     publish_notifications();
   } catch (...) {
@@ -231,12 +241,11 @@ void Session::store_sequences() {
     const Sequence* sequence = catalog().sequence_by_oid(oid);
     if (sequence == nullptr || catalog().is_temporary(sequence->schema)) continue;
     const Database::SequenceState state = database_->sequence_state(oid);
-    Connection(connection_.get())
-        .execute(
-            "INSERT INTO calf_sequence VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET last = "
-            "excluded.last, called = excluded.called",
-            {Datum::of(sqlite_name_of(sequence->schema, sequence->name)), Datum::of(state.last),
-             Datum::of_bool(state.called)});
+    often(
+        "INSERT INTO calf_sequence VALUES (?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET last = "
+        "excluded.last, called = excluded.called",
+        {Datum::of(sqlite_name_of(sequence->schema, sequence->name)), Datum::of(state.last),
+         Datum::of_bool(state.called)});
   }
   dirty_sequences_.clear();
 }
@@ -312,10 +321,7 @@ void Session::take_writers_place() {
   if (catalog_ == nullptr || !catalog_->initialized || database_->read_only() ||
       sqlite3_txn_state(connection_.get(), "main") == SQLITE_TXN_WRITE)
     return;
-  if (writers_place_ == nullptr)
-    writers_place_ = compile(std::string("DELETE FROM main.") + kCatalogTable + " WHERE 0");
-  first_step(writers_place_);
-  sqlite3_reset(writers_place_);
+  often(std::string("DELETE FROM main.") + kCatalogTable + " WHERE 0");
 }
 
 // Called while another session writes. False: enough of waiting.

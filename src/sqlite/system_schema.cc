@@ -63,7 +63,7 @@ SystemTables::Values SystemTables::classes() {
   }
   const auto row = [&](Oid oid, const std::string& name, const std::string& schema, Oid am,
                        char kind, std::size_t columns, std::size_t checks, bool has_index,
-                       Oid row_type) {
+                       Oid row_type, bool populated = true) {
     rows.push_back({number(oid),
                     text(name),
                     number(namespace_oid(schema)),
@@ -83,13 +83,13 @@ SystemTables::Values SystemTables::classes() {
                     letter(kind),
                     number(static_cast<std::int64_t>(columns)),
                     number(static_cast<std::int64_t>(checks)),
-                    flag(kind == 'v'),
+                    flag(kind == 'v' || kind == 'm'),
                     flag(kind == 'r' && keyed.contains(sqlite_name_of(schema, name))),
                     flag(false),
                     flag(false),
                     flag(false),
-                    flag(true),
-                    letter(kind == 'r' ? 'd' : 'n'),
+                    flag(populated),
+                    letter(kind == 'r' || kind == 'm' ? 'd' : 'n'),
                     flag(false),
                     number(0),
                     number(0),
@@ -102,8 +102,9 @@ SystemTables::Values SystemTables::classes() {
   const auto relation_row = [&](const Relation& r) {
     const auto checks = std::count_if(r.constraints.begin(), r.constraints.end(),
                                       [](const TableConstraint& c) { return c.kind == 'c'; });
-    row(r.oid, r.name, r.schema, r.kind == 'r' ? kHeap : 0, r.kind, r.columns.size(),
-        static_cast<std::size_t>(checks), !r.indexes.empty(), r.system ? 0 : row_type_oid(r));
+    row(r.oid, r.name, r.schema, r.kind == 'v' ? 0 : kHeap, r.kind, r.columns.size(),
+        static_cast<std::size_t>(checks), !r.indexes.empty(), r.system ? 0 : row_type_oid(r),
+        r.populated);
   };
   for (const auto& [name, r] : session_.catalog().relations) {
     relation_row(r);
@@ -381,6 +382,21 @@ SystemTables::Values SystemTables::view_list() {
     if (r.kind == 'v')
       rows.push_back(
           {text(r.schema), text(r.name), text(session_.options_.user), text(r.view_text)});
+  }
+  return rows;
+}
+
+SystemTables::Values SystemTables::matview_list() {
+  Values rows;
+  for (const auto& [key, r] : session_.catalog().relations) {
+    if (r.kind != 'm') continue;
+    rows.push_back({text(r.schema),
+                    text(r.name),
+                    text(session_.options_.user),
+                    {},
+                    flag(!r.indexes.empty()),
+                    flag(r.populated),
+                    text(r.view_text)});
   }
   return rows;
 }

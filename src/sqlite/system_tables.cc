@@ -38,6 +38,7 @@ std::unique_ptr<RowSource> SystemTables::rows(const Relation& relation) {
       {"pg_type", &SystemTables::types},
       {"pg_user", &SystemTables::users},
       {"pg_views", &SystemTables::view_list},
+      {"pg_matviews", &SystemTables::matview_list},
   };
   const auto found = kTables.find(relation.name);
   return make_rows(found == kTables.end() ? Values{} : (this->*found->second)());

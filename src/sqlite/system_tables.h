@@ -54,6 +54,7 @@ class SystemTables {
   Values dependencies();
   Values table_list();
   Values view_list();
+  Values matview_list();
   Values index_list();
 
   // system_types.cc

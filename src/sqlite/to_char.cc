@@ -51,24 +51,69 @@ struct Moment {
   std::int64_t micros;  // of the day (of an interval: all of its time)
   std::string zone;
   int offset_s;
+  bool interval = false;
 };
 
-constexpr std::array<std::string_view, 40> kKeywords = {
-    "HH24", "HH12", "HH",    "MI",   "SSSSS", "SSSS", "SS", "MS",   "US",   "FF1",
-    "FF2",  "FF3",  "FF4",   "FF5",  "FF6",   "AM",   "PM", "A.M.", "P.M.", "YYYY",
-    "YYY",  "YY",   "Y,YYY", "IYYY", "MONTH", "MON",  "MM", "DAY",  "DY",   "DDD",
-    "DD",   "ID",   "D",     "IW",   "WW",    "W",    "CC", "Q",    "TZ",   "OF"};
+constexpr auto kKeywords = std::to_array<std::string_view>(
+    {"HH24", "HH12",  "HH",   "MI",  "SSSSS", "SSSS", "SS",   "MS",   "US",   "FF1",  "FF2",
+     "FF3",  "FF4",   "FF5",  "FF6", "AM",    "PM",   "A.M.", "P.M.", "YYYY", "YYY",  "YY",
+     "Y",    "Y,YYY", "IYYY", "IYY", "IY",    "I",    "BC",   "B.C.", "AD",   "A.D.", "MONTH",
+     "MON",  "MM",    "DAY",  "DY",  "DDD",   "IDDD", "DD",   "ID",   "D",    "IW",   "WW",
+     "W",    "CC",    "J",    "Q",   "RM",    "TZH",  "TZM",  "TZ",   "OF",   "FX"});
 
-// The longest keyword at the front, whatever its case.
+// Keywords are written MM or mm; names of months and days also Month.
+bool spells(std::string_view text, std::string_view word) {
+  const bool name = word == "MONTH" || word == "MON" || word == "DAY" || word == "DY";
+  return text == word || text == lower(std::string(word)) ||
+         (name && text == std::string(1, word[0]) + lower(std::string(word.substr(1))));
+}
+
+// The longest keyword at the front.
 std::string_view keyword_at(std::string_view pattern) {
   std::string_view best;
   for (const std::string_view word : kKeywords) {
-    if (word.size() > best.size() && pattern.size() >= word.size() &&
-        upper(std::string(pattern.substr(0, word.size()))) == word)
-      best = word;
+    if (word.size() > best.size() && spells(pattern.substr(0, word.size()), word)) best = word;
   }
-  if (best.empty() && !pattern.empty() && (pattern[0] == 'Y' || pattern[0] == 'y')) return "Y";
   return best;
+}
+
+// Only what an interval has.
+void check_interval_field(std::string_view key) {
+  for (const std::string_view known :
+       {"HH24", "HH12", "HH",  "MI",  "SS",  "SSSS", "SSSSS", "MS", "US",
+        "FF1",  "FF2",  "FF3", "FF4", "FF5", "FF6",  "AM",    "PM", "A.M.",
+        "P.M.", "YYYY", "YYY", "YY",  "Y",   "MM",   "DD",    "FX"}) {
+    if (key == known) return;
+  }
+  for (const std::string_view none : {"MONTH", "MON", "DAY", "DY", "D", "ID", "TZ", "TZH", "TZM",
+                                      "OF", "AD", "BC", "A.D.", "B.C."}) {
+    if (key == none)
+      raise("22007", "invalid format specification for an interval value",
+            "Intervals are not tied to specific calendar dates.");
+  }
+  unsupported("the to_char pattern \"" + std::string(key) + "\" of an interval");
+}
+
+std::string roman_month(int month, std::string_view spelled, bool fill) {
+  constexpr std::array kRoman = {"I",   "II",   "III", "IV", "V",  "VI",
+                                 "VII", "VIII", "IX",  "X",  "XI", "XII"};
+  std::string out = kRoman[static_cast<std::size_t>(month - 1)];
+  if (!fill) out.resize(std::max<std::size_t>(out.size(), 4), ' ');
+  return spelled[0] == 'r' ? lower(std::move(out)) : out;
+}
+
+// Of the year that ISO weeks count in, and its days.
+std::string iso_field(std::string_view key, const Moment& m, bool fill) {
+  const std::int64_t monday = m.days - ((m.days + 3) % 7 + 7) % 7;
+  const std::int64_t year = civil_from_days(monday + 3).year;
+  const std::int64_t fourth = days_from_civil(static_cast<int>(year), 1, 4);
+  const std::int64_t first = fourth - ((fourth + 3) % 7 + 7) % 7;
+  if (key == "IYYY") return zero_padded(year, 4, fill);
+  if (key == "IYY") return zero_padded(year % 1000, 3, fill);
+  if (key == "IY") return zero_padded(year % 100, 2, fill);
+  if (key == "I") return std::to_string(year % 10);
+  if (key == "IDDD") return zero_padded(m.days - first + 1, 3, fill);
+  return zero_padded((monday - first) / 7 + 1, 2, fill);  // IW
 }
 
 std::string ordinal(std::int64_t value) {
@@ -79,7 +124,8 @@ std::string ordinal(std::int64_t value) {
 std::string field(std::string_view key, std::string_view spelled, const Moment& m, bool fill) {
   const std::int64_t hours = m.micros / (3600 * kMicrosPerSecond);
   const std::int64_t micros = m.micros % kMicrosPerSecond;
-  const auto year = m.date.year > 0 ? m.date.year : 1 - m.date.year;
+  const auto year = m.date.year > 0 || m.interval ? m.date.year : 1 - m.date.year;
+  if (m.interval) check_interval_field(key);
   const auto weekday = static_cast<std::size_t>(((m.days + 4) % 7 + 7) % 7);
   const std::int64_t day_of_year = m.days - days_from_civil(m.date.year, 1, 1) + 1;
   if (key == "HH24") return zero_padded(hours, 2, fill);
@@ -123,12 +169,19 @@ std::string field(std::string_view key, std::string_view spelled, const Moment& 
     return (m.offset_s < 0 ? "-" : "+") + zero_padded(size / 3600, 2, false) +
            (size % 3600 != 0 ? ":" + zero_padded(size / 60 % 60, 2, false) : "");
   }
-  if (key == "IW" || key == "IYYY") {
-    const std::int64_t thursday = m.days - ((m.days + 3) % 7 + 7) % 7 + 3;
-    const std::int64_t iso_year = civil_from_days(thursday).year;
-    if (key == "IYYY") return zero_padded(iso_year, 4, fill);
-    return zero_padded((thursday - days_from_civil(iso_year, 1, 1)) / 7 + 1, 2, fill);
+  if (key == "TZH")
+    return (m.offset_s < 0 ? "-" : "+") + zero_padded(std::abs(m.offset_s) / 3600, 2, false);
+  if (key == "TZM") return zero_padded(std::abs(m.offset_s) / 60 % 60, 2, false);
+  if (key == "AD" || key == "BC") return cased(m.date.year > 0 ? "AD" : "BC", spelled);
+  if (key == "A.D." || key == "B.C.")
+    return cased(m.date.year > 0 ? "A.D." : "B.C.", std::string(2, spelled[0]));
+  if (key == "J") {
+    constexpr std::int64_t kEpoch = 2440588;
+    return std::to_string(m.days + kEpoch);
   }
+  if (key == "RM") return roman_month(m.date.month, spelled, fill);
+  if (key == "FX") return {};
+  if (key.starts_with("I")) return iso_field(key, m, fill);
   unsupported("the to_char pattern \"" + std::string(spelled) + "\"");
 }
 
@@ -136,8 +189,14 @@ std::string format_with(const Moment& moment, std::string_view pattern) {
   std::string out;
   bool fill = false;
   while (!pattern.empty()) {
-    if (pattern.size() > 1 && upper(std::string(pattern.substr(0, 2))) == "FM") {
+    if (pattern.starts_with("FM") || pattern.starts_with("fm") || pattern.starts_with("TM") ||
+        pattern.starts_with("tm")) {
       fill = true;
+      pattern.remove_prefix(2);
+      continue;
+    }
+    if (pattern.starts_with("\\\"")) {
+      out += '"';
       pattern.remove_prefix(2);
       continue;
     }
@@ -162,6 +221,7 @@ std::string format_with(const Moment& moment, std::string_view pattern) {
       out += pattern[0] == 'T' ? upper(suffix) : suffix;
       pattern.remove_prefix(2);
     }
+    if (pattern.starts_with("SP") || pattern.starts_with("sp")) pattern.remove_prefix(2);
     fill = false;
   }
   return out;
@@ -199,7 +259,7 @@ NumberPattern read_number_pattern(std::string_view pattern) {
       p.integer += ',';
     } else if (c == '.' || c == 'D') {
       p.point = true;
-    } else if (c == 'S') {
+    } else if (c == 'S' && next != 'G') {
       p.sign = 'S';
       p.sign_last = begun;
     } else if (c == 'M' && next == 'I') {
@@ -212,7 +272,8 @@ NumberPattern read_number_pattern(std::string_view pattern) {
     } else if (c == 'T' && next == 'H') {
       p.ordinal = pattern[i] == 'T' && pattern[i + 1] == 'H' ? "TH" : "th";
       ++i;
-    } else if (c == 'L' || c == 'V' || c == 'E' || c == 'R' || c == 'T') {
+    } else if (c == 'L' || c == 'V' || c == 'E' || c == 'R' || c == 'T' || c == 'B' ||
+               (c == 'S' && next == 'G')) {
       unsupported("the to_char pattern \"" + std::string(pattern) + "\"");
     } else if (c == '"') {
       const std::size_t end = std::min(pattern.find('"', i + 1), pattern.size());
@@ -222,6 +283,8 @@ NumberPattern read_number_pattern(std::string_view pattern) {
       (begun ? p.suffix : p.prefix) += pattern[i];
     }
   }
+  if (p.point && (p.fraction.empty() || p.integer.find_first_of("90") == std::string::npos))
+    unsupported("the to_char pattern \"" + std::string(pattern) + "\"");
   return p;
 }
 
@@ -257,7 +320,8 @@ std::string format_interval(const Interval& interval, std::string_view pattern) 
        .days = 0,
        .micros = interval.micros,
        .zone = "",
-       .offset_s = 0},
+       .offset_s = 0,
+       .interval = true},
       pattern);
 }
 
@@ -303,6 +367,9 @@ std::string format_number(const Decimal& value, std::string_view pattern) {
       while (tail.size() > keep && tail.back() == '0') tail.pop_back();
     }
     body += tail;
+    // FM leaves one digit of nothing.
+    if (p.fill && body.find_first_not_of(" .") == std::string::npos)
+      body = std::string(body.size() - 1, ' ') + "0.";
   }
   const std::size_t first = std::min(body.find_first_not_of(' '), body.size());
   std::string sign = negative ? "-" : " ";

@@ -68,6 +68,14 @@ std::shared_ptr<const Script> Script::parse(std::string sql) {
   check_depth(sql);
   const ParseResult parsed(sql.c_str());
   if (const PgQueryError* error = parsed.result.error; error != nullptr) {
+    if (auto older = older_merge(sql)) {
+      const std::shared_ptr<Script> made = std::const_pointer_cast<Script>(parse(older->sql));
+      if (made->size() != 1 || !CALF_IS(&made->statement(0), MERGE_STMT))
+        unsupported("MERGE with RETURNING or BY SOURCE inside of another statement");
+      made->sql_ = std::move(sql);
+      made->merge_ = std::move(older->extras);
+      return made;
+    }
     raise_at(error->cursorpos - 1, state_of(error->message), error->message);
   }
   auto* tree = pg_query__parse_result__unpack(

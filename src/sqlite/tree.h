@@ -4,9 +4,12 @@
 #include <pg_query/pg_query.pb-c.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "sqlite/newer_grammar.h"
 
 namespace calf::sqlite {
 
@@ -52,11 +55,14 @@ class Script {
   // The text of one statement, without its semicolon.
   [[nodiscard]] std::string_view text(std::size_t i) const;
   [[nodiscard]] const std::string& sql() const { return sql_; }
+  // What is not in the tree, of a script that is one MERGE; nullptr: nothing.
+  [[nodiscard]] const MergeExtras* merge() const { return merge_ ? &*merge_ : nullptr; }
 
  private:
   Script(std::string sql, PgQuery__ParseResult* tree) : sql_(std::move(sql)), tree_(tree) {}
   std::string sql_;
   PgQuery__ParseResult* tree_;
+  std::optional<MergeExtras> merge_;
 };
 
 // One expression ("a + 1") parsed by itself; `script` keeps the tree alive.

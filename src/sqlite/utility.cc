@@ -344,10 +344,12 @@ void Utility::execute_statement(const PgQuery__ExecuteStmt& stmt, Portal& portal
     return;
   }
   portal.columns = prepared->statement.columns;
+  if (inner.collected) portal.results = std::move(inner.results);
   collect(inner, portal, -1);
   const std::string& tag = prepared->statement.tag;
-  const std::int64_t count = tag == "SELECT" ? static_cast<std::int64_t>(portal.results.size())
-                                             : sqlite3_changes64(session_.connection_.get());
+  const std::int64_t count = tag == "SELECT"   ? static_cast<std::int64_t>(portal.results.size())
+                             : inner.collected ? inner.changed
+                                               : sqlite3_changes64(session_.connection_.get());
   session_.stop(inner);
   portal.tag = tag + " " + std::to_string(count);
 }
@@ -371,6 +373,8 @@ void Utility::declare_cursor(const PgQuery__DeclareCursorStmt& stmt, Portal& por
   if (session_.portals_.contains(stmt.portalname))
     raise("42P03", std::string("cursor \"") + stmt.portalname + "\" already exists");
   auto prepared = session_.prepare(Script::parse(statement_text(*stmt.query)), 0, {});
+  if (prepared->statement.stepwise())
+    raise("0A000", "DECLARE CURSOR must not contain data-modifying statements in WITH");
   Portal& cursor = session_.portals_[stmt.portalname];
   cursor.prepared = std::move(prepared);
   session_.start(cursor);
