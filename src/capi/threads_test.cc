@@ -32,9 +32,10 @@ size_t settled_threads(size_t expected) {
   return least;
 }
 
-// AddressSanitizer keeps freed memory; it finds what leaks itself, when the program ends.
+// Sanitizers keep freed memory and ended threads; AddressSanitizer finds what leaks itself, when
+// the program ends.
 #if defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define CALF_KEEPS_FREED_MEMORY 1
 #endif
 #endif
