@@ -53,6 +53,12 @@ class NoRowCalls {
   const char* clause_;
 };
 
+void check_system_column(std::string_view name, int location) {
+  for (const std::string_view known : {"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"}) {
+    if (name == known) unsupported("the system column " + std::string(name), location);
+  }
+}
+
 }  // namespace
 
 Expr Analyzer::expr(const pg::Node& node, Scope& scope) {
@@ -239,6 +245,7 @@ const ScopeColumn* Analyzer::find_column(std::string_view table, std::string_vie
       owner = level;
       return found;
     }
+    if (table_seen) check_system_column(name, location);
     if (table_seen)
       raise_at(location, "42703",
                "column " + std::string(table) + "." + std::string(name) + " does not exist");
@@ -284,6 +291,7 @@ Expr Analyzer::column_ref(const PgQuery__ColumnRef& ref, Scope& scope) {
         raise_at(ref.location, "42P01",
                  "missing FROM-clause entry for table \"" + std::string(table) + "\"");
     }
+    check_system_column(name, ref.location);
     raise_at(ref.location, "42703", "column \"" + std::string(name) + "\" does not exist");
   }
   if (!owner->inside_aggregate) {

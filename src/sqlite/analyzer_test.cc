@@ -72,7 +72,12 @@ TEST_F(AnalyzerTest, RefusesWhatPostgresRefuses) {
 
 TEST_F(AnalyzerTest, NamesWhatItCannotTranslate) {
   EXPECT_EQ(state_of("select * from t tablesample system (1)"), "0A000");
-  EXPECT_EQ(state_of("select name from t group by rollup (name)"), "0A000");
+  EXPECT_EQ(state_of("select row_number() over () from t group by rollup (name)"), "0A000");
+}
+
+TEST_F(AnalyzerTest, RefusesSeveralStepsWhereOnlyOneCanBeRun) {
+  EXPECT_EQ(state_of("with gone as (delete from t returning name) select name from gone"), "0A000");
+  EXPECT_EQ(state_of("merge into t using (select 1) s on true when matched then delete"), "0A000");
 }
 
 }  // namespace
