@@ -155,25 +155,6 @@ TEST_F(KeptBlocks, that_are_lost_with_a_damaged_branch_damage_the_older_ones) {
   EXPECT_TRUE(contents("c") == old_);
 }
 
-// One file `blocks`, the one that was opened last, has no room.
-class FullBlocks : public os::SystemFiles {
- public:
-  bool full = false;
-  os::Expected<int> open(int dir, const char* path, int flags, mode_t mode,
-                         os::Resolve resolve) override {
-    auto fd = SystemFiles::open(dir, path, flags, mode, resolve);
-    if (fd && std::string_view(path) == "blocks") blocks_ = *fd;
-    return fd;
-  }
-  os::Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) override {
-    if (full && fd == blocks_) return os::fail(Errno::kNoSpace);
-    return SystemFiles::pwritev(fd, buffers, offset);
-  }
-
- private:
-  int blocks_ = -1;
-};
-
 TEST_F(KeptBlocks, that_the_newest_branch_cannot_keep_are_kept_by_the_next) {
   auto files = std::make_shared<FullBlocks>();
   start(files);

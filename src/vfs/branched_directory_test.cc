@@ -361,31 +361,13 @@ TEST_F(BranchedDirectoryTest, damaged_branches_can_only_be_dropped) {
 }
 
 // A full disk, or a bad one, ends the branch and not the parent.
-class FailingBlocks : public os::SystemFiles {
- public:
-  std::atomic<bool> failing = false;
-  os::Expected<int> open(int dir, const char* path, int flags, mode_t mode,
-                         os::Resolve resolve) override {
-    auto fd = SystemFiles::open(dir, path, flags, mode, resolve);
-    if (fd && std::string_view(path) == "blocks") blocks_ = *fd;
-    return fd;
-  }
-  os::Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) override {
-    if (failing && fd == blocks_) return os::fail(Errno::kNoSpace);
-    return SystemFiles::pwritev(fd, buffers, offset);
-  }
-
- private:
-  int blocks_ = -1;
-};
-
 TEST_F(BranchedDirectoryTest, the_parent_does_not_suffer_from_a_branch_that_cannot_keep_blocks) {
-  auto files = std::make_shared<FailingBlocks>();
+  auto files = std::make_shared<FullBlocks>();
   branched_ = branched_directory(host_.path(), files);
   fs_ = branched_->root();
   put(*fs_, "f", "abc");
   auto b = branch("b");
-  files->failing = true;
+  files->full = true;
   EXPECT_EQ(error_of(b->open("f", kWriting).value()->pwrite(bytes("x"), 0)), Errno::kNoSpace);
   EXPECT_EQ(get(*b, "f"), "abc");
   put(*fs_, "f", "new");

@@ -53,6 +53,25 @@ inline std::unique_ptr<DirectoryFileSystem> directory(const std::string& path,
       {.path = path, .files = std::make_shared<os::SystemFiles>(), .read_only = read_only}));
 }
 
+// Files where one called `blocks`, the one that was opened last, may have no room.
+class FullBlocks : public os::SystemFiles {
+ public:
+  std::atomic<bool> full = false;
+  os::Expected<int> open(int dir, const char* path, int flags, mode_t mode,
+                         os::Resolve resolve) override {
+    auto fd = SystemFiles::open(dir, path, flags, mode, resolve);
+    if (fd && std::string_view(path) == "blocks") blocks_ = *fd;
+    return fd;
+  }
+  os::Expected<size_t> pwritev(int fd, std::span<const iovec> buffers, uint64_t offset) override {
+    if (full && fd == blocks_) return os::fail(Errno::kNoSpace);
+    return SystemFiles::pwritev(fd, buffers, offset);
+  }
+
+ private:
+  int blocks_ = -1;
+};
+
 // Files of a program that may be killed: afterwards nothing of it reaches them.
 class MortalFiles : public os::SystemFiles {
  public:
