@@ -108,15 +108,22 @@ Result<Booted> boot(const RecordOptions& options) {
   return booted;
 }
 
-// What the first session of a cluster writes to that goes on from `snapshot`: every one will, so
-// these pages need not wait for a fault.
-Result<std::vector<uint32_t>> find_hot_pieces(const Snapshot& snapshot,
-                                              const RecordOptions& options) {
+// What a cluster does that goes on from a snapshot, up to the end of its first session. Each one
+// will: it tells which shared memory need not wait for a fault, and which files are better not
+// compressed.
+Result<void> rehearse(const Snapshot& snapshot, const RecordOptions& options) {
   CALF_TRY(const Booted resumed, make_kernel(options));
   CALF_CHECK_OK(resumed.kernel->resume_postmaster(snapshot, {}, [] {}));
   if (auto served = serve_one_session(*resumed.kernel, options.database); !served)
     return fail(std::move(served).error().with_context(*resumed.messages));
-  return snapshot.hot_pieces();
+  return {};
+}
+
+Result<std::shared_ptr<vfs::FileSystem>> in_memory(std::shared_ptr<const vfs::Pack> pack) {
+  auto made = vfs::MemoryFileSystem::create(
+      {.clock = std::make_shared<os::SystemClock>(), .pack = std::move(pack), .pack_subtree = ""});
+  if (!made) return fail(os::to_error("making a file system in memory", made.error()));
+  return std::shared_ptr<vfs::FileSystem>(std::move(*made));
 }
 
 }  // namespace
@@ -141,9 +148,13 @@ Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
   CALF_CHECK_OK(pack.add_tree(*data, "", ""));
   CALF_TRY(const std::string packed, std::move(pack).finish());
   CALF_TRY(const auto unlearned, Snapshot::adopt(builder.finish(state, packed)));
-  options.data = std::shared_ptr<vfs::FileSystem>(data->clone());
-  CALF_TRY(state.hot_pieces, find_hot_pieces(*unlearned, options));
-  return builder.finish(state, packed);
+  CALF_TRY(const auto files, vfs::Pack::open(unlearned->data_pack()));
+  CALF_TRY(options.data, in_memory(files));
+  CALF_CHECK_OK(rehearse(*unlearned, options));
+  if (const auto control = files->find("global/pg_control"))  // before a cluster goes on
+    CALF_CHECK_OK(files->contents(*control));
+  state.hot_pieces = unlearned->hot_pieces();
+  return builder.finish(state, files->with_read_contents_stored());
 }
 
 Result<std::shared_ptr<const Snapshot>> record_snapshot(RecordOptions options) {

@@ -63,11 +63,11 @@ Expected<void> Contents::Mapped::resize(uint64_t size) {
   return {};
 }
 
-Contents Contents::of_pack(const Pack& pack, const Pack::Entry& entry) {
+Contents Contents::of_pack(const Pack& pack, Pack::EntryIndex file) {
   Contents contents;
   contents.pack_ = &pack;
-  contents.backing_ = &entry;
-  contents.size_ = contents.backed_size_ = entry.size_bytes;
+  contents.backing_ = file;
+  contents.size_ = contents.backed_size_ = pack.entry(file).size_bytes;
   return contents;
 }
 
@@ -117,7 +117,7 @@ Expected<void> Contents::read_piece(uint64_t index, uint32_t from,
   if (start < backed_size_) {
     const size_t inside = start % kPieceSize;
     CALF_ERRNO_TRY(std::span<const std::byte> piece,
-                   pack_->piece(*backing_, static_cast<uint32_t>(start / kPieceSize)));
+                   pack_->piece(pack_->entry(backing_), static_cast<uint32_t>(start / kPieceSize)));
     if (inside < piece.size()) {
       copied = std::min({bytes.size(), piece.size() - inside, size_t{backed_size_ - start}});
       std::memcpy(bytes.data(), piece.data() + inside, copied);

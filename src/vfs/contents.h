@@ -74,8 +74,8 @@ class Contents {
   Contents(Contents&&) = default;
   Contents& operator=(Contents&&) = default;
 
-  // The contents of a pack's file, which must outlive this object.
-  static Contents of_pack(const Pack& pack, const Pack::Entry& entry);
+  // The contents of a file of `pack`, which must outlive this object.
+  static Contents of_pack(const Pack& pack, Pack::EntryIndex file);
 
   // Shares the chunks; mapped contents are copied. `budget` is the clone's.
   [[nodiscard]] Contents clone(Budget& budget) const;
@@ -122,7 +122,7 @@ class Contents {
   uint64_t size_ = 0;
   uint64_t allocated_ = 0;  // what this file took from the budget
   const Pack* pack_ = nullptr;
-  const Pack::Entry* backing_ = nullptr;
+  Pack::EntryIndex backing_ = 0;
   uint64_t backed_size_ = 0;  // bytes before this that no chunk holds are the pack's
 };
 

@@ -31,12 +31,12 @@ void MemoryTree::release_if_unused(Node& node) {
 
 void MemoryTree::materialise(Node& directory) {
   if (directory.pack_entry == Node::kNoPackEntry) return;
-  const Pack::Entry& entry = pack->entry(directory.pack_entry);
+  const Pack::Entry entry = pack->entry(directory.pack_entry);
   directory.pack_entry = Node::kNoPackEntry;
   directory.table = Shared<DirectoryTable>(new DirectoryTable);
   directory.table->reserve(entry.count);
   for (uint32_t i = entry.first; i < entry.first + entry.count; ++i) {
-    const Pack::Entry& child = pack->entry(i);
+    const Pack::Entry child = pack->entry(i);
     Node& node = create(child.kind, child.permissions);
     node.access_time_ns = node.modify_time_ns = node.change_time_ns = child.modify_time_ns;
     node.links = 1;
@@ -48,7 +48,7 @@ void MemoryTree::materialise(Node& directory) {
     } else if (child.kind == FileKind::kSymlink) {
       node.target = child.symlink_target;
     } else {
-      node.contents = Contents::of_pack(*pack, child);
+      node.contents = Contents::of_pack(*pack, i);
     }
     directory.table->insert(child.name, node.id);
   }

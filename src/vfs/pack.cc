@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
+#include <ranges>
 
 #include "vfs/pack_format.h"
 #include "vfs/path.h"
@@ -32,6 +33,11 @@ bool to_file_kind(uint8_t kind, FileKind& out) {
     default:
       return false;
   }
+}
+
+template <typename T>
+T record_at(const std::byte* records, uint64_t index) {
+  return read_record<T>(records + index * sizeof(T));
 }
 
 bool is_name(std::string_view name) {
@@ -67,7 +73,14 @@ class Pack::Contexts {
 Pack::Pack() : contexts_(std::make_unique<Contexts>()) {}
 
 Pack::~Pack() {
-  for (auto& frame : loaded_) std::free(frame.load(std::memory_order_relaxed));
+  for (auto& frame : loaded_) {
+    const std::byte* bytes = frame.load(std::memory_order_relaxed);
+    if (!is_in_blob(bytes)) std::free(const_cast<std::byte*>(bytes));
+  }
+}
+
+bool Pack::is_in_blob(const std::byte* bytes) const {
+  return bytes >= blob_.data() && bytes < blob_.data() + blob_.size();
 }
 
 Result<std::shared_ptr<const Pack>> Pack::open(std::span<const std::byte> blob) {
@@ -79,97 +92,97 @@ Result<std::shared_ptr<const Pack>> Pack::open(std::span<const std::byte> blob) 
 Result<void> Pack::parse(std::span<const std::byte> blob) {
   blob_ = blob;
   if (blob.size() < sizeof(Header)) return damaged("too short");
-  auto header = read_record<Header>(blob.data());
+  const auto header = read_record<Header>(blob.data());
   if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) return damaged("this is not a pack");
   if (header.version != kVersion)
     return calf::fail(ErrorCode::kUnsupported, "pack: version " + std::to_string(header.version),
                       "it was made by another version of Calf");
-  if (header.index_offset > blob.size() ||
-      header.index_compressed_size > blob.size() - header.index_offset)
+  if (header.index_offset > blob.size() || header.index_size > blob.size() - header.index_offset)
     return damaged("the index is cut off");
-  uint64_t fixed = uint64_t{header.entry_count} * sizeof(EntryRecord) +
-                   uint64_t{header.piece_count} * sizeof(PieceRecord) +
-                   uint64_t{header.frame_count} * sizeof(FrameRecord);
-  if (header.index_size > kMaxIndexSize || fixed > header.index_size || header.entry_count == 0)
+  const uint64_t fixed = uint64_t{header.entry_count} * sizeof(EntryRecord) +
+                         uint64_t{header.piece_count} * sizeof(PieceRecord) +
+                         uint64_t{header.frame_count} * sizeof(FrameRecord);
+  if (fixed > header.index_size || header.entry_count == 0 || header.zero != 0)
     return damaged("the counts do not fit the index");
-  if (ZSTD_getFrameContentSize(blob.data() + header.index_offset, header.index_compressed_size) !=
-      header.index_size)
+  entries_ = blob.data() + header.index_offset;
+  if (XXH3_64bits(entries_, header.index_size) != header.index_checksum)
     return damaged("the index is damaged");
-  index_.resize(header.index_size);
-  size_t size = ZSTD_decompress(index_.data(), index_.size(), blob.data() + header.index_offset,
-                                header.index_compressed_size);
-  if (ZSTD_isError(size) || size != index_.size()) return damaged("the index is damaged");
-
-  entries_.resize(header.entry_count);
-  pieces_.resize(header.piece_count);
-  frames_.resize(header.frame_count);
-  loaded_ = std::vector<std::atomic<std::byte*>>(header.frame_count);
-  const char* pieces = index_.data() + header.entry_count * sizeof(EntryRecord);
-  const char* frames = pieces + header.piece_count * sizeof(PieceRecord);
-  CALF_CHECK_OK(parse_pieces_and_frames(pieces, frames));
-  return parse_entries(index_.data(), std::string_view(index_).substr(fixed));
+  pieces_ = entries_ + header.entry_count * sizeof(EntryRecord);
+  frames_ = pieces_ + header.piece_count * sizeof(PieceRecord);
+  strings_ = {reinterpret_cast<const char*>(entries_) + fixed, header.index_size - fixed};
+  entry_count_ = header.entry_count;
+  piece_count_ = header.piece_count;
+  frame_count_ = header.frame_count;
+  loaded_ = std::vector<std::atomic<const std::byte*>>(frame_count_);
+  CALF_CHECK_OK(check_pieces_and_frames());
+  return check_entries();
 }
 
-Result<void> Pack::parse_pieces_and_frames(const char* pieces, const char* frames) {
-  for (size_t i = 0; i < frames_.size(); ++i) {
-    auto record = read_record<FrameRecord>(frames + i * sizeof(FrameRecord));
-    if (record.offset > blob_.size() || record.compressed_size > blob_.size() - record.offset ||
-        record.size > kMaxFrameSize)
+Result<void> Pack::check_pieces_and_frames() const {
+  for (uint32_t i = 0; i < frame_count_; ++i) {
+    const auto frame = record_at<FrameRecord>(frames_, i);
+    if (frame.offset > blob_.size() || frame.size_in_blob() > blob_.size() - frame.offset ||
+        frame.size == 0 || frame.size > kMaxFrameSize)
       return damaged("a frame lies outside");
-    frames_[i] = {record.offset, record.compressed_size, record.size};
   }
-  for (size_t i = 0; i < pieces_.size(); ++i) {
-    auto record = read_record<PieceRecord>(pieces + i * sizeof(PieceRecord));
-    pieces_[i] = {record.frame, record.offset, record.length};
-    if (record.frame == kHole) continue;
-    if (record.frame >= frames_.size() || record.length > kPieceSize ||
-        uint64_t{record.offset} + record.length > frames_[record.frame].size)
+  for (uint32_t i = 0; i < piece_count_; ++i) {
+    const auto piece = record_at<PieceRecord>(pieces_, i);
+    if (piece.frame == kHole) continue;
+    if (piece.frame >= frame_count_ || piece.length > kPieceSize ||
+        uint64_t{piece.offset} + piece.length > record_at<FrameRecord>(frames_, piece.frame).size)
       return damaged("a piece lies outside of its frame");
   }
   return {};
 }
 
-Result<void> Pack::parse_entries(const char* at, std::string_view strings) {
+Result<void> Pack::check_entries() const {
   uint64_t next_child = 1;
-  for (size_t i = 0; i < entries_.size(); ++i, at += sizeof(EntryRecord)) {
-    auto record = read_record<EntryRecord>(at);
-    Entry& entry = entries_[i];
-    uint64_t string_end = uint64_t{record.name_offset} + record.name_length + record.target_length;
-    if (!to_file_kind(record.kind, entry.kind) || string_end > strings.size())
+  for (uint32_t i = 0; i < entry_count_; ++i) {
+    const auto record = record_at<EntryRecord>(entries_, i);
+    const uint64_t string_end =
+        uint64_t{record.name_offset} + record.name_length + record.target_length;
+    FileKind kind;
+    if (!to_file_kind(record.kind, kind) || string_end > strings_.size())
       return damaged("an entry is damaged");
-    entry.name = strings.substr(record.name_offset, record.name_length);
-    entry.symlink_target =
-        strings.substr(record.name_offset + record.name_length, record.target_length);
-    entry.permissions = record.permissions & 07777;
-    entry.size_bytes = record.size;
-    entry.modify_time_ns = record.modify_time_ns;
-    entry.first = record.first;
-    entry.count = record.count;
-    if (i == 0 ? entry.kind != FileKind::kDirectory : !is_name(entry.name))
+    if (i == 0 ? kind != FileKind::kDirectory : !is_name(entry(i).name))
       return damaged("an entry has a bad name");
-    if (entry.kind == FileKind::kSymlink && entry.symlink_target.empty())
+    if (kind == FileKind::kSymlink && record.target_length == 0)
       return damaged("a symlink has no target");
-    if (entry.kind == FileKind::kDirectory) {
-      if (entry.first != next_child || next_child <= i) return damaged("the tree is damaged");
-      next_child += entry.count;
-    } else if (entry.kind == FileKind::kRegular) {
-      if (uint64_t{entry.first} + entry.count > pieces_.size() ||
-          entry.count != entry.size_bytes / kPieceSize + (entry.size_bytes % kPieceSize != 0))
+    if (kind == FileKind::kDirectory) {
+      if (record.first != next_child || next_child <= i) return damaged("the tree is damaged");
+      next_child += record.count;
+    } else if (kind == FileKind::kRegular) {
+      if (uint64_t{record.first} + record.count > piece_count_ ||
+          record.count != record.size / kPieceSize + (record.size % kPieceSize != 0))
         return damaged("a file's pieces do not fit its size");
     }
   }
-  if (next_child != entries_.size()) return damaged("the tree is damaged");
+  if (next_child != entry_count_) return damaged("the tree is damaged");
   return {};
+}
+
+Pack::Entry Pack::entry(EntryIndex index) const {
+  const auto record = record_at<EntryRecord>(entries_, index);
+  Entry entry;
+  to_file_kind(record.kind, entry.kind);
+  entry.name = strings_.substr(record.name_offset, record.name_length);
+  entry.symlink_target =
+      strings_.substr(record.name_offset + record.name_length, record.target_length);
+  entry.permissions = record.permissions & 07777;
+  entry.size_bytes = record.size;
+  entry.modify_time_ns = record.modify_time_ns;
+  entry.first = record.first;
+  entry.count = record.count;
+  return entry;
 }
 
 std::optional<Pack::EntryIndex> Pack::find_child(const Entry& directory,
                                                  std::string_view name) const {
-  auto begin = entries_.begin() + directory.first;
-  auto end = begin + directory.count;
-  auto at = std::lower_bound(begin, end, name,
-                             [](const Entry& e, std::string_view n) { return e.name < n; });
-  if (at == end || at->name != name) return std::nullopt;
-  return static_cast<EntryIndex>(at - entries_.begin());
+  const auto children = std::views::iota(directory.first, directory.first + directory.count);
+  const auto at =
+      std::ranges::lower_bound(children, name, {}, [this](uint32_t i) { return entry(i).name; });
+  if (at == children.end() || entry(*at).name != name) return std::nullopt;
+  return *at;
 }
 
 std::optional<Pack::EntryIndex> Pack::find(std::string_view path) const {
@@ -177,49 +190,61 @@ std::optional<Pack::EntryIndex> Pack::find(std::string_view path) const {
   for (std::string_view rest = path;;) {
     std::string_view component = take_component(rest);
     if (component.empty()) return at;
-    if (entries_[at].kind != FileKind::kDirectory) return std::nullopt;
-    auto child = find_child(entries_[at], component);
+    const Entry directory = entry(at);
+    if (directory.kind != FileKind::kDirectory) return std::nullopt;
+    auto child = find_child(directory, component);
     if (!child) return std::nullopt;
     at = *child;
   }
 }
 
 Expected<const std::byte*> Pack::frame_bytes(uint32_t frame) const {
-  std::atomic<std::byte*>& slot = loaded_[frame];
+  std::atomic<const std::byte*>& slot = loaded_[frame];
   // Acquire: the bytes were written before the pointer was published.
-  if (std::byte* bytes = slot.load(std::memory_order_acquire)) return bytes;
-  const Frame& info = frames_[frame];
+  if (const std::byte* bytes = slot.load(std::memory_order_acquire)) return bytes;
+  const auto record = record_at<FrameRecord>(frames_, frame);
+  if (record.is_stored()) {
+    slot.store(blob_.data() + record.offset, std::memory_order_release);
+    return blob_.data() + record.offset;
+  }
+  CALF_ERRNO_TRY(std::byte * bytes, decompress(frame));
+  const std::byte* others = nullptr;
+  // Somebody else may have been quicker: theirs is the same.
+  if (slot.compare_exchange_strong(others, bytes, std::memory_order_acq_rel)) return bytes;
+  std::free(bytes);
+  return others;
+}
+
+// In memory that the caller frees.
+Expected<std::byte*> Pack::decompress(uint32_t frame) const {
+  const auto record = record_at<FrameRecord>(frames_, frame);
   ZSTD_DCtx* context = contexts_->take();
-  auto* bytes = static_cast<std::byte*>(std::malloc(std::max<size_t>(info.size, 1)));
+  auto* bytes = static_cast<std::byte*>(std::malloc(std::max<size_t>(record.size, 1)));
   if (context == nullptr || bytes == nullptr) {
     ZSTD_freeDCtx(context);
     std::free(bytes);
     return fail(Errno::kNoMemory);
   }
-  size_t size = ZSTD_decompressDCtx(context, bytes, info.size, blob_.data() + info.offset,
-                                    info.compressed_size);
+  const size_t size = ZSTD_decompressDCtx(context, bytes, record.size, blob_.data() + record.offset,
+                                          record.compressed_size);
   contexts_->give_back(context);
-  if (ZSTD_isError(size) || size != info.size) {
+  if (ZSTD_isError(size) || size != record.size) {
     std::free(bytes);
     return fail(Errno::kIo);
   }
-  std::byte* expected = nullptr;
-  // Somebody else may have been quicker: theirs is the same.
-  if (slot.compare_exchange_strong(expected, bytes, std::memory_order_acq_rel)) return bytes;
-  std::free(bytes);
-  return expected;
+  return bytes;
 }
 
 Expected<std::span<const std::byte>> Pack::piece(const Entry& file, uint32_t piece) const {
   if (piece >= file.count) return std::span<const std::byte>();
-  const Piece& info = pieces_[file.first + piece];
-  if (info.frame == kHole) return std::span<const std::byte>();
-  CALF_ERRNO_TRY(const std::byte* bytes, frame_bytes(info.frame));
-  return std::span<const std::byte>(bytes + info.offset, info.length);
+  const auto record = record_at<PieceRecord>(pieces_, file.first + piece);
+  if (record.frame == kHole) return std::span<const std::byte>();
+  CALF_ERRNO_TRY(const std::byte* bytes, frame_bytes(record.frame));
+  return std::span<const std::byte>(bytes + record.offset, record.length);
 }
 
 Result<std::string> Pack::contents(EntryIndex file) const {
-  const Entry& entry = entries_[file];
+  const Entry entry = this->entry(file);
   if (entry.kind != FileKind::kRegular)
     return calf::fail(ErrorCode::kInvalidArgument, "pack: not a regular file");
   std::string out(entry.size_bytes, '\0');
@@ -231,6 +256,22 @@ Result<std::string> Pack::contents(EntryIndex file) const {
     std::memcpy(out.data() + at, bytes->data(), std::min(bytes->size(), out.size() - at));
   }
   return out;
+}
+
+std::string Pack::with_read_contents_stored() const {
+  auto header = read_record<Header>(blob_.data());
+  std::string index(reinterpret_cast<const char*>(entries_), header.index_size);
+  std::string blob(sizeof header, '\0');
+  for (uint32_t i = 0; i < frame_count_; ++i) {
+    auto record = record_at<FrameRecord>(frames_, i);
+    const std::byte* read = loaded_[i].load(std::memory_order_acquire);
+    const std::byte* bytes = read != nullptr ? read : blob_.data() + record.offset;
+    if (read != nullptr) record.compressed_size = 0;
+    record.offset = blob.size();
+    blob.append(reinterpret_cast<const char*>(bytes), record.size_in_blob());
+    std::memcpy(index.data() + (frames_ - entries_) + i * sizeof record, &record, sizeof record);
+  }
+  return finish_pack(std::move(blob), header, index);
 }
 
 }  // namespace calf::vfs

@@ -1,6 +1,7 @@
 // A tree of files in one compressed, checksummed blob (docs/formats/pack.md): the read-only files
-// of the image and the template of a cluster are packs inside the binary. Opening reads the index
-// only; contents are decompressed when first read and then shared by everybody in the process.
+// of the image and the template of a cluster are packs inside the binary. Opening checks the index
+// only, which is used where it lies; contents are decompressed when first read, unless they are
+// stored as they are, and then shared by everybody in the process.
 #pragma once
 
 #include <atomic>
@@ -46,8 +47,8 @@ class Pack {
   static Result<std::shared_ptr<const Pack>> open(std::span<const std::byte> blob);
   ~Pack();
 
-  [[nodiscard]] uint32_t entry_count() const { return static_cast<uint32_t>(entries_.size()); }
-  [[nodiscard]] const Entry& entry(EntryIndex index) const { return entries_[index]; }
+  [[nodiscard]] uint32_t entry_count() const { return entry_count_; }
+  [[nodiscard]] Entry entry(EntryIndex index) const;
   // The entry at a plain path ("a/b/c", no "..", symlinks are not followed), if there is one.
   [[nodiscard]] std::optional<EntryIndex> find(std::string_view path) const;
   [[nodiscard]] std::optional<EntryIndex> find_child(const Entry& directory,
@@ -70,34 +71,32 @@ class Pack {
   [[nodiscard]] Result<void> unpack_to(const std::string& directory,
                                        const UnpackOptions& options) const;
 
- private:
-  struct Piece {
-    uint32_t frame = 0;   // kHole: nothing stored
-    uint32_t offset = 0;  // inside the decompressed frame
-    uint32_t length = 0;
-  };
-  struct Frame {
-    uint64_t offset = 0;  // of the compressed bytes in the blob
-    uint32_t compressed_size = 0;
-    uint32_t size = 0;
-  };
-  static constexpr uint32_t kHole = UINT32_MAX;
+  // The same tree as another blob: what has been read of this one so far is stored as it is there.
+  // For a pack that is always read like that: it takes more of the disk, and neither memory nor
+  // time to decompress.
+  [[nodiscard]] std::string with_read_contents_stored() const;
 
+ private:
   class Contexts;  // decompression contexts that are not in use
 
   Pack();
   Result<void> parse(std::span<const std::byte> blob);
-  Result<void> parse_entries(const char* at, std::string_view strings);
-  Result<void> parse_pieces_and_frames(const char* pieces, const char* frames);
+  Result<void> check_entries() const;
+  Result<void> check_pieces_and_frames() const;
   Expected<const std::byte*> frame_bytes(uint32_t frame) const;
+  Expected<std::byte*> decompress(uint32_t frame) const;
+  [[nodiscard]] bool is_in_blob(const std::byte* bytes) const;
 
   std::span<const std::byte> blob_;
-  std::string index_;  // decompressed; names and targets point into it
-  std::vector<Entry> entries_;
-  std::vector<Piece> pieces_;
-  std::vector<Frame> frames_;
-  // One per frame: null until somebody has decompressed it. Written once, by compare-and-swap.
-  mutable std::vector<std::atomic<std::byte*>> loaded_;
+  // The index's parts, in the blob.
+  const std::byte* entries_ = nullptr;
+  const std::byte* pieces_ = nullptr;
+  const std::byte* frames_ = nullptr;
+  std::string_view strings_;
+  uint32_t entry_count_ = 0, piece_count_ = 0, frame_count_ = 0;
+  // One per frame: null until somebody has read it. Written once, by compare-and-swap; ours when
+  // not in the blob.
+  mutable std::vector<std::atomic<const std::byte*>> loaded_;
   std::unique_ptr<Contexts> contexts_;
 };
 

@@ -16,8 +16,6 @@ namespace {
 
 using namespace pack_format;
 
-constexpr uint32_t kHoleFrame = UINT32_MAX;
-
 struct BuilderNode {
   FileKind kind = FileKind::kDirectory;
   uint32_t permissions = 0755;
@@ -55,7 +53,7 @@ class ContentWriter {
       size_t last = piece.find_last_not_of('\0');
       piece = piece.substr(0, last == std::string_view::npos ? 0 : last + 1);
       if (piece.empty()) {
-        pieces_.push_back({kHoleFrame, 0, 0});
+        pieces_.push_back({kHole, 0, 0});
         continue;
       }
       auto [known, is_new] = known_.try_emplace(std::string(piece));
@@ -274,18 +272,11 @@ Result<std::string> PackBuilder::finish() && {
   index += strings;
   if (index.size() > kMaxIndexSize)
     return calf::fail(ErrorCode::kResourceExhausted, "too many files for a pack");
-  CALF_TRY(std::string compressed, compress(index, options.compression_level));
-  Header header{.magic = {},
-                .version = kVersion,
-                .index_compressed_size = static_cast<uint32_t>(compressed.size()),
-                .index_offset = blob.size(),
-                .index_size = static_cast<uint32_t>(index.size()),
-                .entry_count = static_cast<uint32_t>(entries.size()),
-                .piece_count = static_cast<uint32_t>(contents.pieces().size()),
-                .frame_count = static_cast<uint32_t>(contents.frames().size())};
-  std::memcpy(header.magic, kMagic, sizeof kMagic);
-  std::memcpy(blob.data(), &header, sizeof header);
-  return blob + compressed;
+  Header header{};
+  header.entry_count = static_cast<uint32_t>(entries.size());
+  header.piece_count = static_cast<uint32_t>(contents.pieces().size());
+  header.frame_count = static_cast<uint32_t>(contents.frames().size());
+  return finish_pack(std::move(blob), header, index);
 }
 
 }  // namespace calf::vfs

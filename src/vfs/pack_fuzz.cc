@@ -6,7 +6,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto pack = Pack::open(std::as_bytes(std::span(data, size)));
   if (!pack) return 0;
   for (uint32_t i = 0; i < (*pack)->entry_count(); ++i) {
-    const Pack::Entry& entry = (*pack)->entry(i);
+    const Pack::Entry entry = (*pack)->entry(i);
     if (entry.kind == FileKind::kDirectory) (void)(*pack)->find_child(entry, "a");
     if (entry.kind == FileKind::kRegular) (void)(*pack)->contents(i);
   }

@@ -41,7 +41,7 @@ Result<std::shared_ptr<const Pack>> open_pack(const std::string& path) {
 
 void print(const Pack& pack, const Pack::Entry& directory, const std::string& prefix) {
   for (uint32_t i = directory.first; i < directory.first + directory.count; ++i) {
-    const Pack::Entry& entry = pack.entry(i);
+    const Pack::Entry entry = pack.entry(i);
     std::string path = prefix + std::string(entry.name);
     char kind = entry.kind == FileKind::kDirectory ? 'd'
                 : entry.kind == FileKind::kSymlink ? 'l'

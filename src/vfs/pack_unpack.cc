@@ -28,7 +28,7 @@ class Unpacker {
 
   Result<void> children(const Pack::Entry& directory, int fd) {
     for (uint32_t i = directory.first; i < directory.first + directory.count; ++i) {
-      const Pack::Entry& entry = pack_.entry(i);
+      const Pack::Entry entry = pack_.entry(i);
       std::string name(entry.name);
       Expected<void> done;
       if (entry.kind == FileKind::kDirectory) {
