@@ -7,6 +7,18 @@ function(calf_precompile target)
   endif()
 endfunction()
 
+# calf_start_order(TARGET): what a start runs lies together in the program (guest/profile/README.md). A page fault brings
+# sixteen pages, which are mostly of use then.
+include(CheckLinkerFlag)
+function(calf_start_order target)
+  set(order ${PROJECT_SOURCE_DIR}/guest/profile/start_order.txt)
+  check_linker_flag(CXX -Wl,--symbol-ordering-file=${order} CALF_LINKER_ORDERS_SYMBOLS) # lld does
+  if(CALF_LINKER_ORDERS_SYMBOLS)
+    target_link_options(${target} PRIVATE -Wl,--symbol-ordering-file=${order} -Wl,--no-warn-symbol-ordering)
+    set_property(TARGET ${target} APPEND PROPERTY LINK_DEPENDS ${order})
+  endif()
+endfunction()
+
 # calf_module(NAME SOURCES … DEPENDS … TESTS … LIBRARIES … HEADERS …): one static library a module, calf_NAME.
 # Its DEPENDS are its dependency list: what is not named there cannot be linked. Every x_test.cc of TESTS goes into one
 # GoogleTest binary, NAME_test. HEADERS are libraries' large ones that most of its sources need.

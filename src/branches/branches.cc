@@ -35,6 +35,7 @@ Result<std::unique_ptr<Branches>> Branches::start(Options options) {
   std::unique_ptr<Branches> branches(new Branches(std::move(options)));
   branches->adopt_kept();
   CALF_TRY(branches->root_, branches->options_.start_root({.is_branch = false,
+                                                           .expects_client = true,
                                                            .log_sink = branches->options_.log_sink,
                                                            .data = branches->options_.data,
                                                            .snapshot = branches->options_.snapshot,

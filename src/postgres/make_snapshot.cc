@@ -92,6 +92,7 @@ Result<Booted> make_kernel(const RecordOptions& options) {
           .log_sink = [log = booted.messages](int, std::string_view bytes) { log->append(bytes); },
           .environment = guest_environment(),
           .helpers_idle_ns = INT64_C(3'600'000'000'000),  // after all sessions
+          .expects_client = true,
           .for_snapshot = true,
       }));
   return booted;
@@ -149,11 +150,15 @@ Result<std::string> make_snapshot(std::shared_ptr<vfs::FileSystem> installation,
   CALF_TRY(const std::string packed, std::move(pack).finish());
   CALF_TRY(const auto unlearned, Snapshot::adopt(builder.finish(state, packed)));
   CALF_TRY(const auto files, vfs::Pack::open(unlearned->data_pack()));
-  CALF_TRY(options.data, in_memory(files));
-  CALF_CHECK_OK(rehearse(*unlearned, options));
+  for (int round = 0; round < wasm::UsualPages::kTeachers; ++round) {
+    CALF_TRY(options.data, in_memory(files));
+    CALF_CHECK_OK(rehearse(*unlearned, options));
+  }
   if (const auto control = files->find("global/pg_control"))  // before a cluster goes on
     CALF_CHECK_OK(files->contents(*control));
   state.hot_pieces = unlearned->hot_pieces();
+  state.usual_of_postmaster = unlearned->usual_pages()->postmasters.pages();
+  state.usual_of_backend = unlearned->usual_pages()->backends.pages();
   return builder.finish(state, files->with_read_contents_stored());
 }
 

@@ -14,7 +14,7 @@ namespace calf::postgres {
 namespace {
 
 constexpr char kMagic[8] = {'C', 'A', 'L', 'F', 'S', 'N', 'A', 'P'};
-constexpr uint32_t kVersion = 2;
+constexpr uint32_t kVersion = 3;
 constexpr uint64_t kPage = 4096;
 
 // docs/formats/snapshot.md
@@ -137,6 +137,8 @@ void fields(Visitor& v, SnapshotState& state) {
   v.visit(state.memory);
   v.visit(state.shared);
   v.visit(state.hot_pieces);
+  v.visit(state.usual_of_postmaster);
+  v.visit(state.usual_of_backend);
   v.visit(state.descriptors);
   v.visit(state.working_directory);
   v.visit(state.umask);
@@ -231,6 +233,8 @@ Result<std::shared_ptr<Snapshot>> Snapshot::decode(std::span<const std::byte> by
       return damaged();
   }
   snapshot->heat_ = std::make_shared<wasm::PieceHeat>(state.hot_pieces);
+  snapshot->usual_pages_.reset(
+      new UsualPages{.postmasters{state.usual_of_postmaster}, .backends{state.usual_of_backend}});
   snapshot->bytes_ = bytes;
   snapshot->data_pack_ = bytes.subspan(header.pack_offset, header.pack_size);
   auto file = os::find_backing_file(bytes);

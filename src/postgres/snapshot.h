@@ -42,6 +42,8 @@ struct SnapshotState {
   // Of PostgreSQL's main segment, what the first session of a fresh cluster writes to: see
   // wasm::PieceHeat. May be empty.
   std::vector<uint32_t> hot_pieces;
+  // Which pages of private memory the two write to: see wasm::UsualPages. May be empty.
+  std::vector<uint32_t> usual_of_postmaster, usual_of_backend;
   std::vector<wasm::GuestFiles::Descriptor> descriptors;
   std::string working_directory;
   uint32_t umask = 0;
@@ -99,7 +101,7 @@ class Snapshot {
   bool in_file_ = false;  // bytes_ are a mapping of a file
   os::BackingFile file_;  // has bytes_
   std::shared_ptr<wasm::PieceHeat> heat_;
-  std::shared_ptr<UsualPages> usual_pages_ = std::make_shared<UsualPages>();
+  std::shared_ptr<UsualPages> usual_pages_;
   SnapshotState state_;
   std::shared_ptr<const wasm::MemoryImage> memory_;
 };

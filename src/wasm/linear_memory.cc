@@ -375,28 +375,21 @@ std::vector<MemoryImage::Extent> LinearMemory::nonzero_extents(uint64_t begin, u
   return extents;
 }
 
-LinearMemory::UsedPages LinearMemory::used_pages() const {
+std::vector<uint32_t> LinearMemory::written_pages() const {
   const uint64_t end = state().pages * kWasmPageBytes;
   const TouchedPages pages(base_, end);
-  UsedPages used;
-  if (!pages.known()) return used;
-  for (uint32_t page = 0; page < end / kHostPage; ++page) {
-    if (!pages.touched(page)) continue;
-    (pages.anonymous(page) ? used.written : used.others).push_back(page);
-  }
-  return used;
+  std::vector<uint32_t> written;
+  if (!pages.known()) return written;
+  for (uint32_t page = 0; page < end / kHostPage; ++page)
+    if (pages.anonymous(page)) written.push_back(page);
+  return written;
 }
 
-void LinearMemory::populate(const UsedPages& pages) const {
-  populate(pages.written, MADV_POPULATE_WRITE);
-  populate(pages.others, MADV_POPULATE_READ);
-}
-
-void LinearMemory::populate(std::span<const uint32_t> pages, int advice) const {
+void LinearMemory::populate(std::span<const uint32_t> pages) const {
   for (size_t i = 0; i < pages.size();) {
     size_t end = i + 1;
     while (end < pages.size() && pages[end] == pages[end - 1] + 1) ++end;
-    madvise(base_ + uint64_t{pages[i]} * kHostPage, (end - i) * kHostPage, advice);
+    madvise(base_ + uint64_t{pages[i]} * kHostPage, (end - i) * kHostPage, MADV_POPULATE_WRITE);
     i = end;
   }
 }

@@ -127,15 +127,12 @@ class LinearMemory {
   // The same for a memory that was made by fork(*base, ...): only what has changed since is copied.
   Result<std::shared_ptr<MemoryImage>> capture_since(std::shared_ptr<const MemoryImage> base,
                                                      uint32_t heap_end) const;
-  // The pages that the process has used, by number, ascending. Empty when the system does not tell.
-  struct UsedPages {
-    std::vector<uint32_t> written;  // private ones
-    std::vector<uint32_t> others;   // read, or shared; also neighbours that the system has mapped
-  };
-  [[nodiscard]] UsedPages used_pages() const;
-  // As if the process used these pages: cheaper than one by one, and before it needs them. Nothing
-  // where the system cannot.
-  void populate(const UsedPages& pages) const;
+  // The private pages that the process has written to, by number, ascending. Empty when the system
+  // does not tell.
+  [[nodiscard]] std::vector<uint32_t> written_pages() const;
+  // As if the process wrote to these pages: cheaper than one by one, and before it needs them.
+  // Nothing where the system cannot.
+  void populate(std::span<const uint32_t> pages) const;
   // The page-aligned non-zero extents of [begin, end) that are private. For capture and snapshots.
   [[nodiscard]] std::vector<MemoryImage::Extent> nonzero_extents(uint64_t begin,
                                                                  uint64_t end) const;
@@ -153,7 +150,6 @@ class LinearMemory {
   [[nodiscard]] bool is_within_plain_region(uint64_t address, uint64_t size_bytes) const;
   Result<void> make_shared(uint32_t address, uint32_t size_bytes);
   Result<void> map_image(const MemoryImage& image);
-  void populate(std::span<const uint32_t> pages, int advice) const;
   [[nodiscard]] size_t mappings_added_by(uint64_t begin, uint64_t size_bytes) const;
   Result<void> copy_extent(int fd, const MemoryImage::Extent& extent);
   // The parts of [begin, end) that no shared region covers, in order.

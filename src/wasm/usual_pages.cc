@@ -17,18 +17,13 @@ std::vector<uint32_t> in_both(const std::vector<uint32_t>& a, const std::vector<
 void UsualPages::learn(const LinearMemory& memory) {
   const std::lock_guard lock(mutex_);
   if (teachers_ >= kTeachers) return;
-  LinearMemory::UsedPages used = memory.used_pages();
-  if (teachers_++ == 0) {
-    common_ = std::move(used);
-  } else {
-    common_ = {.written = in_both(common_.written, used.written),
-               .others = in_both(common_.others, used.others)};
-  }
+  std::vector<uint32_t> written = memory.written_pages();
+  common_ = teachers_++ == 0 ? std::move(written) : in_both(common_, written);
 }
 
-LinearMemory::UsedPages UsualPages::pages() const {
+std::vector<uint32_t> UsualPages::pages() const {
   const std::lock_guard lock(mutex_);
-  return teachers_ >= kTeachers ? common_ : LinearMemory::UsedPages{};
+  return teachers_ >= kTeachers ? common_ : std::vector<uint32_t>{};
 }
 
 }  // namespace calf::wasm

@@ -24,23 +24,29 @@ std::unique_ptr<LinearMemory> memory_with(std::initializer_list<uint32_t> pages)
 TEST(UsualPages, are_what_the_first_two_have_in_common) {
   UsualPages usual;
   usual.learn(*memory_with({3, 4, 9}));
-  EXPECT_THAT(usual.pages().written, IsEmpty());
+  EXPECT_THAT(usual.pages(), IsEmpty());
   usual.learn(*memory_with({4, 9, 12}));
-  const std::vector<uint32_t> both = usual.pages().written;
+  const std::vector<uint32_t> both = usual.pages();
   EXPECT_THAT(both, Contains(4u));
   EXPECT_THAT(both, Contains(9u));
   EXPECT_THAT(both, Not(Contains(3u)));
   EXPECT_THAT(both, Not(Contains(12u)));
   usual.learn(*memory_with({4}));
-  EXPECT_EQ(usual.pages().written, both);
+  EXPECT_EQ(usual.pages(), both);
+}
+
+TEST(UsualPages, may_be_known_from_before) {
+  UsualPages usual({4, 9});
+  usual.learn(*memory_with({4}));
+  EXPECT_EQ(usual.pages(), (std::vector<uint32_t>{4, 9}));
 }
 
 TEST(UsualPages, that_are_made_ready_are_as_they_were) {
   auto memory = memory_with({5});
-  memory->populate({.written = {4, 5, 6}, .others = {8}});
+  memory->populate(std::vector<uint32_t>{4, 5, 6});
   EXPECT_EQ(memory->base()[5 * kPageBytes], 1);
   EXPECT_EQ(memory->base()[6 * kPageBytes], 0);
-  EXPECT_THAT(memory->used_pages().written, Contains(6u));
+  EXPECT_THAT(memory->written_pages(), Contains(6u));
 }
 
 }  // namespace
