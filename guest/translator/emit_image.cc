@@ -12,8 +12,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr size_t kLargestShard = 140'000;  // bytes of WASM code in one C file
-constexpr uint32_t kLargestSkippedGap =
-    256;  // zeros that are cheaper to store than a segment of their own
+// Zeros that are cheaper to store than a segment of their own. The image's data become one: see
+// write_data().
+constexpr uint32_t kLargestSkippedGap = 16 * 1024;
 
 void write_if_changed(const fs::path& path, const std::string& content) {
   std::ifstream old(path, std::ios::binary);
@@ -180,11 +181,15 @@ class ImageWriter {
     if (blob.bytes.empty()) return;
     std::string file = file_stem(linked) + ".bin", symbol = data_symbol(linked);
     write_source(file, blob.bytes);
+    // Whole pages, and at the same place in their pages as in memory: the host maps the image's.
+    const std::string align = linked.path.empty() ? ".balign 4096,0\\n" : ".balign 16\\n";
+    const std::string before =
+        linked.path.empty() ? ".space " + std::to_string(blob.segments[0].address % 4096) + "\\n" : "";
     // The digest makes the object's cache key depend on the bytes.
     write_source(file_stem(linked) + "_data.c",
                  "/* " + sha256_hex(blob.bytes) + " */\n__asm__(\".section .rodata\\n.hidden " +
-                     symbol + "\\n.globl " + symbol + "\\n.balign 16\\n" + symbol +
-                     ":\\n.incbin \\\"" + file + "\\\"\\n.previous\\n\");\n");
+                     symbol + "\\n.globl " + symbol + "\\n" + align + before + symbol +
+                     ":\\n.incbin \\\"" + file + "\\\"\\n" + align + ".previous\\n\");\n");
   }
 
   // invoke_* and longjmp: see calf_jump_frame. Each invoke is a function of its own that is never

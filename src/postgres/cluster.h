@@ -38,9 +38,8 @@ class Cluster {
     std::shared_ptr<HostCommands> commands;
     // What PostgreSQL may start on the host; nothing, unless somebody says so.
     HostProgramRights programs{};
-    // A cluster that goes on from a snapshot starts PostgreSQL's helpers (checkpointer, autovacuum,
-    // …) when it has been idle for so long, ten times as long after its start at the latest, or
-    // when one is needed.
+    // A new cluster starts PostgreSQL's helpers (checkpointer, autovacuum, …) when it has been idle
+    // for so long, ten times as long after its start at the latest, or when one is needed.
     int64_t helpers_idle_ns = 20'000'000;
     // Then the time before the first client, and while there is none, does not count.
     bool helpers_wait_for_clients = false;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "calf_anchors.h"
 #include "os/mapping_budget.h"
+#include "wasm/fresh_memory.h"
 
 namespace calf::postgres {
 namespace {
@@ -128,7 +129,9 @@ Result<wasm::Stack> Kernel::take_stack() {
 }
 
 Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
-  CALF_TRY(auto memory, wasm::LinearMemory::create(calf_image_initial_pages, calf_image_globals));
+  CALF_TRY(auto fresh, wasm::make_fresh_memory());
+  starting_image_ = std::move(fresh.image);
+  auto memory = std::move(fresh.memory);
   memory->share_large_blocks();
   CALF_TRY(auto stack, take_stack());
   auto files = std::make_unique<wasm::GuestFiles>(wasm::GuestFiles::Options{
@@ -153,6 +156,7 @@ Result<void> Kernel::start_postmaster(std::vector<std::string> arguments) {
       Process::Parts{
           .memory = std::move(memory), .files = std::move(files), .stack = std::move(stack)},
       std::move(arguments));
+  put_off_deferred();
   Process& started = *postmaster;
   processes_.emplace(started.pid(), std::move(postmaster));
   runnable_.push_back(&started);
@@ -204,7 +208,10 @@ void Kernel::preempt(Process& process) {
 int Kernel::launch(Process& postmaster, Launch launch, int client_fd) {
   constexpr uint32_t kBackend = 1;  // BackendType
   constexpr uint32_t kStartupProcess = 13;
-  if (options_.for_snapshot && launch.type != kStartupProcess && launch.type != kBackend) {
+  had_client_ = had_client_ || launch.type == kBackend;
+  // The first client need not wait for helpers either.
+  const bool is_boot = options_.for_snapshot || !had_client_;
+  if (is_boot && launch.type != kStartupProcess && launch.type != kBackend) {
     deferred_.push_back({.pid = next_pid_, .launch = std::move(launch)});
     return next_pid_++;
   }

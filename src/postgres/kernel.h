@@ -36,8 +36,8 @@ class Kernel {
     std::unique_ptr<vfs::File> standard_input;  // of the first process; null: empty
     std::shared_ptr<HostCommands> commands;     // null: SQL has none to give
     HostProgramRights programs{};
-    // A resumed cluster makes its helpers when it has been idle for so long, and ten times as long
-    // after it was resumed at the latest; or later, while the program has many mappings
+    // A cluster that has just started makes its helpers when it has been idle for so long, and ten
+    // times as long after its start at the latest; or later, while the program has many mappings
     // (os::MappingBudget).
     int64_t helpers_idle_ns = 20'000'000;
     bool helpers_wait_for_clients = false;  // see Cluster::Options
@@ -213,10 +213,11 @@ class Kernel {
   std::optional<wasm::ExitStatus> postmaster_status_;
   std::shared_ptr<wasm::MemoryImage> fork_image_;
   std::shared_ptr<const wasm::MemoryImage>
-      snapshot_image_;  // what the postmaster's memory started from; or null
+      starting_image_;  // what the postmaster's memory started from; or null
   std::shared_ptr<Snapshot::UsualPages> usual_;  // with Options::expects_client; else null
   std::shared_ptr<wasm::MemoryImage> next_memory_image_;
   std::unique_ptr<wasm::LinearMemory> next_memory_;  // the first backend's, made ahead of it
+  bool had_client_ = false;
   std::deque<SnapshotState::Child> deferred_;
   int64_t deferred_until_ns_ = 0;
   int64_t deferred_not_before_ns_ = 0;

@@ -1,5 +1,5 @@
-// Children that a resumed cluster has put off: the postmaster knows their pids, but they are made
-// when they are needed, or when the cluster has been idle for a while.
+// Children that a cluster has put off which boots or goes on from a snapshot: the postmaster knows
+// their pids, but they are made when they are needed, or when the cluster has been idle for a while.
 #include <algorithm>
 
 #include "base/log.h"

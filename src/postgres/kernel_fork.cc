@@ -28,15 +28,16 @@ Result<void> Kernel::check_shared_memory(Process& postmaster) {
 
 Result<std::shared_ptr<wasm::MemoryImage>> Kernel::fork_image(Process& postmaster) {
   // Alone again: the postmaster has reinitialised after a crash, its shared memory is new.
-  if (processes_.size() == 1 && deferred_.empty()) {
+  if (fork_image_ != nullptr && processes_.size() == 1 && deferred_.empty()) {
     fork_image_.reset();
-    snapshot_image_.reset();
+    starting_image_.reset();
   }
-  if (fork_image_ == nullptr && snapshot_image_ != nullptr) {
+  if (fork_image_ != nullptr) return fork_image_;
+  CALF_CHECK_OK(check_shared_memory(postmaster));
+  if (starting_image_ != nullptr) {
     CALF_TRY(fork_image_,
-             postmaster.memory().capture_since(snapshot_image_, postmaster.heap_end()));
-  } else if (fork_image_ == nullptr) {
-    CALF_CHECK_OK(check_shared_memory(postmaster));
+             postmaster.memory().capture_since(starting_image_, postmaster.heap_end()));
+  } else {
     CALF_TRY(fork_image_, postmaster.memory().capture(postmaster.heap_end()));
   }
   return fork_image_;

@@ -304,7 +304,7 @@ Result<void> Kernel::resume_postmaster(const Snapshot& snapshot, Snapshot::Setti
                           .settings = std::move(settings),
                           .control_file = std::move(control_file),
                           .on_ready = std::move(on_ready)});
-  snapshot_image_ = snapshot.memory();
+  starting_image_ = snapshot.memory();
   next_pid_ = state.next_pid;
   deferred_.assign(state.children.begin(), state.children.end());
   put_off_deferred();

@@ -8,7 +8,6 @@
 #include "postgres/guest_tree.h"
 #include "postgres/kernel.h"
 #include "wasm/files/guest_errno.h"
-#include "wasm/side_modules.h"
 
 extern "C" {
 // Exported by the image; the others come from calf_anchors.h.
@@ -74,7 +73,6 @@ void Process::main() {
 }
 
 void Process::run_postmaster() {
-  wasm::write_segments(*this, calf_image);
   if (calf_image.start != nullptr) calf_image.start();
   if (calf_image.call_constructors != nullptr) calf_image.call_constructors();
   const auto count = static_cast<u32>(arguments_.size());

@@ -53,10 +53,10 @@ const calf_module* find_module(std::string_view path) {
   return at != end && std::string_view((*at)->path) == path ? *at : nullptr;
 }
 
-void write_segments(Guest& guest, const calf_module& module) {
+void write_segments(uint8_t* memory, const calf_module& module) {
   for (u32 i = 0; i < module.segment_count; ++i) {
     const calf_data_segment& segment = module.segments[i];
-    std::memcpy(guest.base() + segment.address, segment.bytes, segment.size);
+    std::memcpy(memory + segment.address, segment.bytes, segment.size);
   }
 }
 
@@ -94,7 +94,7 @@ u32 calf_import_env__dlopen_js(u32 handle) {
       set_dl_error(guest, path + ": out of memory");
       return 0;
     }
-    write_segments(guest, *module);
+    write_segments(guest.base(), *module);
     if (module->start != nullptr) module->start();
     if (module->apply_relocations != nullptr) module->apply_relocations();
     if (module->call_constructors != nullptr) module->call_constructors();

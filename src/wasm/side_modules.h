@@ -10,7 +10,7 @@ namespace calf::wasm {
 // The translated module with this guest path, or null.
 const calf_module* find_module(std::string_view path);
 
-// Puts a module's initial data into the guest's memory. For the image itself and for side modules.
-void write_segments(Guest& guest, const calf_module& module);
+// Puts a module's initial data into linear memory. For the image itself and for side modules.
+void write_segments(uint8_t* memory, const calf_module& module);
 
 }  // namespace calf::wasm
