@@ -19,6 +19,7 @@ ClientSocket::ClientSocket(ClientConnection connection)
   unread_ = {std::byte(length >> 24), std::byte(length >> 16), std::byte(length >> 8),
              std::byte(length)};
   unread_.insert(unread_.end(), connection.startup_packet.begin(), connection.startup_packet.end());
+  unread_end_ = unread_.size();
 }
 
 ClientSocket::~ClientSocket() {
@@ -38,8 +39,7 @@ Result<void> ClientSocket::attach(Poller& poller, void* tag, std::function<void(
   return poller.add(transport_->descriptor(), tag, Poller::Interest::kRead);
 }
 
-void ClientSocket::on_ready(const Poller::Event& event) {
-  if (event.readable) read_blocked_ = false;
+bool ClientSocket::on_ready(const Poller::Event& event) {
   if (event.writable) write_blocked_ = false;
   closing_ = closing_ || event.closed;
   if (event.writable && polls_writable_) {
@@ -47,6 +47,9 @@ void ClientSocket::on_ready(const Poller::Event& event) {
     poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kRead);
   }
   if (event.writable) flush();
+  if (event.closed) read_blocked_ = false;
+  const bool has_input = event.readable && read_ahead();
+  return has_input || event.writable || event.closed;
 }
 
 void ClientSocket::on_moved() {
@@ -55,13 +58,27 @@ void ClientSocket::on_moved() {
 }
 
 net::IoResult ClientSocket::read(std::span<std::byte> buffer) {
-  if (unread_begin_ < unread_.size()) {
-    const size_t n = std::min(buffer.size(), unread_.size() - unread_begin_);
+  if (has_unread()) {
+    const size_t n = std::min(buffer.size(), unread_end_ - unread_begin_);
     std::memcpy(buffer.data(), unread_.data() + unread_begin_, n);
     unread_begin_ += n;
     return net::IoResult::moved(n);
   }
   if (read_blocked_) return net::IoResult::of(net::IoState::kWouldBlockRead);
+  return read_now(buffer);
+}
+
+bool ClientSocket::read_ahead() {
+  constexpr size_t kMostBytes = 4096;
+  if (readable()) return true;
+  if (unread_.size() < kMostBytes) unread_.resize(kMostBytes);
+  unread_begin_ = unread_end_ = 0;
+  const net::IoResult result = read_now(unread_);
+  if (result.done()) unread_end_ = result.bytes;
+  return readable();
+}
+
+net::IoResult ClientSocket::read_now(std::span<std::byte> buffer) {
   const net::IoResult result = transport_->read_some(buffer);
   // A short read has emptied a plain socket: the poller reports the next bytes (edge-triggered), no
   // need to ask again. Unless the peer has closed, which has been reported already: then the end of

@@ -32,12 +32,15 @@ class ClientSocket {
   // Begins to report readiness to `tag`; in-process pipes call `wakeup` (on another thread)
   // instead.
   Result<void> attach(Poller& poller, void* tag, std::function<void()> wakeup);
-  // From the poller.
-  void on_ready(const Poller::Event& event);
+  // From the poller. False when nothing has changed: what it reports was read ahead.
+  bool on_ready(const Poller::Event& event);
   // From an in-process pipe: it has moved.
   void on_moved();
 
   net::IoResult read(std::span<std::byte> buffer);
+  // Asks the transport itself, before the poller reports, and takes what is there. Can read() go on
+  // then?
+  bool read_ahead();
   net::IoResult write(std::span<const std::byte> bytes);
   // Keeps the bytes until flush(), or write(), sends them first.
   void hold(std::span<const std::byte> bytes) {
@@ -49,7 +52,7 @@ class ClientSocket {
   // Can read (write) go on, as far as is known? After a would-block answer: not before the poller
   // (or the pipe's wake-up) has said so; a look at the transport itself could run ahead of that,
   // and its reader would wait in vain.
-  [[nodiscard]] bool readable() const { return !read_blocked_; }
+  [[nodiscard]] bool readable() const { return !read_blocked_ || has_unread(); }
   [[nodiscard]] bool writable() const { return !write_blocked_; }
   [[nodiscard]] bool peer_has_closed() const { return transport_->peer_has_closed(); }
   [[nodiscard]] const net::Address& peer() const { return transport_->peer(); }
@@ -59,13 +62,15 @@ class ClientSocket {
   [[nodiscard]] bool is_in_process() const { return transport_->descriptor() < 0; }
 
  private:
+  [[nodiscard]] bool has_unread() const { return unread_begin_ < unread_end_; }
+  net::IoResult read_now(std::span<std::byte> buffer);
   net::IoResult write_now(std::span<const std::byte> bytes);
 
   std::unique_ptr<net::Transport> transport_;
   bool is_tls_;
   bool closing_ = false;           // the peer has closed: no further event will say so
-  std::vector<std::byte> unread_;  // the startup packet with its length
-  size_t unread_begin_ = 0;
+  std::vector<std::byte> unread_;  // the startup packet with its length; later what was read ahead
+  size_t unread_begin_ = 0, unread_end_ = 0;
   std::vector<std::byte> held_;
   bool read_blocked_ = false;
   bool write_blocked_ = false;

@@ -149,6 +149,7 @@ class Kernel {
 
   void request();
   void take_requests();
+  void look_for_work();
   void poll_events(int64_t timeout_ns);
   void fire_timers();
   void check_conditions();
@@ -204,6 +205,8 @@ class Kernel {
   int clients_in_process_ = 0;         // those of them whose client is in this program
   std::vector<int> held_;              // pids whose clients' answers are held
   int64_t held_since_ns_ = 0;
+  int answered_last_ = 0;  // a pid
+  unsigned looks_ = 0;
   int64_t typical_run_ns_ = INT64_C(1'000'000);  // how long processes have recently run at a time
   std::deque<Ended> ended_;
   std::vector<wasm::Stack> spare_stacks_;
