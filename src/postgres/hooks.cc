@@ -17,7 +17,6 @@ using calf::wasm::guest_errno;
 
 extern "C" {
 u32 pg___errno_location(void);
-u64 pg_GetCurrentTimestamp(void);
 }
 
 namespace {
@@ -147,6 +146,16 @@ void pg_ProcessInterrupts(void) {
     }
   }
   pg_ProcessInterrupts_original();
+}
+
+// --- Time
+
+// In microseconds since the beginning of 2000.
+u64 pg_GetCurrentTimestamp() {
+  constexpr uint64_t kPostgresEpochUs = UINT64_C(946'684'800'000'000);
+  uint64_t now_ns = 0;
+  Process::current().files().clock_time_get(0, now_ns);
+  return now_ns / 1000 - kPostgresEpochUs;
 }
 
 // --- The client's connection (be-secure.c calls these with a non-blocking socket)

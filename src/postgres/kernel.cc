@@ -364,13 +364,14 @@ void Kernel::check_conditions() {
 }
 
 void Kernel::run_process(Process& process) {
-  const int64_t began = now_ns();
+  const int64_t began = turn_began_ns_;
   process.state_ = Process::State::kRunning;
   ticker_.begin(reinterpret_cast<volatile uint32_t*>(process.base() + PG_ADDRESS_InterruptPending));
   process.resume();
   ticker_.end();
+  turn_began_ns_ = now_ns();
   constexpr int64_t kLongestCountedNs = 1'000'000;
-  typical_run_ns_ += (std::min(now_ns() - began, kLongestCountedNs) - typical_run_ns_) / 8;
+  typical_run_ns_ += (std::min(turn_began_ns_ - began, kLongestCountedNs) - typical_run_ns_) / 8;
   if (process.exit_status()) bury(process);
   if (!conditional_.empty()) check_conditions();
   flush_held_if_due();
@@ -388,7 +389,7 @@ net::IoResult Kernel::send(Process& process, std::span<const std::byte> bytes) {
                      bytes.size() <= kMostHeldBytes && !client.is_in_process() &&
                      client.writable() && std::ranges::find(held_, process.pid()) == held_.end();
   if (!holds) return client.write(bytes);
-  if (held_.empty()) held_since_ns_ = now_ns();
+  if (held_.empty()) held_since_ns_ = turn_began_ns_;
   held_.push_back(process.pid());
   client.hold(bytes);
   return net::IoResult::moved(bytes.size());
@@ -405,8 +406,8 @@ void Kernel::flush_held_if_due() {
   constexpr size_t kTogether = 6;
   constexpr int64_t kLongestNs = 50'000;
   if (held_.empty()) return;
-  if (runnable_.empty() || held_.size() >= kTogether || now_ns() - held_since_ns_ > kLongestNs)
-    flush_held();
+  const bool is_late = turn_began_ns_ - held_since_ns_ > kLongestNs;
+  if (runnable_.empty() || held_.size() >= kTogether || is_late) flush_held();
 }
 
 // Those that have waited go before those that have used their slice up: what somebody waits for is
@@ -469,7 +470,7 @@ void Kernel::sleep_without_baton(int64_t deadline_ns) {
 void Kernel::poll_if_due() {
   constexpr int64_t kPollEveryNs = 50'000;
   if (has_requests_.load(std::memory_order_acquire)) take_requests();
-  const int64_t now = now_ns();
+  const int64_t now = turn_began_ns_;
   if (!runnable_.empty() && now - polled_at_ns_ <= kPollEveryNs) return;
   poll_events(0);
   polled_at_ns_ = now;
@@ -490,7 +491,8 @@ bool Kernel::help(const std::function<bool()>& done) {
   wasm::prepare_thread();
   holder_ = std::this_thread::get_id();
   // Sockets and timers are looked after by the cluster's own thread, unless it waits for its turn.
-  polled_at_ns_ = own_thread_waits_ ? 0 : now_ns();
+  turn_began_ns_ = now_ns();
+  polled_at_ns_ = own_thread_waits_ ? 0 : turn_began_ns_;
   while (!done() && !ends()) {
     take_requests();
     if (nobody_is_runnable()) break;
@@ -508,10 +510,11 @@ bool Kernel::help(const std::function<bool()>& done) {
 wasm::ExitStatus Kernel::run() {
   const std::lock_guard baton(baton_);
   holder_ = std::this_thread::get_id();
+  polled_at_ns_ = turn_began_ns_ = now_ns();
   while (!ends()) {
     if (nobody_is_runnable()) {
       idle();
-      polled_at_ns_ = now_ns();
+      polled_at_ns_ = turn_began_ns_ = now_ns();
     } else {
       poll_if_due();
     }

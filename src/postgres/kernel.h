@@ -226,6 +226,8 @@ class Kernel {
   int64_t deferred_not_before_ns_ = 0;
   int64_t idle_since_ns_ = 0;
   int64_t polled_at_ns_ = 0;
+  // Read once a turn of the loop, for all that need no better.
+  int64_t turn_began_ns_ = 0;
   wasm::LargePages large_pages_;
   std::unordered_map<int, std::unique_ptr<ClientSocket>>
       accepted_;  // by the postmaster's descriptor

@@ -16,7 +16,6 @@ u32 pg__emscripten_stack_alloc(u32 size);
 void pg__emscripten_timeout(u32 which, f64 now_ms);
 u32 pg_palloc(u32 size);
 u32 pg_emscripten_get_sbrk_ptr(void);  // where the image keeps the end of its heap
-u64 pg_GetCurrentTimestamp(void);
 void pg_SetConfigOption(u32 name, u32 value, u32 context, u32 source);
 u32 pg_errstart(u32 level, u32 domain);
 u32 pg_errmsg(u32 format, u32 varargs);
