@@ -115,40 +115,57 @@ class ImageWriter {
     return out;
   }
 
+  // Functions that become one file.
+  struct Shard {
+    std::string code;
+    std::map<std::string, const FunctionType*> callees;
+  };
+
+  void write_shard(const std::string& name, Shard& shard) {
+    write_source(name, head() + prototypes(shard.callees) + shard.code);
+    shard = Shard();
+  }
+
+  void add_function(const LinkedModule& linked, uint32_t function, Shard& shard) {
+    const std::string& symbol = linked.body_symbols[function];
+    if (symbol.empty()) return;
+    const BodyPatches& patches = patches_of(linked, function);
+    EmittedFunction emitted = emit_function(linked.names, function, symbol, patches);
+    check_patched(patches, emitted, symbol);
+    shard.code += emitted.code;
+    shard.callees.merge(emitted.callees);
+    shard.callees[symbol] = &linked.module->type_of(function);
+  }
+
   void write_module(const LinkedModule& linked) {
     const Module& module = *linked.module;
+    const auto imports = static_cast<uint32_t>(module.function_imports.size());
+    const auto is_hot = [&](uint32_t body) {
+      return linked.path.empty() && options_.hot.contains(linked.body_symbols[imports + body]);
+    };
+    const auto size_of = [&](uint32_t body) {
+      return static_cast<size_t>(module.bodies[body].end - module.bodies[body].begin);
+    };
     size_t total = 0;
-    for (const FunctionBody& body : module.bodies)
-      total += static_cast<size_t>(body.end - body.begin);
+    for (uint32_t i = 0; i < module.bodies.size(); ++i) total += is_hot(i) ? 0 : size_of(i);
     size_t shards = (total + kLargestShard - 1) / kLargestShard;
     if (linked.path.empty() && shards > 4)
       shards = options_.shards;  // one size for the image, whatever its release
-    size_t done = 0, shard = 0;
-    std::string code;
-    std::map<std::string, const FunctionType*> callees;
+    size_t done = 0, number = 0;
+    Shard hot, shard;
     auto flush = [&] {
-      char number[16] = "";
-      if (shards > 1) std::snprintf(number, sizeof number, "_%02zu", shard);
-      write_source(file_stem(linked) + number + ".c", head() + prototypes(callees) + code);
-      code.clear();
-      callees.clear();
-      ++shard;
+      char suffix[16] = "";
+      if (shards > 1) std::snprintf(suffix, sizeof suffix, "_%02zu", number);
+      write_shard(file_stem(linked) + suffix + ".c", shard);
+      ++number;
     };
     for (uint32_t i = 0; i < module.bodies.size(); ++i) {
-      uint32_t function = i + static_cast<uint32_t>(module.function_imports.size());
-      const std::string& symbol = linked.body_symbols[function];
-      if (!symbol.empty()) {
-        const BodyPatches& patches = patches_of(linked, function);
-        EmittedFunction emitted = emit_function(linked.names, function, symbol, patches);
-        check_patched(patches, emitted, symbol);
-        code += emitted.code;
-        callees.merge(emitted.callees);
-        callees[symbol] = &module.type_of(function);
-      }
-      done += static_cast<size_t>(module.bodies[i].end - module.bodies[i].begin);
-      if (done * shards >= total * (shard + 1)) flush();
+      add_function(linked, imports + i, is_hot(i) ? hot : shard);
+      done += is_hot(i) ? 0 : size_of(i);
+      if (done * shards >= total * (number + 1) && !shard.code.empty()) flush();
     }
-    if (!code.empty()) flush();
+    if (!shard.code.empty()) flush();
+    if (!hot.code.empty()) write_shard(file_stem(linked) + "_hot.c", hot);
     write_data(linked);
   }
 

@@ -3,6 +3,7 @@
 // same bytes.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "link.h"
@@ -13,6 +14,9 @@ struct EmitOptions {
   std::string sources;   // directory for .c and .bin files; old ones in it are removed
   std::string headers;   // directory for headers; a header is only touched when it changes
   uint32_t shards = 48;  // of the image
+  // Symbols of the image's functions that become one file, however large, so that the compiler can
+  // put them into each other.
+  std::set<std::string> hot;
 };
 
 void emit_image(Linker& linker, const Hooks& hooks, const EmitOptions& options);

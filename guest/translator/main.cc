@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,7 +24,7 @@ constexpr char kUsage[] =
     "  calf-translate image --image=FILE.wasm --prefix=pg --sources=DIR --headers=DIR\n"
     "                       [--modules=DIR --module-path=/pglite/lib/postgresql] [--hooks=FILE] "
     "[--supplies=FILE]\n"
-    "                       [--shards=N]\n"
+    "                       [--shards=N] [--hot=FILE]\n"
     "  calf-translate compile --sources=DIR --library=FILE --cache=DIR --compiler=CC --archiver=AR "
     "[--jobs=N]\n"
     "                       --include=HEADER … --flag=FLAG … [--profile=FILE.profdata]\n"
@@ -55,6 +57,16 @@ class Arguments {
   std::map<std::string, std::vector<std::string>> values_;
 };
 
+// One on each line.
+std::set<std::string> read_symbols(const std::string& file) {
+  std::ifstream in(file);
+  if (!in) fail("cannot open " + file);
+  std::set<std::string> symbols;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) symbols.insert(line);
+  return symbols;
+}
+
 void translate_image(const Arguments& arguments) {
   Module image = read_module(arguments.one("image"), read_file(arguments.one("image")));
   Hooks hooks;
@@ -77,6 +89,7 @@ void translate_image(const Arguments& arguments) {
   options.sources = arguments.one("sources");
   options.headers = arguments.one("headers");
   options.shards = static_cast<uint32_t>(std::stoul(arguments.one("shards", "48")));
+  if (std::string file = arguments.one("hot", ""); !file.empty()) options.hot = read_symbols(file);
   emit_image(linker, hooks, options);
   size_t missing = 0;
   for (const auto& linked : linker.modules()) missing += !linked->missing.empty();
