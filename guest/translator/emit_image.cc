@@ -201,7 +201,8 @@ class ImageWriter {
     // Whole pages, and at the same place in their pages as in memory: the host maps the image's.
     const std::string align = linked.path.empty() ? ".balign 4096,0\\n" : ".balign 16\\n";
     const std::string before =
-        linked.path.empty() ? ".space " + std::to_string(blob.segments[0].address % 4096) + "\\n" : "";
+        linked.path.empty() ? ".space " + std::to_string(blob.segments[0].address % 4096) + "\\n"
+                            : "";
     // The digest makes the object's cache key depend on the bytes.
     write_source(file_stem(linked) + "_data.c",
                  "/* " + sha256_hex(blob.bytes) + " */\n__asm__(\".section .rodata\\n.hidden " +
