@@ -1,5 +1,6 @@
 // Children that a cluster has put off which boots or goes on from a snapshot: the postmaster knows
-// their pids, but they are made when they are needed, or when the cluster has been idle for a while.
+// their pids, but they are made when they are needed, or when the cluster has been idle for a
+// while.
 #include <algorithm>
 
 #include "base/log.h"
