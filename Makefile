@@ -21,14 +21,16 @@ demo: ## Install what is missing, build, show two sessions in real psql
 test: ## Install what is missing, build, run every test
 	@scripts/test
 
-unit: build ## Unit tests only; ARGS go to ctest
+unit: ## Unit tests only; ARGS go to ctest
+	@scripts/build $(PRESET)
 	@ctest --test-dir build/$(PRESET) --output-on-failure $(ARGS)
 
-system: build ## System tests only; ARGS go to pytest
+system: ## System tests only; ARGS go to pytest
+	@scripts/build $(PRESET)
 	@tests/system/run $(ARGS)
 
-build: ## Install what is missing, build build/$(PRESET)/calf
-	@scripts/build $(PRESET)
+build: ## Install what is missing, build calf and libcalf in build/$(PRESET)
+	@scripts/build $(PRESET) products
 
 node-package: build ## The npm package with the library inside: build/node/calf-VERSION.tgz
 	@scripts/node-package
