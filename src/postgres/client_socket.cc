@@ -47,7 +47,8 @@ bool ClientSocket::on_ready(const Poller::Event& event) {
     poller_->modify(transport_->descriptor(), tag_, Poller::Interest::kRead);
   }
   if (event.writable) flush();
-  if (event.closed) read_blocked_ = false;
+  // Behind what was read ahead there may be more by now, and nobody will report it again.
+  if (event.closed || (event.readable && has_unread())) read_blocked_ = false;
   const bool has_input = event.readable && read_ahead();
   return has_input || event.writable || event.closed;
 }
